@@ -1,0 +1,82 @@
+# Every target works on a machine where nothing was installed by hand; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEEDS ?= 1000
+N ?= 10
+
+.DEFAULT_GOAL := check
+.PHONY: check setup format lint test unit golden crds sim control-plane cluster cluster-down e2e \
+	torture bench image kind conformance help
+
+check: format lint unit ## the inner loop: format, lint, types, rooms, unit tests, 200 seeds
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## make .venv with all that tests, lint and benchmarks need
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'treadle.pth').write_text(str(pathlib.Path('operator').resolve()))"
+	@touch $@
+
+format: setup
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix-only .
+
+lint: setup ## ruff, mypy strict, the rooms, the tidy counts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy operator tests/support
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/tidy
+
+unit: setup
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not cluster" tests
+
+test: setup ## all tests that need no cluster
+	$(BIN)/python -m pytest -q -n 2 -m "not cluster" --cov --cov-report= tests
+	$(BIN)/coverage report --include 'operator/treadle/engine/*' --fail-under 95
+
+golden: setup ## rewrite the golden histories and snapshots; read the diff
+	GOLDEN_WRITE=1 $(BIN)/python -m pytest -q tests/golden
+
+crds: setup ## generate crds/ from the models
+	$(BIN)/python -m treadle.kube.schemas crds
+
+sim: setup ## seeded worlds: make sim SEEDS=5000
+	$(BIN)/python -m treadle.sim --seeds 0:$(SEEDS)
+
+conformance: setup ## score against the recorded cases: make conformance CASES=file
+	$(BIN)/python -m tests.conformance $(CASES) --results .cluster/results.jsonl
+
+control-plane: setup ## etcd, API server, controllers, scheduler, a pretend node; KUBECONFIG in .cluster/
+	$(BIN)/python -m tests.cluster.lab control-plane
+
+cluster: setup ## the same with a real kubelet, containers, Services and cluster DNS
+	$(BIN)/python -m tests.cluster.lab cluster
+
+cluster-down: setup ## stop it and leave nothing behind
+	$(BIN)/python -m tests.cluster.lab down
+
+e2e: setup ## tests/cluster: on the control plane, then on the real node
+	$(BIN)/python -m tests.cluster.lab control-plane
+	TREADLE_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest -q -m "cluster and not node" tests/cluster
+	$(BIN)/python -m tests.cluster.lab cluster
+	TREADLE_REQUIRE_CLUSTER=1 $(BIN)/python -m pytest -q -m node tests/cluster
+
+torture: setup ## kill the operator N times: make torture N=50
+	$(BIN)/python -m tests.cluster.lab control-plane
+	$(BIN)/python -m tests.cluster.torture --kills $(N)
+
+bench: setup ## every number that we claim
+	$(BIN)/python -m benchmarks
+
+image: ## the container image, with buildah or docker
+	@if command -v buildah >/dev/null; then buildah bud -t treadle:dev .; else docker build -t treadle:dev .; fi
+
+kind: ## a kind cluster, for those who have docker
+	kind create cluster --config kind-config.yaml
+	kubectl apply -f crds/

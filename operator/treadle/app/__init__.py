@@ -1,0 +1,1 @@
+"""The composition root: reads the environment, builds everything, and decides nothing."""

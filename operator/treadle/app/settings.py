@@ -1,0 +1,86 @@
+"""Settings of an installation: environment variables, each overridable by a flag of the command.
+
+One rule: this room alone reads the environment.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one operator process runs.
+
+    Attributes:
+        kubeconfig: path; None for the service account or the usual places.
+        context: of the kubeconfig.
+        namespaces: to serve; empty for all.
+        lease_namespace, lease_name: of the Lease; one for each scope.
+        lease: whether a Lease is held at all; without it nothing keeps a second operator away.
+        identity: the Lease's holder.
+        health_host, health_port: where /healthz, /readyz and /metrics are served; port 0 for none.
+        http_allow_loopback: HTTP tasks may call loopback addresses.
+        http_allow, http_deny: CIDRs.
+        region, account: of ARNs in the context object.
+        environment: for credentials that need it.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespaces: tuple[str, ...] = ()
+    lease_namespace: str = "default"
+    lease_name: str = "treadle"
+    lease: bool = True
+    identity: str = ""
+    health_host: str = "127.0.0.1"
+    health_port: int = 8080
+    http_allow_loopback: bool = False
+    http_allow: tuple[str, ...] = ()
+    http_deny: tuple[str, ...] = ()
+    region: str = "us-east-1"
+    account: str = ""
+    pod_security_level: str = "baseline"
+    log_format: str = "json"
+    log_level: str = "INFO"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def from_environment() -> Settings:
+    """Settings from TREADLE_* variables. Raises ValueError with a sentence."""
+    read = os.environ.get
+    port = read("TREADLE_HEALTH_PORT", "8080")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"TREADLE_HEALTH_PORT is {port!r}; it must be a port number")
+    return Settings(
+        kubeconfig=read("KUBECONFIG") or None,
+        context=read("TREADLE_CONTEXT") or None,
+        namespaces=_words(read("TREADLE_NAMESPACES", "")),
+        lease_namespace=read("TREADLE_LEASE_NAMESPACE") or read("POD_NAMESPACE") or "default",
+        lease_name=read("TREADLE_LEASE_NAME") or "treadle",
+        lease=_flag("TREADLE_LEASE", "true"),
+        identity=read("TREADLE_IDENTITY") or f"{socket.gethostname()}-{os.getpid()}",
+        health_host=read("TREADLE_HEALTH_HOST") or "127.0.0.1",
+        health_port=int(port),
+        http_allow_loopback=_flag("TREADLE_HTTP_ALLOW_LOOPBACK", "false"),
+        http_allow=_words(read("TREADLE_HTTP_ALLOW_CIDRS", "")),
+        http_deny=_words(read("TREADLE_HTTP_DENY_CIDRS", "")),
+        region=read("TREADLE_REGION") or "us-east-1",
+        account=read("TREADLE_ACCOUNT") or "",
+        pod_security_level=read("TREADLE_POD_SECURITY_LEVEL") or "baseline",
+        log_format=read("TREADLE_LOG_FORMAT") or "json",
+        log_level=read("TREADLE_LOG_LEVEL") or "INFO",
+        environment=dict(os.environ),
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.replace(",", " ").split() if word)
+
+
+def _flag(name: str, default: str) -> bool:
+    value = os.environ.get(name, default).lower()
+    if value not in ("true", "false"):
+        raise ValueError(f"{name} is {value!r}; it must be true or false")
+    return value == "true"

@@ -1,0 +1,1 @@
+"""The language: documents, paths, templates, choices. Pure; it knows nothing that runs."""

@@ -1,0 +1,183 @@
+"""Amazon resource names, and what the text of a Task's Resource asks for.
+
+One rule: names are taken apart here and nowhere else; whether something can run is not judged.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+Pattern: TypeAlias = Literal["request-response", "sync", "sync:2", "waitForTaskToken"]
+Kind: TypeAlias = Literal["activity", "integration", "lambda", "native", "other", "sdk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a Task's Resource asks for.
+
+    Attributes:
+        kind: `lambda` a function by its own ARN; `activity` an activity's ARN; `integration` an
+            optimized integration; `sdk` a call of an AWS SDK; `native` one of ours (`treadle:`);
+            `other` anything else.
+        service: `dynamodb`; of ours the word after `treadle:` (`job`, `http`, `activity`…).
+        action: `putItem`; the name of the function or the activity; of `other` the whole text.
+        pattern: when the Task is over.
+    """
+
+    kind: Kind
+    service: str
+    action: str
+    pattern: Pattern = "request-response"
+
+
+_SUFFIXES: Final[tuple[tuple[str, Pattern], ...]] = (
+    (".waitForTaskToken", "waitForTaskToken"),
+    (".sync:2", "sync:2"),
+    (".sync", "sync"),
+)
+_NATIVE = re.compile(r"treadle:([a-z]+)(?:/(.+))?", re.DOTALL)
+_LAMBDA = re.compile(r"arn:[^:]+:lambda:[^:]*:[^:]*:function:(.+)", re.DOTALL)
+_ACTIVITY = re.compile(r"arn:[^:]+:states:[^:]+:[^:]+:activity:(.+)", re.DOTALL)
+_INTEGRATION = re.compile(r"arn:[^:]+:states:::([^:]+):([^:]+)(?::([^:]+))?", re.DOTALL)
+
+
+def parse_resource(text: str) -> Resource:
+    """What a Resource asks for; any text has an answer.
+
+    Spec: "Task State"; the patterns: AWS, "Service integration patterns".
+    """
+    stem, pattern = _without_suffix(text)
+    if match := _NATIVE.fullmatch(stem):
+        return Resource("native", match[1], match[2] or "", pattern)
+    if match := _LAMBDA.fullmatch(stem):
+        return Resource("lambda", "lambda", match[1], pattern)
+    if match := _ACTIVITY.fullmatch(stem):
+        return Resource("activity", "activity", match[1], pattern)
+    if match := _INTEGRATION.fullmatch(stem):
+        service, action, more = match.groups()
+        if service == "aws-sdk" and more is not None:
+            return Resource("sdk", action, more, pattern)
+        if service != "aws-sdk" and more is None:
+            return Resource("integration", service, action, pattern)
+    return Resource("other", "", text)
+
+
+def is_recognized(resource: Resource) -> bool:
+    """Whether AWS, or Treadle for its own names, knows what a Resource asks for.
+
+    A service outside the table is taken as known: AWS adds services faster than this list grows.
+    """
+    match resource.kind:
+        case "native":
+            named = (resource.service == "activity") is bool(resource.action)
+            return resource.service in NATIVE_SERVICES and named and _has_native_pattern(resource)
+        case "integration":
+            actions = OPTIMIZED.get(resource.service)
+            return actions is None or (resource.action in actions and _has_pattern(resource))
+        case "sdk":
+            # AWS: "AWS SDK integrations" have no job to wait for.
+            return resource.pattern in ("request-response", "waitForTaskToken")
+        case _:
+            return True
+
+
+def _has_pattern(resource: Resource) -> bool:
+    match resource.pattern:
+        case "sync":
+            return resource.service in _SYNC
+        case "sync:2":
+            return resource.service == "states"
+        case "waitForTaskToken":
+            return resource.service in _TOKEN
+        case _:
+            return True
+
+
+def _has_native_pattern(resource: Resource) -> bool:
+    # Each of ours is over when its work is; only a child execution can also be merely started.
+    return resource.service == "execution" or not resource.pattern.startswith("sync")
+
+
+def state_machine_arn(region: str, account: str, machine: str) -> str:
+    """The ARN of a state machine."""
+    return f"arn:aws:states:{region}:{account}:stateMachine:{machine}"
+
+
+def execution_arn(region: str, account: str, machine: str, name: str) -> str:
+    """The ARN of an execution of a STANDARD machine."""
+    return f"arn:aws:states:{region}:{account}:execution:{machine}:{name}"
+
+
+def activity_arn(region: str, account: str, name: str) -> str:
+    """The ARN of an activity."""
+    return f"arn:aws:states:{region}:{account}:activity:{name}"
+
+
+def _without_suffix(text: str) -> tuple[str, Pattern]:
+    for suffix, pattern in _SUFFIXES:
+        if text.endswith(suffix):
+            return text.removesuffix(suffix), pattern
+    return text, "request-response"
+
+
+NATIVE_SERVICES: Final = frozenset({"activity", "approval", "execution", "http", "job", "resource"})
+"""What may stand after `treadle:`. An activity has a name after a slash, the others have none."""
+
+# AWS: "Service integration patterns": which services have .sync, which .waitForTaskToken. AWS's
+# pages disagree on a token for EKS; it is taken.
+_SYNC: Final = frozenset(
+    {
+        "athena",
+        "batch",
+        "bedrock",
+        "codebuild",
+        "databrew",
+        "ecs",
+        "eks",
+        "elasticmapreduce",
+        "emr-containers",
+        "emr-serverless",
+        "glue",
+        "mediaconvert",
+        "sagemaker",
+        "states",
+    }
+)
+_TOKEN: Final = frozenset(
+    {"apigateway", "bedrock", "ecs", "eks", "events", "lambda", "sns", "sqs", "states"}
+)
+
+# AWS: "Integrating services with Step Functions", the optimized integrations.
+OPTIMIZED: Final[Mapping[str, frozenset[str]]] = {
+    service: frozenset(actions.split())
+    for service, actions in {
+        "apigateway": "invoke",
+        "athena": "startQueryExecution stopQueryExecution getQueryExecution getQueryResults",
+        "batch": "submitJob",
+        "bedrock": "invokeModel createModelCustomizationJob",
+        "codebuild": "startBuild stopBuild batchDeleteBuilds batchGetReports startBuildBatch"
+        " stopBuildBatch retryBuildBatch deleteBuildBatch",
+        "databrew": "startJobRun",
+        "dynamodb": "getItem putItem updateItem deleteItem",
+        "ecs": "runTask",
+        "eks": "call runJob createCluster deleteCluster createFargateProfile deleteFargateProfile"
+        " createNodegroup deleteNodegroup",
+        "elasticmapreduce": "createCluster setClusterTerminationProtection terminateCluster addStep"
+        " cancelStep modifyInstanceFleetByName modifyInstanceGroupByName",
+        "emr-containers": "createVirtualCluster deleteVirtualCluster startJobRun",
+        "emr-serverless": "createApplication startApplication stopApplication deleteApplication"
+        " startJobRun cancelJobRun",
+        "events": "putEvents",
+        "glue": "startJobRun",
+        "http": "invoke",
+        "lambda": "invoke",
+        "mediaconvert": "createJob",
+        "sagemaker": "createEndpoint createEndpointConfig createHyperParameterTuningJob"
+        " createLabelingJob createModel createProcessingJob createTrainingJob createTransformJob"
+        " updateEndpoint",
+        "sns": "publish",
+        "sqs": "sendMessage",
+        "states": "startExecution",
+    }.items()
+}

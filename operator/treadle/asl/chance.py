@@ -1,0 +1,38 @@
+"""Chance that a seed decides.
+
+One rule: the same seed gives the same stream on every machine, so a turn that is handled again
+draws what it drew before.
+"""
+
+import hashlib
+
+
+class Chance:
+    """A stream of numbers and identifiers derived from a seed: block n is sha256(seed + n)."""
+
+    __slots__ = ("_counter", "_seed")
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+        self._counter = 0
+
+    def uuid(self) -> str:
+        """An identifier in the form of a random (version 4) UUID."""
+        block = bytearray(self._block()[:16])
+        block[6] = block[6] & 0x0F | 0x40
+        block[8] = block[8] & 0x3F | 0x80
+        text = block.hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    def unit(self) -> float:
+        """A number in [0, 1), uniform."""
+        return (int.from_bytes(self._block()[:8], "big") >> 11) / (1 << 53)
+
+    def below(self, n: int) -> int:
+        """An integer in [0, n). `n` is at least 1 and below 2**64: the bias stays under 2**-192."""
+        return int.from_bytes(self._block(), "big") % n
+
+    def _block(self) -> bytes:
+        block = hashlib.sha256(self._seed + self._counter.to_bytes(8, "big")).digest()
+        self._counter += 1
+        return block

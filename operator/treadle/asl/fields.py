@@ -1,0 +1,283 @@
+"""Checked reading of one object of a definition.
+
+One rule: reading never raises. What is wrong goes to the report and reads as if it were absent.
+"""
+
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+
+from treadle.asl import json
+from treadle.asl.json import Json
+from treadle.asl.lint import Report
+from treadle.asl.paths import Path, PathSyntaxError, Reference, compile_path, compile_reference
+from treadle.asl.templates import Template, TemplateSyntaxError, compile_template
+from treadle.asl.texts import escaped
+
+JSONATA_MEMBERS = frozenset({"Arguments", "Condition", "Items", "Output"})
+
+
+class Fields:
+    """The members of one object, its pointer, and the report that its problems go to."""
+
+    __slots__ = ("pointer", "report", "value")
+
+    def __init__(self, value: dict[str, Json], pointer: str, report: Report) -> None:
+        self.value = value
+        self.pointer = pointer
+        self.report = report
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.value
+
+    def at(self, name: str) -> str:
+        """The pointer of a member."""
+        return f"{self.pointer}/{escaped(name)}"
+
+    def wrong(self, name: str, code: str, message: str, aws: str = "") -> None:
+        """Note a problem of a member."""
+        self.report.add(self.at(name), code, message, aws=aws)
+
+    def require(self, *names: str) -> None:
+        """Note which members are missing, together."""
+        missing = [name for name in names if name not in self.value]
+        if missing:
+            told = ", ".join(missing)
+            self.report.add(
+                self.pointer,
+                "member-missing",
+                f"These members are missing: {told}.",
+                aws=f"These fields are required: [{told}]",
+            )
+
+    def exclusive(self, *names: str) -> None:
+        """Note members that stand together and must not."""
+        given = [name for name in names if name in self.value]
+        if len(given) > 1:
+            self.wrong(
+                given[1],
+                "members-exclusive",
+                f"{' and '.join(given)} exclude each other; keep one.",
+            )
+
+    def only(self, known: Collection[str], later: Collection[str] = ()) -> None:
+        """Note members that are not known, those that come later, and those of JSONata."""
+        for name in self.value:
+            if name in known:
+                continue
+            if name in later:
+                self.not_yet(name, f"{name} is not supported yet.")
+            elif name in JSONATA_MEMBERS:
+                self.report.add(
+                    self.at(name),
+                    "jsonata-member",
+                    f"{name} belongs to JSONata, and the QueryLanguage here is JSONPath.",
+                    aws=f"The QueryLanguage is set to 'JSONPath', but field '{name}' is only "
+                    "supported for the 'JSONata' QueryLanguage",
+                    where="holder",
+                )
+            elif not self.report.is_full:
+                self._unknown(name, known)
+
+    def not_yet(self, name: str, message: str) -> None:
+        """Note what this release cannot run."""
+        self.wrong(name, "not-supported-yet", message)
+
+    def _unknown(self, name: str, known: Collection[str]) -> None:
+        near = get_close_matches(name[:80], known, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(sorted(known))}."
+        self.report.add(
+            self.at(name),
+            "member-unknown",
+            f"There is no member '{name:.80}' here. {hint}",
+            aws=f"Field '{name}' is not supported",
+            where="holder",
+        )
+
+    def text(self, name: str) -> str | None:
+        """A text."""
+        value = self.value.get(name)
+        if isinstance(value, str):
+            return value
+        if name in self.value:
+            self._not_a(name, "a text")
+        return None
+
+    def one_of(self, name: str, values: Collection[str]) -> str | None:
+        """One of some texts."""
+        value = self.value.get(name)
+        if isinstance(value, str) and value in values:
+            return value
+        if name in self.value:
+            told = ", ".join(values)
+            self.wrong(
+                name,
+                "member-value",
+                f"{name} is {shown(value)}; it must be one of {told}.",
+                f"The field '{name}' should have one of these values: [{told}]",
+            )
+        return None
+
+    def whole(self, name: str, low: int, high: int, code: str = "member-range") -> int | None:
+        """A whole number in a range, both ends included."""
+        value = self.value.get(name)
+        if value.__class__ is int:
+            if low <= value <= high:
+                return int(value)
+            self.wrong(
+                name,
+                code,
+                f"{name} is {shown(value)}; it must be from {low:,} to {high:,}.",
+            )
+        elif name in self.value:
+            self._not_a(name, "a whole number")
+        return None
+
+    def number(self, name: str, low: float, high: float, code: str) -> float | None:
+        """A number in a range, both ends included."""
+        value = self.value.get(name)
+        if value.__class__ in (int, float):
+            if low <= value <= high:
+                return float(value)
+            self.wrong(name, code, f"{name} is {shown(value)}; it must be from {low} to {high:g}.")
+        elif name in self.value:
+            self._not_a(name, "a number")
+        return None
+
+    def texts(self, name: str) -> tuple[str, ...] | None:
+        """An array of texts."""
+        value = self.value.get(name)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        if name in self.value:
+            self._not_a(name, "an array of texts")
+        return None
+
+    def inner(self, name: str) -> "Fields | None":
+        """An object."""
+        value = self.value.get(name)
+        if isinstance(value, dict):
+            return Fields(value, self.at(name), self.report)
+        if name in self.value:
+            self._not_a(name, "an object")
+        return None
+
+    def each(self, name: str) -> Iterator["Fields"]:
+        """The objects of an array."""
+        value = self.value.get(name)
+        if not isinstance(value, list):
+            if name in self.value:
+                self._not_a(name, "an array of objects")
+            return
+        for index, item in enumerate(value):
+            pointer = f"{self.at(name)}/{index}"
+            if isinstance(item, dict):
+                yield Fields(item, pointer, self.report)
+            else:
+                message = f"An item of {name} is {shown(item)}; it must be an object."
+                self.report.add(pointer, "member-type", message)
+
+    def path(self, name: str, *, nullable: bool = False) -> Path | None:
+        """A path; absent reads as `$` where null is a value of its own."""
+        value = self.value.get(name, "$" if nullable else None)
+        if isinstance(value, str):
+            try:
+                return compile_path(value)
+            except PathSyntaxError as e:
+                self.wrong(name, "path-invalid", _path_message(name, value, e))
+        elif name in self.value and not (nullable and value is None):
+            self._not_a(name, "a path, such as $.a.b" + (", or null" if nullable else ""))
+        return None
+
+    def single_path(self, name: str) -> Path | None:
+        """A path that names one place."""
+        path = self.path(name)
+        if path is not None and not path.is_definite:
+            message = f"{name} must name one place; {path.text:.80} may find several."
+            self.wrong(name, "reference-path-invalid", message)
+        return path
+
+    def reference(self, name: str) -> Reference | None:
+        """A reference path; absent reads as `$`, null as None."""
+        value = self.value.get(name, "$")
+        if isinstance(value, str):
+            try:
+                return compile_reference(value)
+            except PathSyntaxError as e:
+                message = _path_message(name, value, e)
+                self.wrong(name, "reference-path-invalid", message)
+        elif value is not None:
+            self._not_a(name, "a reference path, such as $.a.b, or null")
+        return None
+
+    def template(self, name: str) -> Template | None:
+        """A payload template."""
+        if name not in self.value:
+            return None
+        value = self.value[name]
+        try:
+            compiled = compile_template(value)
+        except TemplateSyntaxError as e:
+            for suffix, message in e.problems:
+                self.report.add(
+                    self.at(name) + suffix,
+                    "template-invalid",
+                    _sentence(message),
+                    aws=message.partition(": ")[0],
+                )
+            return None
+        self._warn_of_literal_paths(name, value)
+        return compiled
+
+    def _warn_of_literal_paths(self, name: str, value: Json) -> None:
+        for suffix, text in literal_paths(value):
+            self.report.add(
+                self.at(name) + suffix,
+                "value-looks-like-path",
+                f"{shown(text)} is taken literally; end the key in .$ to have it evaluated.",
+            )
+
+    def _not_a(self, name: str, kind: str) -> None:
+        message = f"{name} is {shown(self.value[name])}; it must be {kind}."
+        self.wrong(name, "member-type", message)
+
+
+def shown(value: Json) -> str:
+    """A value for a message, cut where it is long."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def looks_like_path(value: Json) -> bool:
+    """Whether a text would be a path or a call if it were evaluated."""
+    if not isinstance(value, str):
+        return False
+    if value.startswith("States."):
+        return value.endswith(")")
+    return value in ("$", "$$") or value.startswith(("$.", "$$.", "$["))
+
+
+def literal_paths(value: Json) -> Iterator[tuple[str, str]]:
+    """Texts of a template that are literal and look like paths, with their pointers into it."""
+    stack: list[tuple[str, Json]] = [("", value)]
+    while stack:
+        pointer, node = stack.pop()
+        if isinstance(node, dict):
+            for name, member in node.items():
+                if not name.endswith(".$"):
+                    stack.append((f"{pointer}/{escaped(name)}", member))
+        elif isinstance(node, list):
+            stack.extend((f"{pointer}/{i}", item) for i, item in enumerate(node))
+        elif looks_like_path(node):
+            yield pointer, node
+
+
+def _path_message(name: str, value: str, error: PathSyntaxError) -> str:
+    return f"{name} cannot read {shown(value)}: {error.message} (position {error.position})."
+
+
+def _sentence(message: str) -> str:
+    return message if message.endswith(".") else message + "."

@@ -1,0 +1,258 @@
+"""Definitions as texts: JSON or YAML, and where in the text each value stands.
+
+One rule: a text gives JSON values or problems with line and column; it never runs code, never grows
+beyond the bounds of a definition, and never turns a text into something else than it looks like.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import isfinite
+from typing import Final, NamedTuple, TypeAlias
+
+from treadle.asl import limits
+from treadle.asl.errors import InvalidDocument, Problem
+from treadle.asl.json import Json
+from treadle.asl.rules import RULES
+from treadle.asl.yaml_events import YamlProblem, compose
+
+Place: TypeAlias = tuple[int, int]
+"""Line and column, both from 1."""
+
+
+class Marks(NamedTuple):
+    """Where a value stands, and its members or items."""
+
+    place: Place
+    inner: "Mapping[str, Marks]"
+
+
+class Parsed(NamedTuple):
+    """A text's value, and the place of a JSON pointer into it."""
+
+    value: Json
+    place_of: Callable[[str], Place | None]
+
+
+def loads_document(text: str) -> Json:
+    """The value of a definition's text, JSON or YAML 1.2.
+
+    Raises:
+        InvalidDocument: it is neither, repeats a key, or goes beyond `DEFINITION_BYTES_MAX` or
+            `DEFINITION_DEPTH_MAX`; with line and column.
+    """
+    return parse_text(text).value
+
+
+def parse_text(text: str) -> Parsed:
+    """A text's value with its places. Raises as `loads_document` does."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > limits.DEFINITION_BYTES_MAX:
+        raise _invalid(
+            "document-too-large",
+            f"The text has {size:,} bytes; it may have {limits.DEFINITION_BYTES_MAX:,}.",
+            (1, 1),
+        )
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as e:
+        return _parse_yaml(text, e)
+    except _DuplicateKeyError:
+        raise InvalidDocument(_duplicates(text)) from None
+    except RecursionError:
+        raise _invalid("document-too-deep", _TOO_DEEP, (1, 1)) from None
+    except ValueError as e:
+        raise _invalid("document-not-parsed", f"The JSON cannot be read: {e}.", (1, 1)) from None
+    return _checked(Parsed(value, _LazyPlaces(text).find))
+
+
+def _checked(parsed: Parsed) -> Parsed:
+    problems = problems_of_value(parsed.value)
+    if problems:
+        placed = []
+        for problem in problems:
+            line, column = parsed.place_of(problem.pointer) or (1, 1)
+            placed.append(replace(problem, line=line, column=column))
+        raise InvalidDocument(placed)
+    return parsed
+
+
+def problems_of_value(value: Json) -> list[Problem]:
+    """What keeps a value from being a definition's JSON: its depth, size, keys and classes.
+
+    Nothing here recurses, so that whatever follows may.
+    """
+    stack: list[tuple[Json, str, int]] = [(value, "", 0)]
+    weight = 0
+    while stack:
+        node, pointer, depth = stack.pop()
+        weight += 1
+        if weight > limits.DEFINITION_BYTES_MAX:
+            return [_problem("document-too-large", "The definition holds too many values.")]
+        if depth > limits.DEFINITION_DEPTH_MAX:
+            return [_problem("document-too-deep", _TOO_DEEP)]
+        if len(pointer) > limits.DEFINITION_POINTER_CHARS_MAX:
+            return [
+                _problem(
+                    "document-too-deep",
+                    "The names on the way to one value have more than "
+                    f"{limits.DEFINITION_POINTER_CHARS_MAX:,} characters; shorten them.",
+                )
+            ]
+        if node.__class__ is dict:
+            for name, member in node.items():
+                if name.__class__ is not str:
+                    return [_problem("document-not-json", f"The key {name!r:.40} is no text.")]
+                stack.append((member, f"{pointer}/{escaped(name)}", depth + 1))
+        elif node.__class__ is list:
+            stack.extend((item, f"{pointer}/{i}", depth + 1) for i, item in enumerate(node))
+        elif not _is_scalar(node):
+            return [
+                _problem("document-not-json", f"{node!r:.40} is not a JSON value.", pointer=pointer)
+            ]
+    return []
+
+
+def escaped(name: str) -> str:
+    """A name as a token of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def unescaped(token: str) -> str:
+    """The name that a token of a JSON pointer stands for."""
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+_TOO_DEEP: Final = (
+    f"The definition is nested deeper than {limits.DEFINITION_DEPTH_MAX} levels; "
+    "make a part of it a machine of its own."
+)
+
+
+class _DuplicateKeyError(Exception):
+    pass
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise _DuplicateKeyError
+    return value
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _is_scalar(value: Json) -> bool:
+    kind = value.__class__
+    if kind is float:
+        return isfinite(value)
+    return kind in (str, int, bool) or value is None
+
+
+def _problem(code: str, message: str, place: Place | None = None, *, pointer: str = "") -> Problem:
+    line, column = place or (None, None)
+    return Problem(pointer, code, message, RULES[code].spec, line=line, column=column)
+
+
+def _invalid(code: str, message: str, place: Place, *, pointer: str = "") -> InvalidDocument:
+    return InvalidDocument([_problem(code, message, place, pointer=pointer)])
+
+
+_LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*["{\[\]])')
+
+
+def _parse_yaml(text: str, error: json.JSONDecodeError) -> Parsed:
+    try:
+        root = compose(text)
+    except YamlProblem as e:
+        if e.code == "document-not-parsed" and _LOOKS_LIKE_JSON.match(text):
+            raise _invalid(
+                e.code, f"The JSON cannot be read: {error.msg}.", (error.lineno, error.colno)
+            ) from None
+        raise _invalid(e.code, e.message, (e.line, e.column), pointer=e.pointer) from None
+    marks = root.marks(Marks)
+    return _checked(Parsed(root.value, lambda pointer: _find(marks, pointer)))
+
+
+def _find(marks: Marks, pointer: str) -> Place | None:
+    """The place of a pointer, or of what is nearest around it."""
+    for token in pointer.split("/")[1:]:
+        inner = marks.inner.get(unescaped(token))
+        if inner is None:
+            break
+        marks = inner
+    return marks.place
+
+
+class _LazyPlaces:
+    """Places of a JSON text, read when the first problem asks."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._marks: Marks | None = None
+
+    def find(self, pointer: str) -> Place | None:
+        """The place of a pointer."""
+        if self._marks is None:
+            self._marks, _ = _marks_of_json(self._text)
+        return _find(self._marks, pointer)
+
+
+def _duplicates(text: str) -> list[Problem]:
+    _, repeated = _marks_of_json(text)
+    return [
+        _problem(
+            "document-duplicate-key",
+            f"The key '{pointer.rpartition('/')[2]:.80}' is given twice in one object.",
+            place,
+            pointer=pointer,
+        )
+        for pointer, place in repeated[: limits.PROBLEMS_MAX]
+    ]
+
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+
+
+def _marks_of_json(text: str) -> tuple[Marks, list[tuple[str, Place]]]:
+    """The marks of a valid JSON text, and its repeated keys."""
+    root: dict[str, Marks] = {}
+    # Each open container: its marks, its pointer, and the key or index that comes next.
+    stack: list[tuple[dict[str, Marks], str, bool]] = [(root, "", False)]
+    repeated: list[tuple[str, Place]] = []
+    line, line_began = 1, 0
+    key, key_place, at = "", (1, 1), 0
+    wants_key = False
+    for token in _TOKEN.finditer(text):
+        breaks = text.count("\n", at, token.start())
+        if breaks:
+            line += breaks
+            line_began = text.rindex("\n", at, token.start()) + 1
+        at = token.start()
+        place = (line, at - line_began + 1)
+        inner, pointer, is_object = stack[-1]
+        mark = token[0]
+        if mark in ("}", "]"):
+            stack.pop()
+            wants_key = stack[-1][2]
+        elif mark == ",":
+            wants_key = is_object
+        elif mark == ":":
+            wants_key = False
+        elif wants_key:
+            key, key_place = json.loads(mark), place
+            if key in inner:
+                repeated.append((f"{pointer}/{escaped(key)}", place))
+        else:
+            name = key if is_object else str(len(inner))
+            began = key_place if is_object else place
+            members: dict[str, Marks] = {}
+            inner[name] = Marks(began, members)
+            if mark in ("{", "["):
+                wants_key = mark == "{"
+                deeper = f"{pointer}/{escaped(name)}" if len(stack) > 1 else ""
+                stack.append((members, deeper, wants_key))
+    return root["0"], repeated

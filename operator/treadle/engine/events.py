@@ -1,0 +1,70 @@
+"""What can happen to an execution.
+
+One rule: an event that is late, repeated or unknown changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+from treadle.asl.errors import StateError
+
+
+class TaskId(NamedTuple):
+    """One attempt of one entry into a Task state, unique within its execution.
+
+    `entry` counts state entries over the whole execution from 1; `attempt` counts from 1.
+    """
+
+    frame: int
+    entry: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """The attempt exists outside; `uid` is that of its Job, empty where there is none."""
+
+    task: TaskId
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSucceeded:
+    """The attempt gave a result: `output` is its JSON text, `at` the time when it ended."""
+
+    task: TaskId
+    output: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """The attempt failed; `at` is the time when it ended."""
+
+    task: TaskId
+    error: StateError
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed. Timers fire, work of an earlier turn goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """A person stops the execution. Source: AWS, StopExecution."""
+
+    error: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendChanged:
+    """While suspended nothing new starts; what runs may end."""
+
+    suspended: bool
+
+
+Event: TypeAlias = TaskStarted | TaskSucceeded | TaskFailed | Tick | StopRequested | SuspendChanged

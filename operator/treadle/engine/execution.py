@@ -1,0 +1,400 @@
+"""One execution: told what happened and what time it is, it says what must exist outside.
+
+One rule: `handle` is the only way in; an event that is late, repeated or unknown changes nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from treadle.asl.errors import TIMEOUT, StateError
+from treadle.asl.limits import DEFAULT, Limits
+from treadle.asl.program import Program, Task, Wait
+from treadle.engine import commands, flow, snapshot
+from treadle.engine.context import Identity
+from treadle.engine.events import (
+    Event,
+    StopRequested,
+    SuspendChanged,
+    TaskFailed,
+    TaskId,
+    TaskStarted,
+    TaskSucceeded,
+    Tick,
+)
+from treadle.engine.frames import Frame, Phase
+from treadle.engine.memory import Closing, Memory, Progress, Status
+from treadle.engine.payloads import Payload
+from treadle.engine.states import task as task_state
+from treadle.engine.states import wait as wait_state
+from treadle.engine.steps import RunTask, Step
+from treadle.engine.times import whole_ms
+from treadle.engine.walk import Walk
+
+CLOSING_SECONDS = 120.0
+"""How long the name of an attempt that ended unseen is kept taken. Source: design.md, fence 4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an execution is, for people.
+
+    `path` names the enclosing states, with the index of a branch or item; `waits_for` is a word
+    for what must happen next.
+    """
+
+    name: str
+    path: str
+    entered_at: datetime
+    attempt: int
+    waits_for: str
+
+
+class Execution:
+    """See the module. Make one with `start` or `restore`."""
+
+    def __init__(
+        self,
+        program: Program,
+        revision: str,
+        identity: Identity,
+        memory: Memory,
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self.program = program
+        self.memory = memory
+        self._walk = Walk(memory, program.machine, identity, limits, revision)
+
+    @classmethod
+    def start(
+        cls,
+        program: Program,
+        revision: str,
+        identity: Identity,
+        input_text: str,
+        *,
+        seed: bytes,
+        now: datetime,
+        suspended: bool = False,
+        limits: Limits = DEFAULT,
+    ) -> "Execution":
+        """A new execution that has done its first transitions.
+
+        Args:
+            program: what to run.
+            revision: digest of its definition.
+            identity: what it is called.
+            input_text: JSON text.
+            seed: of all its chances; the same seed gives the same run.
+            now: the time.
+            suspended: nothing starts until it is resumed.
+            limits: its bounds.
+
+        Raises:
+            ValueError: the input is not JSON.
+        """
+        now = whole_ms(now)
+        payload = Payload.read(input_text)
+        memory = Memory(seed, payload, now, suspended=suspended)
+        if program.timeout_seconds is not None:
+            memory.deadline_at = now + timedelta(seconds=program.timeout_seconds)
+        execution = cls(program, revision, identity, memory, limits)
+        details = {"input": payload, "roleArn": identity.role_arn}
+        memory.history.add("ExecutionStarted", 0, now, details)
+        execution._walk.begin(now)
+        execution._walk.run(now)
+        return execution
+
+    @classmethod
+    def restore(
+        cls,
+        program: Program,
+        revision: str,
+        identity: Identity,
+        checkpoint: str,
+        pages: Mapping[str, bytes],
+        limits: Limits = DEFAULT,
+    ) -> "Execution":
+        """The execution that a checkpoint holds.
+
+        Raises:
+            snapshot.Unreadable: it is damaged, or newer than this release.
+        """
+        memory = snapshot.decode(checkpoint, pages, program.machine)
+        return cls(program, revision, identity, memory, limits)
+
+    def encode(self) -> snapshot.Encoded:
+        """What a save writes."""
+        return snapshot.encode(self.memory)
+
+    def saved(self, encoded: snapshot.Encoded) -> None:
+        """The save of what `encode` gave has happened: its pages need no second write."""
+        memory = self.memory
+        for digest, page in encoded.pages.items():
+            if digest not in encoded.overflow and digest not in memory.saved:
+                memory.saved.add(digest)
+                memory.pages_bytes += len(page.raw)
+            memory.unsaved.pop(digest, None)
+
+    # -------------------------------------------------------------------------- what happens
+
+    def handle(self, event: Event, now: datetime) -> bool:
+        """Take an event and do what follows from it, up to the bound of a turn.
+
+        Returns:
+            Whether anything changed.
+        """
+        now = whole_ms(now)
+        if self.memory.over:
+            return self._handle_late(event)
+        changed = self._dispatch(event, now)
+        if not self.memory.over and self.memory.ready and not self.memory.suspended:
+            self._walk.run(now)
+            changed = True
+        return changed
+
+    def _dispatch(self, event: Event, now: datetime) -> bool:
+        match event:
+            case TaskStarted():
+                return self._started(event, now)
+            case TaskSucceeded():
+                return self._succeeded(event, now)
+            case TaskFailed():
+                return self._failed(event, now)
+            case Tick():
+                return self._tick(now)
+            case StopRequested():
+                error = StateError(event.error, event.cause)
+                self._walk.end(Status.ABORTED, now, error=error)
+                return True
+            case SuspendChanged():
+                changed = self.memory.suspended != event.suspended
+                self.memory.suspended = event.suspended
+                return changed
+            case _:
+                assert_never(event)
+
+    def _handle_late(self, event: Event) -> bool:
+        # All that can still matter is that an attempt nobody had seen exists after all.
+        return isinstance(event, TaskStarted) and self._closed(event.task)
+
+    def _closed(self, task: TaskId) -> bool:
+        return self.memory.closing.pop(task, None) is not None
+
+    def _attempt(self, task: TaskId) -> Frame | None:
+        frame = self.memory.frames.get(task.frame)
+        if frame is None or frame.phase is not Phase.RUNNING or frame.task_id != task:
+            return None
+        return frame
+
+    def _started(self, event: TaskStarted, now: datetime) -> bool:
+        frame = self._attempt(event.task)
+        if frame is None:
+            return self._closed(event.task)
+        if frame.started and frame.uid == event.uid:
+            return False
+        frame.uid = event.uid
+        self._walk.task_started(frame, now)
+        return True
+
+    def _succeeded(self, event: TaskSucceeded, now: datetime) -> bool:
+        frame = self._attempt(event.task)
+        if frame is None:
+            return False
+        if frame.due_at is not None and event.at > frame.due_at:
+            self._time_out(frame, now)
+            return True
+        try:
+            result = Payload.read(event.output)
+        except ValueError:
+            sentence = f"The result of '{frame.state}' is not JSON: {event.output[:200]!r}"
+            self._walk.task_failed(frame, StateError("Treadle.InvalidResult", sentence), now)
+            return True
+        self._walk.task_succeeded(frame, result, now)
+        return True
+
+    def _failed(self, event: TaskFailed, now: datetime) -> bool:
+        frame = self._attempt(event.task)
+        if frame is None:
+            return False
+        if frame.due_at is not None and event.at > frame.due_at:
+            self._time_out(frame, now)
+            return True
+        limits = self._walk.limits
+        name, cause = event.error.name, event.error.cause
+        error = StateError(
+            name and name[: limits.error_chars_max], cause and cause[: limits.cause_chars_max]
+        )
+        self._walk.task_failed(frame, error, now)
+        return True
+
+    def _tick(self, now: datetime) -> bool:
+        memory = self.memory
+        changed = False
+        ended = [t for t, c in memory.closing.items() if _expired(c, now)]
+        for task in ended:
+            del memory.closing[task]
+            changed = True
+        while not memory.over:
+            if memory.deadline_at is not None and now >= memory.deadline_at:
+                timer = memory.next_timer()
+                # What was due before the deadline still happens first.
+                if timer is None or timer.due_at >= memory.deadline_at:
+                    self._walk.end(Status.TIMED_OUT, now, error=StateError(TIMEOUT))
+                    return True
+            frame = memory.take_due(now)
+            if frame is None:
+                return changed
+            self._wake(frame, now)
+            changed = True
+        return changed
+
+    def _wake(self, frame: Frame, now: datetime) -> None:
+        match frame.phase:
+            case Phase.RUNNING:
+                self._time_out(frame, now)
+            case Phase.SLEEPING:
+                frame.attempt += 1
+                frame.phase = Phase.READY
+                frame.due_at = None
+                self.memory.ready.append(frame.id)
+            case Phase.WAITING:
+                self._walk.apply(frame, self._waited(frame, now), now)
+            case Phase.READY | Phase.FORKED:
+                raise AssertionError(f"no timer is set in phase {frame.phase!r}")
+            case _:
+                assert_never(frame.phase)
+
+    def _waited(self, frame: Frame, now: datetime) -> Step:
+        state = frame.definition
+        assert isinstance(state, Wait)
+        visit = self._walk.visit(frame, now)
+        return self._walk.guarded(frame, lambda: wait_state.finish(state, visit))
+
+    def _time_out(self, frame: Frame, now: datetime) -> None:
+        self._walk.abandon(frame, now)
+        self._walk.task_failed(frame, StateError(TIMEOUT), now)
+
+    # ------------------------------------------------------------------------ what must exist
+
+    @property
+    def status(self) -> Status:
+        """AWS's status."""
+        return self.memory.status
+
+    @property
+    def suspended(self) -> bool:
+        """Whether nothing new starts."""
+        return self.memory.suspended
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is left that waits for nothing but the next turn."""
+        return bool(self.memory.ready) and not self.memory.suspended
+
+    @property
+    def transitions(self) -> int:
+        """State entries so far."""
+        return self.memory.entries
+
+    def wanted(self) -> Iterator[TaskId]:
+        """The attempts that must be running outside."""
+        for frame in self.memory.frames.values():
+            if frame.phase is Phase.RUNNING:
+                yield frame.task_id
+
+    def resource(self, task: TaskId) -> str | None:
+        """The Resource of a wanted attempt; None where it is not wanted."""
+        frame = self._attempt(task)
+        if frame is None:
+            return None
+        state = frame.definition
+        assert isinstance(state, Task)
+        return state.resource
+
+    def task(self, task: TaskId) -> commands.Task | None:
+        """All about a wanted attempt; None where it is not wanted."""
+        frame = self._attempt(task)
+        if frame is None:
+            return None
+        state = frame.definition
+        assert isinstance(state, Task)
+        assert frame.scheduled_at is not None
+        visit = self._walk.visit(frame, frame.scheduled_at)
+        if frame.parameters is None:
+            step = task_state.work(state, visit)
+            assert isinstance(step, RunTask)
+            frame.parameters = step.parameters
+        return commands.Task(
+            id=task,
+            state=frame.state,
+            resource=state.resource,
+            parameters=frame.parameters.value,
+            input=flow.effective_input(visit).value,
+            digest=self._walk.task_digest(frame),
+            due_at=frame.scheduled_at,
+            deadline_at=frame.due_at,
+            uid=frame.uid,
+        )
+
+    def attempts(self) -> Iterator[tuple[TaskId, bool]]:
+        """Every frame's newest attempt, and whether it must be running outside."""
+        for frame in self.memory.frames.values():
+            yield frame.task_id, frame.phase is Phase.RUNNING
+
+    def closing(self) -> Mapping[TaskId, Closing]:
+        """Attempts whose names must stay taken though they are over."""
+        return self.memory.closing
+
+    def next_due(self) -> datetime | None:
+        """When a Tick will have something to do."""
+        memory = self.memory
+        timer = memory.next_timer()
+        due = [timer.due_at] if timer else []
+        if memory.deadline_at is not None and not memory.over:
+            due.append(memory.deadline_at)
+        return min(due, default=None)
+
+    # ------------------------------------------------------------------------------ for people
+
+    @property
+    def progress(self) -> Progress:
+        """Items of Map states."""
+        return self.memory.progress
+
+    def places(self, at_most: int) -> list[Place]:
+        """Where it is: the innermost frames, oldest first."""
+        found: list[Place] = []
+        for frame in self.memory.frames.values():
+            if frame.phase is Phase.FORKED and frame.fork and frame.fork.live:
+                continue
+            found.append(self._place(frame))
+            if len(found) == at_most:
+                break
+        return found
+
+    def _place(self, frame: Frame) -> Place:
+        parts = [frame.state]
+        walk: Frame = frame
+        while walk.parent is not None:
+            parent = self.memory.frames[walk.parent]
+            parts.append(f"{parent.state}[{walk.index}]")
+            walk = parent
+        assert frame.entered_at is not None
+        path = "/".join(reversed(parts))
+        waits_for = _WAITS_FOR[frame.phase]
+        return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for)
+
+
+_WAITS_FOR = {
+    Phase.READY: "turn",
+    Phase.WAITING: "time",
+    Phase.RUNNING: "task",
+    Phase.SLEEPING: "retry",
+    Phase.FORKED: "children",
+}
+
+
+def _expired(closing: Closing, now: datetime) -> bool:
+    return (now - closing.ended_at).total_seconds() >= CLOSING_SECONDS

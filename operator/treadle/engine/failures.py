@@ -1,0 +1,69 @@
+"""The ladder of a failed state: retry, then catch, then give up.
+
+One rule: it decides and changes nothing; `execution` keeps the counts and acts.
+
+Spec: Errors, "Retrying after error" and "Fallback states".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from treadle.asl import retrying
+from treadle.asl.chance import Chance
+from treadle.asl.errors import StateError
+from treadle.asl.program import Catcher, Map, Parallel, State, Task
+from treadle.engine.times import whole_ms
+
+# timedelta ends near here, and nobody waits longer: a BackoffRate of 1e300 is legal.
+_DELAY_SECONDS_MAX = 99_999_999.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Try again at an instant; retrier number `retrier` is used once more."""
+
+    due_at: datetime
+    retrier: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatchTo:
+    """Go to the catcher's state."""
+
+    catcher: Catcher
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The list of states fails with the error."""
+
+
+Decision: TypeAlias = RetryAt | CatchTo | GiveUp
+
+
+def next_step(
+    state: State, error: StateError, used: Sequence[int], now: datetime, chance: Chance
+) -> Decision:
+    """What happens after a failure.
+
+    Args:
+        state: the state that failed.
+        error: how.
+        used: how often each of its retriers was used in this visit.
+        now: when.
+        chance: for jitter.
+    """
+    if not isinstance(state, Task | Parallel | Map):
+        return GiveUp()
+    index = retrying.find_retrier(state.retry, error.name)
+    if index is not None and used[index] < state.retry[index].attempts_max:
+        retrier = state.retry[index]
+        seconds = retrying.delay_seconds(retrier, used[index] + 1, chance.unit())
+        delay = timedelta(seconds=min(seconds, _DELAY_SECONDS_MAX))
+        return RetryAt(whole_ms(now + delay), index)
+    for catcher in state.catch:
+        if retrying.matches(catcher.errors, error.name):
+            return CatchTo(catcher)
+    return GiveUp()

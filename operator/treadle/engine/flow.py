@@ -1,0 +1,111 @@
+"""The way of data through a state, and what a state's code may see.
+
+Order: raw input, InputPath, Parameters, the state's work, ResultSelector, ResultPath (into the raw
+input), OutputPath. One rule: every step gives a new payload or the same one, never a changed one.
+
+Spec: "Input and Output Processing".
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from treadle.asl.chance import Chance
+from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed
+from treadle.asl.json import Json
+from treadle.asl.limits import Limits
+from treadle.asl.paths import Path, PathNotFound, Reference
+from treadle.asl.scope import Scope
+from treadle.asl.templates import Template
+from treadle.engine.frames import Frame
+from treadle.engine.payloads import Payload
+
+EMPTY = Payload({}, "{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One entry into a state, as the state's own code sees it.
+
+    `context_of` gives the context object (with `Map.Item` set to its argument where that is not
+    None); `seed` is the execution's.
+    """
+
+    frame: Frame
+    raw: Payload
+    now: datetime
+    limits: Limits
+    seed: bytes
+    context_of: Callable[[Json | None], Json]
+
+    def scope(self, data: Json, stage: str, item: Json | None = None) -> Scope:
+        """What an expression of a stage may read; the same stage draws the same chances."""
+        frame = self.frame
+        salt = f"/{frame.entry}/{frame.attempt}/{stage}".encode()
+        return Scope(data, lambda: self.context_of(item), Chance(self.seed + salt))
+
+
+def find(path: Path, scope: Scope) -> Json:
+    """The value at a path; a path that finds nothing fails the state as AWS does."""
+    try:
+        return path.find(scope)
+    except PathNotFound as missing:
+        sentence = f"Invalid path '{path.text}' : {missing.message}"
+        raise EvaluationFailed(RUNTIME, sentence) from None
+
+
+def select(path: Path | None, payload: Payload, visit: Visit, stage: str) -> Payload:
+    """InputPath and OutputPath. Spec: "InputPath and OutputPath": null gives `{}`."""
+    if path is None:
+        return EMPTY
+    if path.is_root:
+        return payload
+    return Payload(find(path, visit.scope(payload.value, stage)))
+
+
+def render(template: Template | None, payload: Payload, visit: Visit, stage: str) -> Payload:
+    """Parameters and ResultSelector; the payload itself where there is no template."""
+    if template is None:
+        return payload
+    return Payload(template.render(visit.scope(payload.value, stage)))
+
+
+def put(reference: Reference | None, raw: Payload, result: Payload) -> Payload:
+    """ResultPath: where the result goes in the raw input; None discards the result."""
+    if reference is None:
+        return raw
+    if reference.is_root:
+        return result
+    return Payload(reference.put(raw.value, result.value))
+
+
+def effective_input(visit: Visit) -> Payload:
+    """The raw input after InputPath."""
+    return select(visit.frame.definition.input_path, visit.raw, visit, "InputPath")
+
+
+def output(
+    visit: Visit,
+    result: Payload,
+    selector: Template | None,
+    result_path: Reference | None,
+) -> Payload:
+    """From a state's result to its output."""
+    selected = render(selector, result, visit, "ResultSelector")
+    merged = put(result_path, visit.raw, selected)
+    return bounded(select(visit.frame.definition.output_path, merged, visit, "OutputPath"), visit)
+
+
+def bounded(payload: Payload, visit: Visit) -> Payload:
+    """The same payload, or the failure of one that is too large. Source: AWS, "Quotas"."""
+    try:
+        size_bytes = payload.size_bytes
+    except ValueError as why:
+        raise EvaluationFailed(RUNTIME, f"The data is {why}.") from None
+    if size_bytes > visit.limits.payload_bytes_max:
+        raise EvaluationFailed(
+            DATA_LIMIT_EXCEEDED,
+            f"The state/task '{visit.frame.state}' returned a result with a size exceeding the "
+            "maximum number of bytes service limit.",
+        )
+    return payload

@@ -1,0 +1,126 @@
+"""Frames: running lists of states.
+
+One rule: a frame is in exactly one state and one phase; its children name it as their parent.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+
+from treadle.asl.json import Json
+from treadle.asl.program import Machine, State
+from treadle.engine.events import TaskId
+from treadle.engine.payloads import Payload
+
+
+class Phase(IntEnum):
+    """What a frame is doing in its state. The numbers are part of the snapshot."""
+
+    READY = 0  # entered; its work has not been done yet
+    WAITING = 1  # a Wait state, until `due_at`
+    RUNNING = 2  # one attempt of a Task is outside; times out at `due_at`
+    SLEEPING = 3  # between two attempts, until `due_at`
+    FORKED = 4  # its children run
+
+
+@dataclass(slots=True)
+class Fork:
+    """The children of a Parallel or Map state that is being worked on.
+
+    Attributes:
+        total: how many there will be.
+        concurrency_max: how many may live at once; 0 for no bound.
+        input: what each branch receives; of a Map: the list of its items.
+        items: that list; None for a Parallel.
+        cursor: the next index to start.
+        live: ids of children that run.
+        results: output text by index.
+        sealed: digests of pages that hold results.
+        loose: indices of results that no page holds, in order of completion.
+        previous: id of the history entry that the next child's start follows.
+    """
+
+    total: int
+    concurrency_max: int = 0
+    input: Payload | None = None
+    items: list[Json] | None = None
+    cursor: int = 0
+    live: set[int] = field(default_factory=set)
+    results: dict[int, str] = field(default_factory=dict)
+    sealed: list[str] = field(default_factory=list)
+    loose: list[int] = field(default_factory=list)
+    loose_bytes: int = 0
+    previous: int = 0
+
+    @property
+    def can_start(self) -> bool:
+        """Whether another child may start as far as the state's own bound goes."""
+        return self.cursor < self.total and (
+            not self.concurrency_max or len(self.live) < self.concurrency_max
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every child has given its output."""
+        return len(self.results) == self.total
+
+    def keep(self, index: int, text: str) -> None:
+        """Remember a child's output."""
+        self.results[index] = text
+        self.loose.append(index)
+        self.loose_bytes += len(text)
+
+
+@dataclass(slots=True)
+class Frame:
+    """One running list of states.
+
+    Attributes:
+        id: unique in its execution; 0 is the root.
+        parent: the frame whose Parallel or Map state it belongs to; None for the root.
+        index: which branch or item it is.
+        machine: its list of states.
+        state: where it is.
+        entry: the number of the state entry, unique in its execution.
+        attempt: of the state's work; 1 is the first.
+        data: the state's raw input. None while it is still what the parent gave.
+        retries: how often each retrier was used in this visit.
+        entered_id, entered_at: of the history's StateEntered.
+        last_id: of the history entry that the next one follows.
+        scheduled_at: when the attempt that runs was decided.
+        uid: of the Job seen running it.
+        started: the history has its TaskStarted.
+        given: what the parent gave, and `parameters`: what the attempt was given; both are kept
+            only while this process remembers them, for they can be computed again.
+    """
+
+    id: int
+    parent: int | None
+    index: int
+    machine: Machine
+    state: str
+    entry: int = 0
+    attempt: int = 1
+    data: Payload | None = None
+    retries: list[int] = field(default_factory=list)
+    entered_id: int = 0
+    entered_at: datetime | None = None
+    last_id: int = 0
+    phase: Phase = Phase.READY
+    due_at: datetime | None = None
+    scheduled_at: datetime | None = None
+    uid: str = ""
+    started: bool = False
+    fork: Fork | None = None
+    parameters: Payload | None = None
+    given: Payload | None = None
+
+    @property
+    def definition(self) -> State:
+        """The state it is in."""
+        return self.machine.states[self.state]
+
+    @property
+    def task_id(self) -> TaskId:
+        """The attempt that it makes."""
+        return TaskId(self.id, self.entry, self.attempt)

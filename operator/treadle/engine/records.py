@@ -1,0 +1,57 @@
+"""How the history names what a Task does: AWS's families of event types.
+
+Source: AWS API, HistoryEventType.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from treadle.engine.payloads import Payload
+from treadle.engine.steps import RunTask
+
+_LAMBDA = ":lambda:"
+_ACTIVITY = ":activity:"
+
+
+def family(resource: str) -> str:
+    """`Task`, `LambdaFunction` or `Activity`: what the event types of a Resource begin with."""
+    if _LAMBDA in resource and not resource.startswith("arn:aws:states:"):
+        return "LambdaFunction"
+    return "Activity" if _ACTIVITY in resource else "Task"
+
+
+def named(resource: str) -> dict[str, Any]:
+    """The members that name a Task's Resource in each of its entries."""
+    if family(resource) != "Task":
+        return {}
+    service, _, action = resource.removeprefix("arn:aws:states:::").partition(":")
+    return {"resourceType": service, "resource": action}
+
+
+def scheduled(resource: str, region: str, step: RunTask) -> Mapping[str, Any]:
+    """Details of `TaskScheduled` and its kin."""
+    details: dict[str, Any]
+    if family(resource) == "Task":
+        details = {**named(resource), "region": region, "parameters": step.parameters}
+    else:
+        details = {"resource": resource, "input": step.parameters}
+    if step.timeout_seconds is not None:
+        details["timeoutInSeconds"] = step.timeout_seconds
+    if step.heartbeat_seconds is not None:
+        details["heartbeatInSeconds"] = step.heartbeat_seconds
+    return details
+
+
+def succeeded(resource: str, output: Payload) -> Mapping[str, Any]:
+    """Details of `TaskSucceeded` and its kin."""
+    return {**named(resource), "output": output}
+
+
+def failed(name: str | None, cause: str | None) -> dict[str, Any]:
+    """The members of an error; AWS leaves out what is absent."""
+    details = {}
+    if name is not None:
+        details["error"] = name
+    if cause is not None:
+        details["cause"] = cause
+    return details

@@ -1,0 +1,465 @@
+"""The snapshot: an execution as text, and the pages that this text refers to.
+
+A checkpoint is `VERSION.CORE.TAIL`: the core is packed JSON (or, after `@`, the digests of pages
+that hold it), the tail is the newest stretch of history. One rule: release N reads what N-1 wrote;
+what the snapshot leaves out can be computed from what it keeps.
+"""
+
+import base64
+import binascii
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from treadle.asl.errors import StateError
+from treadle.asl.json import loads
+from treadle.asl.program import Machine, Map, Parallel
+from treadle.engine.events import TaskId
+from treadle.engine.frames import Fork, Frame, Phase
+from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX, History
+from treadle.engine.memory import Closing, Memory, Page, Progress, Status
+from treadle.engine.payloads import Payload
+from treadle.engine.states import fork as fork_state
+from treadle.engine.times import from_ms, to_ms
+
+VERSION = 1
+CORE_BYTES_MAX = 40 * 1024  # of packed text; a larger one becomes pages. A thousand live tasks fit
+RESULTS_BYTES_MAX = 16 * 1024  # of raw text; then a Map's results are sealed into a page
+PAGE_RAW_BYTES_MAX = 256 * 1024  # stays under 512 KiB however badly it packs
+UNPACKED_BYTES_MAX = 64 * 1024 * 1024
+
+_PARTS = b"\x00parts\n"  # a page that only lists the pages it was split into
+_NO_UID = bytes(16)
+
+
+class Unreadable(Exception):  # noqa: N818 - it says what the snapshot is
+    """The snapshot is damaged, incomplete, or newer than this release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What a save writes.
+
+    Attributes:
+        checkpoint: the text for the status.
+        pages: pages that may not be written yet, by digest; they go first.
+        overflow: those of them that only this checkpoint refers to.
+    """
+
+    checkpoint: str
+    pages: Mapping[str, Page]
+    overflow: frozenset[str]
+
+
+# --------------------------------------------------------------------------------------- encoding
+
+
+def encode(memory: Memory) -> Encoded:
+    """The snapshot of an execution."""
+    unsaved = memory.unsaved
+    tail = memory.history.tail()
+    for digest, raw in memory.history.pages.items():
+        _add(unsaved, "history", raw, digest)
+    for digest, payload in memory.history.payloads.items():
+        if digest not in memory.saved:
+            _add(unsaved, "payload", payload.encoded, digest)
+    memory.history.pages.clear()
+    memory.history.payloads.clear()
+    packed = base64.b64encode(zlib.compress(orjson.dumps(_core(memory)), 6)).decode()
+    if len(packed) <= CORE_BYTES_MAX:
+        return Encoded(f"{VERSION}.{packed}.{tail}", dict(unsaved), frozenset())
+    overflow: dict[str, Page] = {}
+    digest = _add(overflow, "snapshot", packed.encode())
+    pages = {**unsaved, **overflow}
+    return Encoded(f"{VERSION}.@{digest}.{tail}", pages, frozenset(overflow))
+
+
+def _add(pages: dict[str, Page], kind: str, raw: bytes, digest: str | None = None) -> str:
+    """Put a page, split where it is long; gives the digest to refer to it by."""
+    digest = digest or _digest(raw)
+    if len(raw) <= PAGE_RAW_BYTES_MAX:
+        pages[digest] = Page(kind, raw)
+        return digest
+    starts = range(0, len(raw), PAGE_RAW_BYTES_MAX)
+    parts = [raw[start : start + PAGE_RAW_BYTES_MAX] for start in starts]
+    names = []
+    for part in parts:
+        name = _digest(part)
+        pages[name] = Page(kind, part)
+        names.append(name)
+    # The list is stored under the whole's digest, so that a payload's digest finds it.
+    pages[digest] = Page(kind, _PARTS + "\n".join(names).encode())
+    return digest
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _core(memory: Memory) -> dict[str, Any]:
+    frames = list(memory.frames.values())
+    core: dict[str, Any] = {
+        "seed": memory.seed.hex(),
+        "started": to_ms(memory.started_at),
+        "input": _reference(memory, memory.input),
+        "status": memory.status.value,
+        "frame": memory.next_frame,
+        "entries": memory.entries,
+        "history": [memory.history.next_id, memory.history.head],
+        "progress": [memory.progress.done, memory.progress.total, memory.progress.failed],
+        "pages": memory.pages_bytes,
+    }
+    if memory.deadline_at is not None:
+        core["deadline"] = to_ms(memory.deadline_at)
+    if memory.suspended:
+        core["suspended"] = True
+    if memory.closing:
+        core["closing"] = [
+            [*task, c.state, c.resource, c.digest, to_ms(c.ended_at)]
+            for task, c in memory.closing.items()
+        ]
+    if frames:
+        core["frames"] = _columns(memory, frames)
+    if memory.ended_at is not None:
+        core["ended"] = to_ms(memory.ended_at)
+        core["output"] = _reference(memory, memory.output)
+        core["error"] = [memory.error.name, memory.error.cause] if memory.error else None
+    return core
+
+
+def _reference(memory: Memory, payload: Payload | None) -> Any:
+    """A payload in the core: null, `[value]`, or the digest of its page."""
+    if payload is None:
+        return None
+    if payload.size_bytes <= PAYLOAD_INLINE_BYTES_MAX:
+        return [orjson.Fragment(payload.encoded)]
+    if payload.digest not in memory.saved and payload.digest not in memory.unsaved:
+        _add(memory.unsaved, "payload", payload.encoded, payload.digest)
+    return payload.digest
+
+
+def _columns(memory: Memory, frames: Sequence[Frame]) -> dict[str, Any]:
+    # By columns, and rising numbers as differences: a thousand alike frames pack to a few KiB.
+    return {
+        "id": _differences(f.id for f in frames),
+        "parent": [f.parent for f in frames],
+        "index": _differences(f.index for f in frames),
+        "state": [f.state for f in frames],
+        "entry": _differences(f.entry for f in frames),
+        "attempt": [f.attempt for f in frames],
+        "data": [_reference(memory, f.data) for f in frames],
+        "retries": {str(n): f.retries for n, f in enumerate(frames) if any(f.retries)},
+        "entered_id": _differences(f.entered_id for f in frames),
+        "entered": _differences(to_ms(f.entered_at) if f.entered_at else 0 for f in frames),
+        "last_id": _differences(f.last_id for f in frames),
+        "phase": [int(f.phase) for f in frames],
+        "due": _differences(to_ms(f.due_at) if f.due_at else 0 for f in frames),
+        "scheduled": _differences(to_ms(f.scheduled_at) if f.scheduled_at else 0 for f in frames),
+        "started": [int(f.started) for f in frames],
+        "uid": _pack_uids([f.uid for f in frames]),
+        "fork": {str(n): _fork(memory, f.fork) for n, f in enumerate(frames) if f.fork},
+    }
+
+
+def _differences(numbers: Iterable[int]) -> list[int]:
+    before, found = 0, []
+    for number in numbers:
+        found.append(number - before)
+        before = number
+    return found
+
+
+def _pack_uids(uids: Sequence[str]) -> Any:
+    try:
+        packed = b"".join(bytes.fromhex(uid.replace("-", "")) if uid else _NO_UID for uid in uids)
+    except ValueError:
+        return list(uids)
+    if len(packed) != len(_NO_UID) * len(uids):
+        return list(uids)
+    return base64.b64encode(packed).decode() if any(uids) else ""
+
+
+def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
+    if fork.loose_bytes > RESULTS_BYTES_MAX:
+        fork.sealed.append(_add(memory.unsaved, "results", _results(fork)))
+        fork.loose.clear()
+        fork.loose_bytes = 0
+    return {
+        "total": fork.total,
+        "concurrency": fork.concurrency_max,
+        "cursor": fork.cursor,
+        "previous": fork.previous,
+        "sealed": fork.sealed,
+        "loose": orjson.Fragment(_results(fork)),
+    }
+
+
+def _results(fork: Fork) -> bytes:
+    rows = (f"[{index},{fork.results[index]}]" for index in fork.loose)
+    return ("[" + ",".join(rows) + "]").encode()
+
+
+# --------------------------------------------------------------------------------------- decoding
+
+
+def missing(checkpoint: str, pages: Mapping[str, bytes]) -> set[str]:
+    """Digests of pages that `decode` will need and that are not among `pages` yet.
+
+    Ask again with those added until none is missing.
+    """
+    core_text = _parts(checkpoint)[1]
+    if core_text.startswith("@"):
+        found = _absent(core_text[1:], pages)
+        if found:
+            return found
+    core = _read_core(core_text, pages)
+    needed: set[str] = set()
+    for digest in _digests(core):
+        needed |= _absent(digest, pages)
+    return needed
+
+
+def _absent(digest: str, pages: Mapping[str, bytes]) -> set[str]:
+    raw = pages.get(digest)
+    if raw is None:
+        return {digest}
+    if not raw.startswith(_PARTS):
+        return set()
+    return {part for part in _listed(raw) if part not in pages}
+
+
+def _listed(raw: bytes) -> list[str]:
+    return raw[len(_PARTS) :].decode().split("\n")
+
+
+def _digests(core: Mapping[str, Any]) -> Iterable[str]:
+    columns = core.get("frames", {})
+    for reference in [core["input"], core.get("output"), *columns.get("data", [])]:
+        if isinstance(reference, str):
+            yield reference
+    for fork in columns.get("fork", {}).values():
+        yield from fork["sealed"]
+
+
+def decode(checkpoint: str, pages: Mapping[str, bytes], machine: Machine) -> Memory:
+    """What `encode` kept.
+
+    Raises:
+        Unreadable: see there.
+    """
+    try:
+        _, core_text, tail = _parts(checkpoint)
+        return _memory(_read_core(core_text, pages), tail, pages, machine)
+    except (KeyError, ValueError, TypeError, IndexError, zlib.error, binascii.Error) as damage:
+        raise Unreadable(f"the checkpoint cannot be read: {damage!r}") from damage
+
+
+def history_of(checkpoint: str) -> tuple[str, str | None]:
+    """A checkpoint's history tail and the digest of the newest history page, if its core is inline.
+
+    For readers of history who have no program.
+    """
+    _, core_text, tail = _parts(checkpoint)
+    return tail, _read_core(core_text, {})["history"][1]
+
+
+def _parts(checkpoint: str) -> tuple[int, str, str]:
+    parts = checkpoint.split(".")
+    if not parts[0].isdecimal():
+        raise Unreadable("the checkpoint has no version")
+    if int(parts[0]) > VERSION:
+        raise Unreadable(
+            f"the checkpoint has version {parts[0]}; this release reads up to {VERSION}. "
+            "Run the release that wrote it, or a newer one."
+        )
+    if len(parts) != 3:
+        raise Unreadable("the checkpoint is cut")
+    return int(parts[0]), parts[1], parts[2]
+
+
+def _whole(digest: str, pages: Mapping[str, bytes]) -> bytes:
+    raw = pages[digest]
+    if not raw.startswith(_PARTS):
+        return raw
+    whole = b"".join(pages[part] for part in _listed(raw))
+    if _digest(whole) != digest:
+        raise Unreadable(f"page {digest} is damaged")
+    return whole
+
+
+def is_list_of_parts(raw: bytes) -> bool:
+    """Whether a page only lists others: then its digest is that of the whole."""
+    return raw.startswith(_PARTS)
+
+
+def overflow_of(checkpoint: str, pages: Mapping[str, bytes]) -> frozenset[str]:
+    """Digests of the pages that hold a checkpoint's core, where it did not fit."""
+    core_text = _parts(checkpoint)[1]
+    if not core_text.startswith("@"):
+        return frozenset()
+    raw = pages.get(core_text[1:], b"")
+    return frozenset([core_text[1:], *(_listed(raw) if raw.startswith(_PARTS) else [])])
+
+
+def _read_core(text: str, pages: Mapping[str, bytes]) -> Any:
+    packed = _whole(text[1:], pages).decode() if text.startswith("@") else text
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(base64.b64decode(packed, validate=True), UNPACKED_BYTES_MAX)
+    if not unpacker.eof:
+        raise ValueError("cut, or larger than any snapshot")
+    return loads(raw)
+
+
+def _payload(reference: Any, pages: Mapping[str, bytes]) -> Payload | None:
+    if reference is None:
+        return None
+    if isinstance(reference, str):
+        return Payload.of_text(_whole(reference, pages).decode())
+    return Payload(reference[0])
+
+
+def _memory(core: Any, tail: str, pages: Mapping[str, bytes], machine: Machine) -> Memory:
+    given = _payload(core["input"], pages)
+    assert given is not None
+    memory = Memory(
+        seed=bytes.fromhex(core["seed"]),
+        input=given,
+        started_at=from_ms(core["started"]),
+        deadline_at=from_ms(core["deadline"]) if "deadline" in core else None,
+        history=History.restored(core["history"][0], core["history"][1], tail),
+        next_frame=core["frame"],
+        entries=core["entries"],
+        status=Status(core["status"]),
+        suspended=core.get("suspended", False),
+        progress=Progress(*core["progress"]),
+        pages_bytes=core["pages"],
+    )
+    for frame, entry, attempt, state, resource, digest, ended in core.get("closing", []):
+        closing = Closing(state, resource, digest, from_ms(ended))
+        memory.closing[TaskId(frame, entry, attempt)] = closing
+    if "ended" in core:
+        memory.ended_at = from_ms(core["ended"])
+        memory.output = _payload(core["output"], pages)
+        memory.error = StateError(*core["error"]) if core["error"] else None
+    memory.saved.update(pages)
+    if "frames" in core:
+        _restore_frames(memory, core["frames"], pages, machine)
+    return memory
+
+
+def _restore_frames(
+    memory: Memory, columns: Any, pages: Mapping[str, bytes], machine: Machine
+) -> None:
+    uids = _unpack_uids(columns["uid"], len(columns["state"]))
+    rows = zip(
+        _sums(columns["id"]),
+        columns["parent"],
+        _sums(columns["index"]),
+        columns["state"],
+        _sums(columns["entry"]),
+        columns["attempt"],
+        columns["data"],
+        _sums(columns["entered_id"]),
+        _sums(columns["entered"]),
+        _sums(columns["last_id"]),
+        columns["phase"],
+        _sums(columns["due"]),
+        _sums(columns["scheduled"]),
+        columns["started"],
+        uids,
+        strict=True,
+    )
+    for number, row in enumerate(rows):
+        frame = _frame(memory, row, pages, machine)
+        retries = columns["retries"].get(str(number))
+        frame.retries = retries or [0] * len(getattr(frame.definition, "retry", ()))
+        fork = columns["fork"].get(str(number))
+        frame.fork = _restore_fork(fork, pages) if fork else None
+    _rebuild(memory)
+
+
+def _frame(
+    memory: Memory, row: Sequence[Any], pages: Mapping[str, bytes], machine: Machine
+) -> Frame:
+    number, parent, index, state, entry, attempt, data, entered_id, entered, last_id = row[:10]
+    phase, due, scheduled, started, uid = row[10:]
+    if parent is not None:
+        above = memory.frames[parent].definition
+        assert isinstance(above, Parallel | Map)
+        machine = fork_state.child_machine(above, index)
+    frame = Frame(
+        id=number,
+        parent=parent,
+        index=index,
+        machine=machine,
+        state=state,
+        entry=entry,
+        attempt=attempt,
+        data=_payload(data, pages),
+        entered_id=entered_id,
+        entered_at=from_ms(entered),
+        last_id=last_id,
+        phase=Phase(phase),
+        due_at=from_ms(due) if due else None,
+        scheduled_at=from_ms(scheduled) if scheduled else None,
+        uid=uid,
+        started=bool(started),
+    )
+    memory.frames[number] = frame
+    return frame
+
+
+def _sums(differences: Sequence[int]) -> Iterable[int]:
+    total = 0
+    for difference in differences:
+        total += difference
+        yield total
+
+
+def _unpack_uids(packed: Any, count: int) -> list[str]:
+    if isinstance(packed, list):
+        return packed
+    if not packed:
+        return [""] * count
+    raw = base64.b64decode(packed)
+    chunks = (raw[start : start + 16] for start in range(0, len(raw), 16))
+    return ["" if chunk == _NO_UID else _uid(chunk.hex()) for chunk in chunks]
+
+
+def _uid(digits: str) -> str:
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:
+    fork = Fork(
+        total=stored["total"],
+        concurrency_max=stored["concurrency"],
+        cursor=stored["cursor"],
+        previous=stored["previous"],
+        sealed=stored["sealed"],
+    )
+    for digest in fork.sealed:
+        for index, value in loads(_whole(digest, pages)):
+            fork.results[index] = Payload(value).text
+    for index, value in stored["loose"]:
+        fork.keep(index, Payload(value).text)
+    return fork
+
+
+def _rebuild(memory: Memory) -> None:
+    """What is not stored because it follows from the rest."""
+    for frame in memory.frames.values():
+        if frame.parent is not None:
+            parent_fork = memory.frames[frame.parent].fork
+            assert parent_fork is not None
+            parent_fork.live.add(frame.id)
+    for frame in memory.frames.values():
+        if frame.due_at is not None:
+            memory.set_timer(frame, frame.due_at)
+        waiting = frame.fork is not None and frame.fork.can_start
+        if frame.phase is Phase.READY or waiting:
+            memory.ready.append(frame.id)

@@ -1,0 +1,29 @@
+"""Instants: aware UTC inside, whole milliseconds in a snapshot, AWS's text in the context object.
+
+One rule: the engine is told the time; it never asks.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_ms(instant: datetime) -> int:
+    """Milliseconds since 1970."""
+    return (instant - EPOCH) // _MILLISECOND
+
+
+def from_ms(ms: int) -> datetime:
+    """The instant of `to_ms`."""
+    return EPOCH + timedelta(milliseconds=ms)
+
+
+def whole_ms(instant: datetime) -> datetime:
+    """The instant as a snapshot will keep it, so that a restart sees the same one."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def aws_text(instant: datetime) -> str:
+    """As the context object shows it: `2026-01-31T12:00:00.123Z`."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"

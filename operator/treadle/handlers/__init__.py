@@ -1,0 +1,1 @@
+"""Kopf's handlers: doorways. They decode, post and return; nothing is decided here."""

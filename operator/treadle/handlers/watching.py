@@ -1,0 +1,94 @@
+"""What Kopf watches for us: Executions and StateMachines.
+
+One rule: a handler decodes, posts and returns. Kopf writes nothing: no annotation, no finalizer.
+"""
+
+from typing import Any, Protocol
+
+import kopf
+
+from treadle.kube import decode
+from treadle.kube.kinds import EXECUTIONS, GROUP, STATE_MACHINES, VERSION
+from treadle.runtime.ports import Sighting
+
+
+class Doorway(Protocol):
+    """Where handlers post."""
+
+    def execution_seen(self, sighting: Sighting) -> None:
+        """An Execution was seen, or seen to go."""
+
+    def machine_seen(self, namespace: str, name: str, *, judged: bool) -> None:
+        """A StateMachine was seen; `judged`: its status is about its present generation."""
+
+
+def register(registry: kopf.OperatorRegistry, doorway: Doorway) -> None:
+    """Attach our handlers to a registry."""
+
+    @kopf.on.event(GROUP, VERSION, EXECUTIONS.plural, registry=registry, id="execution")
+    async def execution_changed(event: kopf.RawEvent, **_: Any) -> None:
+        deleted = event["type"] == "DELETED"
+        doorway.execution_seen(decode.sighting(dict(event["object"]), deleted=deleted))
+
+    @kopf.on.event(GROUP, VERSION, STATE_MACHINES.plural, registry=registry, id="machine")
+    async def machine_changed(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            return
+        metadata = event["object"]["metadata"]
+        status: Any = event["object"].get("status") or {}
+        judged = status.get("observedGeneration") == metadata.get("generation")
+        # The first look at it (no type) checks the revision too.
+        judged = judged and event["type"] is not None
+        doorway.machine_seen(metadata["namespace"], metadata["name"], judged=judged)
+
+    kopf.on.login(registry=registry, id="login")(kopf.login_via_client)
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Nothing is compared, so nothing is kept; the default copies every body of every event."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return kopf.BodyEssence({})
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """No handler is retried, so no progress is kept."""
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+    def purge(self, **_: Any) -> None:
+        return None
+
+    def touch(self, **_: Any) -> None:
+        return None
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+def quiet_settings(*, scanning: bool) -> kopf.OperatorSettings:
+    """Kopf's settings for an operator that only watches.
+
+    Args:
+        scanning: look for namespaces and CRDs that come later; needs cluster-wide rights.
+    """
+    settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.posting.enabled = False
+    settings.scanning.disabled = not scanning
+    settings.watching.server_timeout = 300
+    settings.watching.connect_timeout = 5
+    settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = [1, 2, 3, 5, 8, 13]
+    return settings

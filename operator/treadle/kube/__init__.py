@@ -1,0 +1,1 @@
+"""The API server: the only room with a Kubernetes client."""

@@ -1,0 +1,116 @@
+"""Executions as the API server gives them, turned into what the other rooms know.
+
+One rule: a spec that cannot be used becomes a sentence, never an exception.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from treadle.asl.json import dumps, loads
+from treadle.kube.api import Obj
+from treadle.runtime.ports import ExecutionKey, Loaded, Request, Sighting, Stop
+
+START_DEADLINE_SECONDS = 60
+
+
+def key(obj: Obj) -> ExecutionKey:
+    """Which execution an object is."""
+    metadata = obj["metadata"]
+    return ExecutionKey(metadata.get("namespace", ""), metadata["name"], metadata["uid"])
+
+
+def loaded(obj: Obj) -> Loaded:
+    """All that is stored of an execution; its pages are read elsewhere."""
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    found = request(obj)
+    return Loaded(
+        key=key(obj),
+        version=metadata["resourceVersion"],
+        request=found if isinstance(found, Request) else None,
+        problem=None if isinstance(found, Request) else found,
+        checkpoint=status.get("checkpoint"),
+        pages={},
+        revision=status.get("revision"),
+        pending_since=_instant(status.get("pendingSince")),
+        phase=status.get("phase", ""),
+        deleting="deletionTimestamp" in metadata,
+        generation=metadata.get("generation", 0),
+        status=status,
+    )
+
+
+def sighting(obj: Obj, *, deleted: bool = False) -> Sighting:
+    """What a watch showed."""
+    metadata, status, spec = obj["metadata"], obj.get("status") or {}, obj.get("spec") or {}
+    fresh = not deleted and not status.get("checkpoint") and "deletionTimestamp" not in metadata
+    return Sighting(
+        key=key(obj),
+        version=metadata["resourceVersion"],
+        machine=_member(spec.get("stateMachineRef"), "name"),
+        phase=status.get("phase", ""),
+        stop=_stop(spec),
+        suspend=spec.get("suspend") is True,
+        deleting="deletionTimestamp" in metadata,
+        deleted=deleted,
+        ended_at=_instant(status.get("completionTime")),
+        loaded=loaded(obj) if fresh else None,
+    )
+
+
+def request(obj: Obj) -> Request | str:
+    """What a spec asks for, or the sentence that says why it cannot be used."""
+    metadata, spec = obj["metadata"], obj.get("spec") or {}
+    machine = _member(spec.get("stateMachineRef"), "name")
+    if not machine:
+        return "/spec/stateMachineRef/name is missing; name the StateMachine to run"
+    for member in ("version", "alias"):
+        if _member(spec.get("stateMachineRef"), member):
+            return f"/spec/stateMachineRef/{member} is not supported yet; leave it out"
+    text, problem = _input_text(spec)
+    if problem:
+        return problem
+    return Request(
+        machine=machine,
+        input=text,
+        name=spec.get("name") or metadata["name"],
+        created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
+        start_deadline_seconds=spec.get("startDeadlineSeconds", START_DEADLINE_SECONDS),
+        stop=_stop(spec),
+        suspend=spec.get("suspend") is True,
+    )
+
+
+def _input_text(spec: Mapping[str, Any]) -> tuple[str, str]:
+    given = [name for name in ("input", "inputJson", "inputFrom") if name in spec]
+    if len(given) > 1:
+        return "", f"/spec has {' and '.join(given)}; give one of them"
+    if "inputFrom" in spec:
+        return "", "/spec/inputFrom is not supported yet; use input or inputJson"
+    if "inputJson" not in spec:
+        try:
+            return dumps(spec.get("input", {})), ""
+        except ValueError as why:
+            return "", f"/spec/input cannot be used: {why}"
+    text = spec["inputJson"]
+    try:
+        dumps(loads(text))
+    except (ValueError, TypeError) as why:
+        return "", f"/spec/inputJson is not JSON: {why}"
+    return text, ""
+
+
+def _stop(spec: Mapping[str, Any]) -> Stop | None:
+    stop = spec.get("stop")
+    if not isinstance(stop, dict):
+        return None
+    return Stop(stop.get("error"), stop.get("cause"))
+
+
+def _member(holder: Any, name: str) -> str:
+    value = holder.get(name) if isinstance(holder, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _instant(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None

@@ -1,0 +1,33 @@
+"""The kinds of objects that Treadle reads or writes."""
+
+from dataclasses import dataclass
+
+GROUP = "treadle.dev"
+VERSION = "v1alpha1"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Where a kind lives in the API."""
+
+    group: str
+    version: str
+    plural: str
+    name: str
+
+    @property
+    def api_version(self) -> str:
+        """As in an object's `apiVersion`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+STATE_MACHINES = Kind(GROUP, VERSION, "statemachines", "StateMachine")
+REVISIONS = Kind(GROUP, VERSION, "statemachinerevisions", "StateMachineRevision")
+EXECUTIONS = Kind(GROUP, VERSION, "executions", "Execution")
+PAGES = Kind(GROUP, VERSION, "executionpages", "ExecutionPage")
+JOBS = Kind("batch", "v1", "jobs", "Job")
+PODS = Kind("", "v1", "pods", "Pod")
+SECRETS = Kind("", "v1", "secrets", "Secret")
+EVENTS = Kind("", "v1", "events", "Event")
+NODES = Kind("", "v1", "nodes", "Node")
+LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")

@@ -1,0 +1,447 @@
+"""Runs `treadle:job` Tasks as Kubernetes Jobs.
+
+One rule: what watches show is judged by `verdict` and left in the mailbox; nothing that holds a
+result or a name is let go before the attempt's end is saved.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSucceeded
+from treadle.kube import names
+from treadle.kube.api import Api, Obj
+from treadle.kube.kinds import EVENTS
+from treadle.kube.podtemplates import PodDefaults
+from treadle.runners import podfacts
+from treadle.runners.jobwrites import JobWrites, Leading
+from treadle.runners.launch import Launcher, live
+from treadle.runners.observed import Cache, Observed, Watch, is_held
+from treadle.runners.results import Failed, Succeeded
+from treadle.runners.tombstones import Tombstones
+from treadle.runners.verdict import Ask, Policy, Seen, Waiting, superseded_pods, verdict
+from treadle.runners.workqueue import WorkQueue
+from treadle.runtime.ports import (
+    Attempt,
+    Clock,
+    ExecutionKey,
+    Fault,
+    Mailbox,
+    Order,
+    Refused,
+    Standing,
+    Standings,
+)
+
+_log = logging.getLogger(__name__)
+
+RESOURCE = "treadle:job"
+_FLUSH_MAX = 500
+_BLIND_SECONDS = 0.2
+_EVENTS_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What an installation may set.
+
+    Attributes:
+        tombstone_seconds: how long a finished Job keeps its name taken: lease, API request timeout
+            and a margin.
+        linger_seconds: how long a Job may go on whose attempt's end is saved.
+        retry_seconds: after the API server did not answer.
+        repeat_seconds: after which an outcome is posted again that no save has taken up.
+        workers: attempts that are brought in line at once.
+        writes_max: writes that are on their way at once.
+    """
+
+    defaults: PodDefaults = field(default_factory=PodDefaults)
+    policy: Policy = field(default_factory=Policy)
+    tombstone_seconds: float = 120.0
+    linger_seconds: float = 60.0
+    retry_seconds: float = 5.0
+    repeat_seconds: float = 30.0
+    workers: int = 16
+    writes_max: int = 64
+
+
+class JobRunner:
+    """See the module. `run` must be running for what was started to be noticed.
+
+    Args:
+        jobs, pods: informers of `observed.SELECTOR`, with `observed.INDICES` and `observed.trim`.
+        standings: asks the driver where an attempt stands.
+    """
+
+    makes_objects = True
+
+    def __init__(
+        self,
+        api: Api,
+        jobs: Cache,
+        pods: Cache,
+        *,
+        mailbox: Mailbox,
+        leading: Leading,
+        standings: Standings,
+        clock: Clock,
+        settings: JobSettings,
+    ) -> None:
+        self._api = api
+        self._mailbox = mailbox
+        self._standings = standings
+        self._clock = clock
+        self._settings = settings
+        self._observed = Observed(jobs, pods)
+        self._writes = JobWrites(api, leading, settings.writes_max)
+        self._watches: dict[Attempt, Watch] = {}
+        self._running: dict[str, dict[TaskId, None]] = {}  # by the execution's uid
+        self._dirty: dict[Attempt, None] = {}
+        self._outcomes: list[tuple[datetime, Attempt, Event]] = []
+        self._flushing = False
+        # Attempts that the first look left open; None before that look.
+        self._first: set[Attempt] | None = None
+        self._starting = True
+        self._queue: WorkQueue[Attempt] = WorkQueue()
+        self._launcher = Launcher(
+            api, self._observed, self._writes, mailbox, clock, settings.defaults, self._conclude
+        )
+        self._tombstones = Tombstones(
+            api,
+            self._observed,
+            self._writes,
+            settings.tombstone_seconds,
+            settings.linger_seconds,
+        )
+        jobs.subscribe(self._changed)
+        pods.subscribe(self._changed)
+
+    # ---------------------------------------------------------------------- the Runner protocol
+
+    def runs(self, resource: str) -> bool:
+        """Whether this runner serves a Resource."""
+        return resource == RESOURCE
+
+    def current(self) -> bool:
+        """Whether all that happened outside has been told."""
+        told = not self._dirty and not self._outcomes
+        return told and self._first is not None and not self._first and self._observed.complete
+
+    async def start(self, order: Order) -> None:
+        """Make the attempt exist, or take its name where it ended unseen. Raises: Fault."""
+        watch = self._watch(order.attempt)
+        if not order.expired:
+            await self._launcher.start(order, watch)
+            self._mark(order.attempt)
+            return
+        self._note_over(watch)
+        job = await self._launcher.take_name(order)
+        if job is not None and not podfacts.has_ended(job):
+            await self._writes.stop(job)
+        self._queue.put(order.attempt)
+
+    async def stop(self, attempt: Attempt) -> None:
+        """Stop what exists of an attempt whose end is saved. Raises: Fault."""
+        known = self._watches.get(attempt)
+        if known is None and not self._has_objects(attempt):
+            return
+        watch = self._watch(attempt)
+        self._note_over(watch)
+        if watch.maybe_created and self._observed.job(attempt) is None:
+            job = (await live(self._api, attempt, watch)).job
+            if job is not None and not podfacts.is_stopped(job):
+                await self._writes.stop(job)
+        else:
+            await self._tombstones.stop(attempt)
+        self._queue.put(attempt)
+
+    def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
+        """Attempts of this execution that are seen outside and not known to have ended."""
+        return list(self._running.get(execution.uid, ()))
+
+    async def ended(self, attempt: Attempt) -> None:
+        """The attempt's end is saved: what held its result may go."""
+        if attempt in self._watches or self._has_objects(attempt):
+            self._note_over(self._watch(attempt))
+            self._queue.put(attempt)
+
+    async def sweep(self) -> None:
+        """Bring every attempt in line, and free Pods whose attempt cannot be told any more."""
+        todo = iter([*(self._observed.all_attempts() | dict.fromkeys(self._watches))])
+
+        async def work() -> None:
+            for attempt in todo:
+                if self._queue.begin(attempt):
+                    await self._handle(attempt)
+
+        await asyncio.gather(*(work() for _ in range(self._settings.workers)))
+        for pod in list(self._observed.pods.items()):
+            if names.attempt_of(pod) is None:
+                try:
+                    await self._writes.free(pod)
+                except Fault as fault:
+                    _log.info("Pod %s is not freed: %s", pod["metadata"]["name"], fault)
+
+    # --------------------------------------------------------------------------------- watching
+
+    async def run(self) -> None:
+        """Notice what happens, for ever; first all that happened before."""
+        await self._observed.jobs.synced.wait()
+        await self._observed.pods.synced.wait()
+        self._first = set()
+        self._flush()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._settings.workers):
+                    group.create_task(self._work())
+        finally:
+            for watch in self._watches.values():
+                if watch.timer is not None:
+                    watch.timer.cancel()
+
+    def _has_objects(self, attempt: Attempt) -> bool:
+        return self._observed.job(attempt) is not None or bool(self._observed.pods_of(attempt))
+
+    def _watch(self, attempt: Attempt) -> Watch:
+        return self._watches.setdefault(attempt, Watch())
+
+    def _note_over(self, watch: Watch, *, gone: bool = False) -> None:
+        if watch.over_at is None:
+            watch.over_at = asyncio.get_running_loop().time()
+        watch.gone = watch.gone or gone
+
+    def _changed(self, old: Obj | None, new: Obj | None) -> None:
+        """An informer tells of a Job or a Pod."""
+        attempt = names.attempt_of(new or old or {})
+        # What is gone of an attempt that is forgotten is of no interest.
+        if attempt is not None and (new is not None or attempt in self._watches):
+            self._mark(attempt)
+
+    def _mark(self, attempt: Attempt) -> None:
+        self._dirty[attempt] = None
+        if self._first is not None and not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Judge what changed, then tell what happened in the order in which it did."""
+        self._flushing = False
+        if not self._observed.complete:
+            # A list is being read again: what it shows is told when it is whole.
+            self._flush_later(_BLIND_SECONDS)
+            return
+        for _ in range(min(_FLUSH_MAX, len(self._dirty))):
+            attempt = next(iter(self._dirty))
+            del self._dirty[attempt]
+            try:
+                self._judge(attempt)
+            except Exception:
+                _log.exception("the objects of %s cannot be judged", attempt)
+        if self._dirty:
+            self._flush_later(0)
+            return
+        self._starting = self._first is None
+        told, self._outcomes = sorted(self._outcomes, key=lambda outcome: outcome[0]), []
+        for _, attempt, event in told:
+            self._mailbox.post(attempt.execution, event)
+
+    def _flush_later(self, seconds: float) -> None:
+        self._flushing = True
+        asyncio.get_running_loop().call_later(seconds, self._flush)
+
+    # ---------------------------------------------------------------------------------- judging
+
+    def _judge(self, attempt: Attempt) -> None:
+        """From what the caches show; what they cannot tell is left to a worker."""
+        watch = self._watch(attempt)
+        if watch.over_at is not None:
+            self._note_running(attempt, watch)
+            self._queue.put(attempt)
+            return
+        if watch.asks_again_at and asyncio.get_running_loop().time() >= watch.asks_again_at:
+            watch.refusal, watch.asks_again_at = None, 0.0
+        seen = self._observed.seen(attempt, watch)
+        if seen.job is None and not seen.pods and not watch.uid:
+            if watch.digest is None:  # nobody here has been asked to run it
+                self._note_running(attempt, watch)
+                self._forget(attempt)
+            return
+        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
+        watch.decided = isinstance(said, Succeeded | Failed)
+        if isinstance(said, Ask):
+            if self._starting and self._first is not None:
+                self._first.add(attempt)
+            self._queue.put(attempt)
+        elif watch.decided and (watch.told_at is not None or _is_freed(seen)):
+            # Told already, or freed by somebody who saw its end saved: ask before telling.
+            self._queue.put(attempt)
+        else:
+            self._conclude(attempt, watch, seen)
+        self._note_running(attempt, watch)
+        if superseded_pods(seen):
+            self._queue.put(attempt)
+
+    def _note_running(self, attempt: Attempt, watch: Watch) -> None:
+        """Keep the answer of `existing`, which is asked at every turn."""
+        job = self._observed.job(attempt)
+        if watch.decided:
+            runs = False
+        elif job is not None:
+            runs = not podfacts.has_ended(job) and not podfacts.is_stopped(job)
+        else:
+            runs = any(map(_may_run, self._observed.pods_of(attempt)))
+        uid = attempt.execution.uid
+        if runs:
+            self._running.setdefault(uid, {})[attempt.task] = None
+        elif uid in self._running:
+            self._running[uid].pop(attempt.task, None)
+            if not self._running[uid]:
+                del self._running[uid]
+
+    def _conclude(self, attempt: Attempt, watch: Watch, seen: Seen) -> None:
+        """Tell what a verdict says, and look again when it says so."""
+        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
+        if isinstance(said, Ask):
+            self._queue.put(attempt)
+            return
+        watch.decided = isinstance(said, Succeeded | Failed)
+        self._say_waits(attempt, watch, said.reason if isinstance(said, Waiting) else None)
+        if not isinstance(said, Waiting):
+            if not self._may_tell(watch):
+                return
+            watch.told_at = asyncio.get_running_loop().time()
+            self._outcomes.append((said.at, attempt, _event(attempt.task, said)))
+            if not self._flushing:
+                self._flush_later(0)
+            # By then its end is saved, or it is told again.
+            self._look_after(attempt, self._settings.repeat_seconds)
+            return
+        watch.stuck_since = (watch.stuck_since or self._clock()) if said.stuck else None
+        if watch.uid and not watch.told_started:
+            watch.told_started = True
+            self._mailbox.post(attempt.execution, TaskStarted(attempt.task, watch.uid))
+        if said.recheck_at is not None:
+            self._look_after(attempt, (said.recheck_at - self._clock()).total_seconds())
+
+    def _say_waits(self, attempt: Attempt, watch: Watch, reason: str | None) -> None:
+        if watch.reason != reason:
+            watch.reason = reason
+            self._mailbox.waits(attempt.execution, attempt.task, reason)
+
+    def _look_after(self, attempt: Attempt, seconds: float) -> None:
+        """Look at an attempt again, at the latest after so long."""
+        watch = self._watch(attempt)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + max(0.05, seconds)
+        if watch.timer is not None:
+            if watch.timer.when() <= due:
+                return
+            watch.timer.cancel()
+        watch.timer = loop.call_at(due, self._timed, attempt, watch)
+
+    def _timed(self, attempt: Attempt, watch: Watch) -> None:
+        watch.timer = None
+        if self._watches.get(attempt) is watch:
+            self._mark(attempt)
+
+    def _forget(self, attempt: Attempt) -> None:
+        watch = self._watches.pop(attempt, None)
+        if watch is not None and watch.timer is not None:
+            watch.timer.cancel()
+
+    # ---------------------------------------------------------------------------------- working
+
+    async def _work(self) -> None:
+        while True:
+            await self._handle(await self._queue.take())
+
+    async def _handle(self, attempt: Attempt) -> None:
+        """Bring one attempt in line; what does not work now is tried again."""
+        try:
+            await self._settle(attempt)
+        except Fault as fault:
+            _log.info("%s: %s; again in %s s", attempt, fault, self._settings.retry_seconds)
+            self._look_after(attempt, self._settings.retry_seconds)
+            if isinstance(fault, Refused):
+                self._answered(attempt)  # it would be refused again: others do not wait for it
+        except Exception:
+            _log.exception("%s cannot be brought in line", attempt)
+            self._answered(attempt)
+        finally:
+            self._queue.done(attempt)
+
+    async def _settle(self, attempt: Attempt) -> None:
+        watch = self._watch(attempt)
+        if watch.over_at is None:
+            standing = await self._standings(attempt)
+            if standing in (Standing.OVER, Standing.GONE):
+                self._note_over(watch, gone=standing is Standing.GONE)
+            elif standing is Standing.LIVE or attempt in (self._first or ()):
+                await self._answer(attempt, watch)
+        if watch.over_at is not None:
+            self._say_waits(attempt, watch, None)
+            wait = await self._tombstones.settle(attempt, watch)
+            if wait is not None:
+                self._look_after(attempt, wait)
+            elif not self._has_objects(attempt):
+                self._forget(attempt)
+        self._answered(attempt)
+
+    def _answered(self, attempt: Attempt) -> None:
+        if self._first:
+            self._first.discard(attempt)
+
+    async def _answer(self, attempt: Attempt, watch: Watch) -> None:
+        """What the caches left open, from live reads."""
+        seen = self._observed.seen(attempt, watch)
+        if seen.job is None and not seen.pods and not watch.uid:
+            return  # nothing was ever seen of it
+        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
+        if isinstance(said, Ask) and said.what == "events":
+            assert seen.job is not None
+            watch.refusal = await self._refusal(seen.job)
+            loop = asyncio.get_running_loop()
+            watch.asks_again_at = loop.time() + _EVENTS_SECONDS
+            self._conclude(attempt, watch, self._observed.seen(attempt, watch))
+            self._look_after(attempt, _EVENTS_SECONDS)
+            return
+        if isinstance(said, Ask) or superseded_pods(seen):
+            seen = await live(self._api, attempt, watch)
+            for pod in superseded_pods(seen):
+                await self._writes.free(pod)
+        self._conclude(attempt, watch, seen)
+
+    def _may_tell(self, watch: Watch) -> bool:
+        if watch.told_at is None:
+            return True
+        now = asyncio.get_running_loop().time()
+        return now - watch.told_at >= self._settings.repeat_seconds
+
+    async def _refusal(self, job: Obj) -> str:
+        """Why the Job controller can make no Pod; empty where no event says so."""
+        fields = f"involvedObject.uid={podfacts.uid(job)}"
+        try:
+            listing = await self._api.list(EVENTS, job["metadata"]["namespace"], fields=fields)
+        except Refused:
+            return ""
+        said = [event for event in listing.items if event.get("reason") == "FailedCreate"]
+        last = max(said, key=lambda event: str(event.get("lastTimestamp") or ""), default={})
+        return str(last.get("message") or "")
+
+
+def _event(task: TaskId, said: Succeeded | Failed) -> Event:
+    if isinstance(said, Succeeded):
+        return TaskSucceeded(task, said.output, said.at)
+    return TaskFailed(task, said.error, said.at)
+
+
+def _may_run(pod: Obj) -> bool:
+    """Whether a Pod whose Job is gone may still do something."""
+    return podfacts.terminated(pod) is None and podfacts.phase(pod) not in podfacts.TERMINAL_PHASES
+
+
+def _is_freed(seen: Seen) -> bool:
+    """Whether the Pods that may hold a result were let go already."""
+    return bool(seen.pods) and not any(map(is_held, seen.pods))

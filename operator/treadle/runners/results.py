@@ -1,0 +1,121 @@
+"""What a container left in its termination message: a result, an error, or a cause.
+
+One rule: a message that may have been cut is never believed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from treadle.asl.errors import DATA_LIMIT_EXCEEDED, StateError
+from treadle.asl.json import Json, dumps, loads
+from treadle.asl.limits import DEFAULT
+from treadle.kube.api import Obj
+
+CONTAINER_BYTES_MAX = 4096  # kubelet: MaxContainerTerminationMessageLength
+POD_BYTES_MAX = 12288  # kubelet: MaxPodTerminationMessageLogLength, shared by all containers
+_EXCERPT_CHARS_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The attempt gave a result: its JSON text, and when its container ended."""
+
+    output: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed, and when."""
+
+    error: StateError
+    at: datetime
+
+
+def message_of(done: Obj) -> str:
+    """A container's termination message."""
+    message = done.get("message")
+    return message if isinstance(message, str) else ""
+
+
+def bytes_max(pod: Obj) -> int:
+    """How long a message may be in this Pod; admission may have added containers to it."""
+    spec = pod.get("spec") or {}
+    kinds = ("containers", "initContainers", "ephemeralContainers")
+    count = sum(len(spec.get(kind) or ()) for kind in kinds)
+    return min(CONTAINER_BYTES_MAX, POD_BYTES_MAX // max(1, count))
+
+
+def success(pod: Obj, done: Obj, at: datetime) -> Succeeded | Failed:
+    """What a container that ended with 0 gives."""
+    text = message_of(done)
+    limit = bytes_max(pod)
+    if _size(text) >= limit:
+        cause = (
+            f"The result reaches the {limit} bytes that a container of this Pod may write to "
+            "TREADLE_RESULT_FILE, so it may have been cut. Write less, or a reference to it."
+        )
+        return Failed(StateError(DATA_LIMIT_EXCEEDED, cause), at)
+    text = text.strip()
+    if not text:
+        return Succeeded("{}", at)
+    try:
+        loads(text)
+    except ValueError as why:
+        cause = f"The result is not JSON ({why}): {_excerpt(text)}"
+        return Failed(StateError("Treadle.InvalidResult", cause), at)
+    return Succeeded(text, at)
+
+
+def failure(pod: Obj, done: Obj, at: datetime, who: str = "") -> Failed:
+    """What a container that ended with another code gives.
+
+    Args:
+        pod: it was in.
+        done: how it ended.
+        at: when.
+        who: names the container where it was not `main`.
+    """
+    text = message_of(done).strip()
+    code = done.get("exitCode")
+    if done.get("reason") == "OOMKilled":
+        cause = f"{who or 'The container'} ran out of memory and was killed (exit code {code})."
+        return Failed(StateError("Kubernetes.OOMKilled", _with(cause, text)), at)
+    own = None if who or _size(text) >= bytes_max(pod) else _own_error(text)
+    if own is not None:
+        return Failed(own, at)
+    name = f"Kubernetes.ExitCode.{code}"
+    if who:
+        return Failed(StateError(name, _with(f"{who} ended with exit code {code}.", text)), at)
+    return Failed(StateError(name, text or f"The container ended with exit code {code}."), at)
+
+
+def _own_error(text: str) -> StateError | None:
+    """`{"error", "cause"}`, where that is what the container wrote."""
+    if not text.startswith("{"):
+        return None
+    try:
+        said = loads(text)
+    except ValueError:
+        return None
+    name = said.get("error")
+    if not isinstance(name, str) or not name:
+        return None
+    cause = _cause_text(said.get("cause"))
+    return StateError(name[: DEFAULT.error_chars_max], cause)
+
+
+def _cause_text(cause: Json) -> str | None:
+    return cause if cause is None or isinstance(cause, str) else dumps(cause)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _EXCERPT_CHARS_MAX else text[:_EXCERPT_CHARS_MAX] + "…"
+
+
+def _with(sentence: str, text: str) -> str:
+    return f"{sentence} {text}" if text else sentence

@@ -1,0 +1,1 @@
+"""The turn: take events, handle, save, then bring the world in line."""

@@ -1,0 +1,303 @@
+"""The driver: one mailbox and one turn at a time for each execution.
+
+One rule: whatever happens is posted here and waits for its execution's next turn.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from treadle.engine.events import Event, StopRequested, SuspendChanged, TaskId
+from treadle.runtime.meter import Meter, NoMeter
+from treadle.runtime.ports import (
+    Announce,
+    Attempt,
+    Clock,
+    ExecutionKey,
+    Fault,
+    Leadership,
+    Machines,
+    Missing,
+    Runner,
+    Sighting,
+    Standing,
+    Store,
+)
+from treadle.runtime.reconcile import Reconciler
+from treadle.runtime.run import Run, Saved
+from treadle.runtime.turn import TERMINAL, Identify, Turns
+
+_log = logging.getLogger(__name__)
+
+TURNS_AT_ONCE = 32
+RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+ALARM_SECONDS_MAX = 600.0
+"""A timer looks at the clock at least this often, so that a changed clock is noticed."""
+
+FINISHED_MAX = 20_000
+"""Executions whose end is remembered, so that what they left needs no live read."""
+
+CLOSING_SECONDS = 180.0
+"""How long after its end an execution is looked at again after a restart."""
+
+
+class Driver:
+    """See the module. Nothing happens before `open`: first, the world has to be seen."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        machines: Machines,
+        leadership: Leadership,
+        clock: Clock,
+        identify: Identify,
+        meter: Meter | None = None,
+        announce: Announce | None = None,
+    ) -> None:
+        self._store = store
+        self._leadership = leadership
+        self._clock = clock
+        self._meter = meter or NoMeter()
+        self._announce = announce or (lambda *_: None)
+        self._runners: list[Runner] = []
+        self._turns = Turns(store, machines, clock, self._meter, identify, self._current)
+        self._reconciler = Reconciler(self._runners, leadership, clock, self.post)
+        self._runs: dict[str, Run] = {}
+        self._finished: OrderedDict[str, Saved] = OrderedDict()
+        self._slots = asyncio.Semaphore(TURNS_AT_ONCE)
+        self._open = False
+        self._draining = False
+
+    def serve(self, runners: Sequence[Runner]) -> None:
+        """Name the runners; they need this driver as their mailbox, so they come after it."""
+        self._runners.extend(runners)
+
+    def _current(self) -> bool:
+        return all(runner.current() for runner in self._runners)
+
+    # --------------------------------------------------------------------------- what happens
+
+    def post(self, execution: ExecutionKey, event: Event) -> None:
+        """Leave an event; see `ports.Mailbox`."""
+        if execution.uid in self._finished:
+            return
+        run = self._run(execution)
+        run.inbox.append(event)
+        self._schedule(run)
+
+    def waits(self, execution: ExecutionKey, task: TaskId, reason: str | None) -> None:
+        """Note why an attempt waits; see `ports.Mailbox`."""
+        run = self._runs.get(execution.uid)
+        if run is None or run.capacity.get(task) == reason:
+            return
+        if reason is None:
+            del run.capacity[task]
+        else:
+            run.capacity[task] = reason
+            self._announce(execution, "Warning", "WaitingForCapacity", reason)
+        run.dirty = True
+        self._schedule(run)
+
+    def seen(self, sighting: Sighting) -> None:
+        """A watch showed an Execution."""
+        run = self._runs.get(sighting.key.uid)
+        if sighting.deleted or sighting.deleting:
+            self._finished.pop(sighting.key.uid, None)
+            run = run or self._run(sighting.key)
+            run.sighting = None
+            run.forget_memory()  # a live read answers whether it is gone
+            run.look = True
+            self._schedule(run)
+        elif run is not None:
+            self._compare(run, sighting)
+        elif sighting.phase not in TERMINAL or self._ended_lately(sighting):
+            run = self._run(sighting.key)
+            run.sighting = sighting
+            run.look = True
+            self._schedule(run)
+
+    def _ended_lately(self, sighting: Sighting) -> bool:
+        if sighting.key.uid in self._finished or sighting.ended_at is None:
+            return False
+        return (self._clock() - sighting.ended_at).total_seconds() < CLOSING_SECONDS
+
+    def _compare(self, run: Run, sighting: Sighting) -> None:
+        """Only what people may change matters; our own writes come back this way too."""
+        execution = run.execution
+        if execution is None:
+            if not run.over and run.turning is None:
+                run.sighting = sighting
+                run.look = True
+                self._schedule(run)
+            return
+        if execution.memory.over:
+            return
+        if sighting.stop is not None:
+            run.inbox.append(StopRequested(sighting.stop.error, sighting.stop.cause))
+            self._schedule(run)
+        elif sighting.suspend != execution.suspended and run.turning is None:
+            run.inbox.append(SuspendChanged(sighting.suspend))
+            self._schedule(run)
+
+    def machine_changed(self, namespace: str, name: str) -> None:
+        """A StateMachine was judged: executions that wait for it look again."""
+        for run in list(self._runs.values()):
+            request = run.loaded.request if run.loaded else None
+            waits = run.execution is None and run.key.namespace == namespace and not run.over
+            if waits and (request is None or request.machine == name):
+                run.look = True
+                self._schedule(run)
+
+    async def standing(self, attempt: Attempt) -> Standing:
+        """Where an attempt stands; a live read answers where its execution is not in hand."""
+        key = attempt.execution
+        finished = self._finished.get(key.uid)
+        if finished is not None:
+            return finished.standing(attempt.task)
+        run = self._runs.get(key.uid)
+        if run is not None:
+            return run.standing(attempt.task)
+        try:
+            loaded = await self._store.load(key)
+        except Missing:
+            return Standing.GONE
+        except Fault:
+            return Standing.UNKNOWN
+        # Whatever it is, it is in hand from here on, until its loose ends are tied.
+        run = self._run(key)
+        run.loaded = run.loaded or loaded
+        run.look = True
+        self._schedule(run)
+        return Standing.UNKNOWN
+
+    def known(self) -> int:
+        """How many executions are in hand."""
+        return len(self._runs)
+
+    # ------------------------------------------------------------------------------- the turns
+
+    def open(self) -> None:
+        """The world has been seen: turns may begin."""
+        self._open = True
+        for run in list(self._runs.values()):
+            self._schedule(run)
+
+    async def drain(self) -> None:
+        """Begin no further turn, and wait for those that run."""
+        self._draining = True
+        turning = [run.turning for run in self._runs.values() if run.turning is not None]
+        if turning:
+            await asyncio.wait(turning)
+        for run in self._runs.values():
+            self._disarm(run)
+
+    def _run(self, key: ExecutionKey) -> Run:
+        run = self._runs.get(key.uid)
+        if run is None:
+            run = self._runs[key.uid] = Run(key)
+        return run
+
+    def _schedule(self, run: Run) -> None:
+        backing_off = run.failures and run.alarm is not None
+        if self._open and not self._draining and run.turning is None and not backing_off:
+            run.turning = asyncio.create_task(self._take_turns(run), name=f"turn {run.key.name}")
+
+    async def _take_turns(self, run: Run) -> None:
+        again: float | None = None
+        try:
+            while True:
+                again = await self._take_turn(run)
+                await asyncio.sleep(0)
+                if self._draining or run.failures:
+                    break
+                due = again is not None and again <= 0.0
+                if not (due or run.inbox or run.look or run.dirty):
+                    break
+        finally:
+            run.turning = None
+        if again is not None:
+            self._arm(run, again)
+        else:
+            self._disarm(run)
+        self._let_go(run)
+
+    async def _take_turn(self, run: Run) -> float | None:
+        """One turn and what follows from it; gives seconds until the next, None for when told."""
+        if not self._leadership.fresh():
+            run.failures += 1
+            return RETRY_SECONDS[-1]
+        try:
+            async with self._slots:
+                again = await self._turns.turn(run)
+            run.failures = 0
+        except Missing:
+            self._lose(run)
+            return None
+        except Fault as fault:
+            delay = RETRY_SECONDS[min(run.failures, len(RETRY_SECONDS) - 1)]
+            run.failures += 1
+            _log.warning("turn of %s: %r; again in %s s", run.key.name, fault, delay)
+            return delay
+        except Exception:
+            _log.exception("turn of %s: parked", run.key.name)
+            run.parked = "an internal error; see the operator's log"
+            self._meter.parked()
+            return None
+        if not self._draining:
+            self._reconciler.align(run)
+        return again
+
+    def _lose(self, run: Run) -> None:
+        """The execution is gone: drop its events, stop what is left."""
+        run.gone = True
+        run.inbox.clear()
+        run.handled.clear()
+        run.dirty = run.tick = run.look = False
+        run.execution = None
+        self._reconciler.align(run)
+
+    def _let_go(self, run: Run) -> None:
+        """Forget a run that has ended once nothing of it is left to do."""
+        if run.turning is not None or run.closers or run.has_work:
+            return
+        closing = run.execution is not None and self._closes(run)
+        if run.gone:
+            self._runs.pop(run.key.uid, None)
+        elif run.over and not run.effects and not closing:
+            self._runs.pop(run.key.uid, None)
+            self._finished[run.key.uid] = run.saved
+            while len(self._finished) > FINISHED_MAX:
+                self._finished.popitem(last=False)
+
+    def _closes(self, run: Run) -> bool:
+        """Whether names of attempts that ended unseen are still to be kept taken."""
+        assert run.execution is not None
+        if not run.execution.closing() or run.ended_at is None:
+            return False
+        return (self._clock() - run.ended_at).total_seconds() < CLOSING_SECONDS
+
+    # ---------------------------------------------------------------------------------- timers
+
+    def _arm(self, run: Run, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._disarm(run)
+        run.alarm = loop.call_later(min(seconds, ALARM_SECONDS_MAX), self._ring, run)
+
+    def _disarm(self, run: Run) -> None:
+        if run.alarm is not None:
+            run.alarm.cancel()
+            run.alarm = None
+
+    def _ring(self, run: Run) -> None:
+        run.alarm = None
+        run.tick = True
+        self._schedule(run)
+
+    async def sweep(self) -> None:
+        """Bring in line what no event did, and forget what is over."""
+        for run in list(self._runs.values()):
+            if run.turning is None and (run.execution is not None or run.over or run.gone):
+                self._reconciler.align(run)
+                self._let_go(run)

@@ -1,0 +1,169 @@
+"""Bringing the world in line: wanted and missing is started, existing and not wanted is stopped.
+
+One rule: it acts on what the last save says, and the same function serves an event, a sweep and a
+restart.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from treadle.asl.errors import StateError
+from treadle.engine.commands import Task
+from treadle.engine.events import Event, TaskFailed, TaskId
+from treadle.engine.memory import Closing
+from treadle.runtime.ports import (
+    Attempt,
+    Clock,
+    ExecutionKey,
+    Fault,
+    Leadership,
+    NotLeading,
+    Order,
+    Runner,
+    Standing,
+    Unavailable,
+)
+from treadle.runtime.run import Run
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Delays between tries of one act outside; the last one repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Starts and stops what runs do outside. `post` leaves an event in a mailbox."""
+
+    runners: Sequence[Runner]
+    leadership: Leadership
+    clock: Clock
+    post: Callable[[ExecutionKey, Event], None]
+
+    def align(self, run: Run) -> None:
+        """Begin what is missing and end what is too much; returns at once."""
+        execution = run.execution
+        wanted = set(execution.wanted()) if execution is not None and not run.gone else set()
+        wanted = {task for task in wanted if run.saved.standing(task) is Standing.LIVE}
+        for task in wanted - run.effects.keys():
+            run.effects[task] = self._begin(run, task)
+        for task in run.effects.keys() - wanted:
+            self._end(run, task, run.effects.pop(task))
+        for runner in self.runners:
+            for task in runner.existing(run.key):
+                if run.standing(task) in _FINISHED and task not in run.effects:
+                    self._end(run, task, None)
+        self._close(run)
+
+    # ------------------------------------------------------------------------------- starting
+
+    def _begin(self, run: Run, task: TaskId) -> asyncio.Task[None]:
+        return asyncio.create_task(self._start(run, task), name=f"start {run.key.name} {task}")
+
+    async def _start(self, run: Run, task: TaskId) -> None:
+        async def once() -> None:
+            execution, pinned = run.execution, run.pinned
+            work = execution.task(task) if execution is not None else None
+            # The first await comes after this look, so what is started is still wanted and saved.
+            if work is None or pinned is None or run.saved.standing(task) is not Standing.LIVE:
+                return
+            runner = self._runner(work.resource)
+            if runner is None:
+                cause = f"nothing here runs the Resource {work.resource}"
+                error = StateError("Treadle.ResourceNotRunnable", cause)
+                self.post(run.key, TaskFailed(task, error, self.clock()))
+                return
+            order = Order(
+                run.key,
+                work,
+                pinned.pods,
+                pinned.limits.payload_bytes_max,
+                restored=task in run.restored,
+            )
+            await runner.start(order)
+
+        await self._until_done(once, f"start {task} of {run.key.name}")
+
+    def _runner(self, resource: str) -> Runner | None:
+        return next((runner for runner in self.runners if runner.runs(resource)), None)
+
+    # ------------------------------------------------------------------------------- stopping
+
+    def _end(self, run: Run, task: TaskId, starting: asyncio.Task[None] | None) -> None:
+        if task in run.closers:
+            return
+        if starting is not None and not starting.done():
+            # A create may be on its way; what it makes is stopped as something that exists.
+            starting.cancel()
+        name = f"stop {run.key.name} {task}"
+        ending = asyncio.create_task(self._stop(run, task, task in run.outcomes), name=name)
+        run.closers[task] = ending
+        ending.add_done_callback(lambda _: run.closers.pop(task, None))
+
+    async def _stop(self, run: Run, task: TaskId, had_outcome: bool) -> None:
+        attempt = Attempt(run.key, task)
+
+        async def once() -> None:
+            for runner in self.runners:
+                if had_outcome:
+                    await runner.ended(attempt)
+                else:
+                    await runner.stop(attempt)
+
+        await self._until_done(once, f"stop {task} of {run.key.name}")
+        run.outcomes.discard(task)
+
+    def _close(self, run: Run) -> None:
+        """Take the names of attempts that ended before anybody saw their objects."""
+        if run.execution is None or run.gone:
+            return
+        for task, closing in run.execution.closing().items():
+            runner = self._runner(closing.resource)
+            if runner is None or not runner.makes_objects or task in run.closers:
+                continue
+            if run.saved.standing(task) is Standing.OVER:
+                name = f"close {run.key.name} {task}"
+                run.closers[task] = asyncio.create_task(
+                    self._take_name(run, task, closing, runner), name=name
+                )
+
+    async def _take_name(self, run: Run, task: TaskId, closing: Closing, runner: Runner) -> None:
+        pinned = run.pinned
+        assert pinned is not None
+        work = Task(
+            id=task,
+            state=closing.state,
+            resource=closing.resource,
+            parameters={},
+            input={},
+            digest=closing.digest,
+            due_at=closing.ended_at,
+            deadline_at=closing.ended_at,
+            uid="",
+        )
+        order = Order(run.key, work, pinned.pods, pinned.limits.payload_bytes_max, expired=True)
+        await self._until_done(lambda: runner.start(order), f"close {task} of {run.key.name}")
+
+    # ------------------------------------------------------------------------------- trying
+
+    async def _until_done(self, act: Callable[[], Awaitable[None]], what: str) -> None:
+        tries = 0
+        while True:
+            delay = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
+            tries += 1
+            try:
+                if not self.leadership.fresh():
+                    raise NotLeading("the Lease is not fresh")
+                await act()
+                return
+            except Unavailable as fault:
+                delay = fault.retry_after_seconds or delay
+                _log.info("%s: %s; again in %s s", what, fault, delay)
+            except Fault as fault:
+                _log.info("%s: %r; again in %s s", what, fault, delay)
+            await asyncio.sleep(delay)
+
+
+_FINISHED = frozenset({Standing.OVER, Standing.GONE})

@@ -1,0 +1,114 @@
+"""One execution in hand: its mailbox, what is stored, what is in memory, what runs outside.
+
+One rule: everything is keyed by uid; what `saved` says comes from the last save, never from a
+decision that no save holds yet.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from treadle.engine.events import Event, TaskId
+from treadle.engine.execution import Execution
+from treadle.runtime.ports import ExecutionKey, Loaded, Pinned, Sighting, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the last save says of attempts.
+
+    Attributes:
+        entries: state entries that it knows.
+        frames: frame -> its newest attempt, and whether that must be running.
+    """
+
+    entries: int
+    frames: dict[int, tuple[TaskId, bool]]
+
+    @classmethod
+    def of(cls, execution: Execution) -> "Saved":
+        """What a save of this execution says."""
+        return cls(
+            execution.transitions, {task.frame: (task, runs) for task, runs in execution.attempts()}
+        )
+
+    def standing(self, task: TaskId) -> Standing:
+        """Where an attempt stands. An entry or attempt past ours: someone knows more."""
+        if task.entry > self.entries:
+            return Standing.NEWER
+        newest, runs = self.frames.get(task.frame, (None, False))
+        if newest is None or newest.entry != task.entry:
+            return Standing.OVER
+        if task.attempt > newest.attempt:
+            return Standing.NEWER
+        return Standing.LIVE if runs and task == newest else Standing.OVER
+
+
+NOTHING_SAVED = Saved(0, {})
+
+
+@dataclass(slots=True)
+class Run:
+    """See the module.
+
+    Attributes:
+        inbox: events that were not handled yet, and `handled`: those that no save holds yet.
+        tried: checkpoints that were sent since the last save whose answer we have.
+        restored: attempts that were decided before this process held the execution.
+        effects: what was begun outside, by attempt; and `closers`: names being taken.
+        outcomes: attempts whose own outcome was an event here.
+        capacity: why attempts wait.
+        dirty: something that the status shows has changed, though no event did.
+        lazy_at: loop time by which a change that can wait is saved.
+        tick: a timer is due.
+    """
+
+    key: ExecutionKey
+    inbox: deque[Event] = field(default_factory=deque)
+    handled: list[Event] = field(default_factory=list)
+    loaded: Loaded | None = None
+    pinned: Pinned | None = None
+    execution: Execution | None = None
+    saved: Saved = NOTHING_SAVED
+    tried: set[str] = field(default_factory=set)
+    restored: frozenset[TaskId] = frozenset()
+    effects: dict[TaskId, asyncio.Task[None]] = field(default_factory=dict)
+    closers: dict[TaskId, asyncio.Task[None]] = field(default_factory=dict)
+    outcomes: set[TaskId] = field(default_factory=set)
+    capacity: dict[TaskId, str] = field(default_factory=dict)
+    sighting: Sighting | None = None
+    turning: asyncio.Task[None] | None = None
+    alarm: asyncio.TimerHandle | None = None
+    alarm_at: float = 0.0
+    dirty: bool = False
+    lazy_at: float | None = None
+    tick: bool = False
+    look: bool = False
+    gone: bool = False
+    over: bool = False
+    parked: str | None = None
+    failures: int = 0
+    ended_at: datetime | None = None
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a turn would find something to do."""
+        return bool(self.inbox) or self.tick or self.dirty or self.look
+
+    def standing(self, task: TaskId) -> Standing:
+        """Where an attempt stands by the last save."""
+        if self.gone:
+            return Standing.GONE
+        if self.loaded is None or (self.execution is None and not self.over):
+            return Standing.UNKNOWN
+        return self.saved.standing(task)
+
+    def forget_memory(self) -> None:
+        """What is stored is not what we thought: the same events are handled on what is."""
+        self.inbox.extendleft(reversed(self.handled))
+        self.handled.clear()
+        self.loaded = None
+        self.execution = None
+        self.tried.clear()
+        self.lazy_at = None

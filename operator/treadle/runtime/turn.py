@@ -1,0 +1,362 @@
+"""The turn: load, handle, save.
+
+One rule: an event leaves the mailbox only after the save that holds its effect; the world is not
+touched here.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from treadle.engine.context import Identity
+from treadle.engine.events import (
+    Event,
+    StopRequested,
+    SuspendChanged,
+    TaskFailed,
+    TaskStarted,
+    TaskSucceeded,
+    Tick,
+)
+from treadle.engine.execution import Execution
+from treadle.engine.snapshot import Unreadable
+from treadle.runtime.meter import Meter
+from treadle.runtime.ports import (
+    Clock,
+    Conflict,
+    ExecutionKey,
+    Failure,
+    Loaded,
+    Machines,
+    MachineUnready,
+    Missing,
+    Pinned,
+    Record,
+    Request,
+    Store,
+    UnreadableSnapshot,
+)
+from treadle.runtime.run import NOTHING_SAVED, Run, Saved
+
+LAZY_SAVE_SECONDS = 5.0
+"""A change that only says "seen running" waits this long for another save to ride on."""
+
+START_POLL_SECONDS = 5.0
+"""How often a Pending execution looks for its machine, beside being told of changes."""
+
+BLIND_SECONDS = 1.0
+"""How often a timer that is due looks whether the view of the world is complete again."""
+
+TERMINAL = frozenset({"Succeeded", "Failed", "TimedOut", "Aborted"})
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+Identify = Callable[[ExecutionKey, Request], Identity]
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Makes turns of runs.
+
+    Attributes:
+        identify: gives what an execution is called in the context object.
+        current: whether the view of the world is complete; no timer fires while it is not.
+    """
+
+    store: Store
+    machines: Machines
+    clock: Clock
+    meter: Meter
+    identify: Identify
+    current: Callable[[], bool]
+
+    async def turn(self, run: Run) -> float | None:
+        """One turn.
+
+        Returns:
+            Seconds after which to turn again though nothing happens; None for not at all.
+
+        Raises:
+            Fault: nothing is lost; turn again after a delay.
+        """
+        run.look = False
+        if run.loaded is None or (run.execution is None and not run.over):
+            await self._load(run)
+        if run.over or run.parked:
+            self._drop_events(run)
+            return None
+        if run.execution is None:
+            try:
+                return await self._begin(run)
+            except Conflict:
+                self.meter.saved("conflict")
+                run.forget_memory()
+                return 0.0
+        self._handle(run)
+        if self._must_save(run):
+            await self._save(run)
+        return self._rest(run)
+
+    # ------------------------------------------------------------------------------- loading
+
+    async def _load(self, run: Run) -> None:
+        sighting = run.sighting
+        if run.loaded is None and sighting is not None and sighting.loaded is not None:
+            run.loaded = sighting.loaded
+            run.sighting = None  # once: a second look is a read
+        elif run.loaded is None or run.loaded.checkpoint is not None:
+            run.loaded = await self.store.load(run.key)
+        loaded = run.loaded
+        if loaded.deleting:
+            run.gone = True
+            raise Missing(f"{run.key.name} is being deleted")
+        if loaded.checkpoint is not None:
+            await self._restore(run, loaded)
+        elif loaded.phase in TERMINAL:
+            run.over = True
+            run.saved = NOTHING_SAVED
+
+    async def _restore(self, run: Run, loaded: Loaded) -> None:
+        assert loaded.checkpoint is not None
+        request = loaded.request
+        if request is None or loaded.revision is None:
+            await self._park(run, loaded, f"its spec or revision is unusable: {loaded.problem}")
+            return
+        try:
+            pinned = await self.machines.pinned(run.key.namespace, loaded.revision)
+            run.execution = Execution.restore(
+                pinned.program,
+                pinned.digest,
+                self.identify(run.key, request),
+                loaded.checkpoint,
+                loaded.pages,
+                limits=pinned.limits,
+            )
+        except Missing:
+            await self._park(run, loaded, f"its StateMachineRevision {loaded.revision} is missing")
+            return
+        except (Unreadable, UnreadableSnapshot) as why:
+            await self._park(run, loaded, str(why))
+            return
+        run.pinned = pinned
+        self._note_saved(run, run.execution)
+        run.restored = frozenset(run.execution.wanted())
+        self._ask(run, request)
+
+    async def _park(self, run: Run, loaded: Loaded, why: str) -> None:
+        run.parked = why
+        self.meter.parked()
+        record = Record(execution=None, revision=loaded.revision, parked=why)
+        run.loaded = await self.store.save(loaded, record, self.clock())
+
+    def _note_saved(self, run: Run, execution: Execution) -> None:
+        run.saved = Saved.of(execution)
+        run.tried.clear()
+        if execution.memory.over:
+            run.over = True
+            run.ended_at = execution.memory.ended_at
+
+    def _ask(self, run: Run, request: Request) -> None:
+        """What the spec asks for now, as events."""
+        execution = run.execution
+        assert execution is not None
+        if execution.memory.over:
+            return
+        if request.suspend != execution.suspended:
+            run.inbox.append(SuspendChanged(request.suspend))
+        if request.stop is not None:
+            run.inbox.append(StopRequested(request.stop.error, request.stop.cause))
+
+    # ------------------------------------------------------------------------------- starting
+
+    async def _begin(self, run: Run) -> float | None:
+        loaded = run.loaded
+        assert loaded is not None
+        run.dirty = False
+        run.tick = False
+        request = loaded.request
+        if request is None:
+            problem = loaded.problem or "its spec cannot be used"
+            await self._fail_start(run, loaded, Failure("Treadle.InvalidExecution", problem))
+            return None
+        if request.stop is not None:
+            stopped = Failure(request.stop.error or "", request.stop.cause or "", "Aborted")
+            await self._fail_start(run, loaded, stopped)
+            return None
+        found = await self.machines.current(run.key.namespace, request.machine)
+        if isinstance(found, MachineUnready):
+            return await self._wait_for_machine(run, loaded, request, found)
+        await self._start(run, request, found)
+        return self._rest(run)
+
+    async def _wait_for_machine(
+        self, run: Run, loaded: Loaded, request: Request, unready: MachineUnready
+    ) -> float | None:
+        if unready.invalid:
+            invalid = Failure("Treadle.InvalidDefinition", unready.message)
+            await self._fail_start(run, loaded, invalid)
+            return None
+        now = self.clock()
+        if loaded.pending_since is None:
+            record = Record(None, None, pending_since=now, waiting=unready.message)
+            run.loaded = await self.store.save(loaded, record, now)
+            return START_POLL_SECONDS
+        deadline = loaded.pending_since + timedelta(seconds=request.start_deadline_seconds)
+        if now >= deadline:
+            cause = (
+                f"{unready.message}, and startDeadlineSeconds ({request.start_deadline_seconds}) "
+                "has passed"
+            )
+            await self._fail_start(run, loaded, Failure("Treadle.StartDeadlineExceeded", cause))
+            return None
+        return min(START_POLL_SECONDS, (deadline - now).total_seconds())
+
+    async def _fail_start(self, run: Run, loaded: Loaded, failure: Failure) -> None:
+        now = self.clock()
+        record = Record(None, None, pending_since=loaded.pending_since, failure=failure)
+        run.loaded = await self.store.save(loaded, record, now)
+        run.over = True
+        run.ended_at = now
+        self.meter.ended(failure.phase)
+
+    async def _start(self, run: Run, request: Request, pinned: Pinned) -> None:
+        run.pinned = pinned
+        run.execution = Execution.start(
+            pinned.program,
+            pinned.digest,
+            self.identify(run.key, request),
+            request.input,
+            # Chances follow from the execution's uid: a second process draws the same ones.
+            seed=hashlib.sha256(run.key.uid.encode()).digest()[:16],
+            now=self.clock(),
+            suspended=request.suspend,
+            limits=pinned.limits,
+        )
+        self.meter.started()
+        await self._save(run)
+
+    # ------------------------------------------------------------------------------- handling
+
+    def _handle(self, run: Run) -> None:
+        execution = run.execution
+        assert execution is not None
+        now = self.clock()
+        assert run.pinned is not None
+        budget = execution.transitions + run.pinned.limits.turn_transitions_max
+        # What happened outside carries its own time and is handled first, in that order.
+        waiting = sorted(run.inbox, key=_order)
+        run.inbox.clear()
+        while waiting and execution.transitions < budget:
+            event = waiting.pop(0)
+            if isinstance(event, TaskSucceeded | TaskFailed):
+                run.outcomes.add(event.task)
+            if execution.handle(event, now):
+                run.handled.append(event)
+                self._note_change(run, event)
+        run.inbox.extendleft(reversed(waiting))
+        if not waiting and (execution.busy or (run.tick and self.current())):
+            run.tick = False
+            if execution.handle(Tick(), now):
+                run.dirty = True
+
+    def _note_change(self, run: Run, event: Event) -> None:
+        if isinstance(event, TaskStarted):
+            if run.lazy_at is None:
+                run.lazy_at = asyncio.get_running_loop().time() + LAZY_SAVE_SECONDS
+        else:
+            run.dirty = True
+
+    def _must_save(self, run: Run) -> bool:
+        if run.dirty:
+            return True
+        return run.lazy_at is not None and asyncio.get_running_loop().time() >= run.lazy_at
+
+    def _rest(self, run: Run) -> float | None:
+        execution = run.execution
+        if execution is None or run.inbox or execution.busy:
+            return 0.0
+        waits = [BLIND_SECONDS] if run.tick else []
+        due_at = execution.next_due()
+        if due_at is not None and not run.tick:
+            waits.append(max(0.0, (due_at - self.clock()).total_seconds()))
+        if run.lazy_at is not None:
+            waits.append(max(0.0, run.lazy_at - asyncio.get_running_loop().time()))
+        return min(waits, default=None)
+
+    def _drop_events(self, run: Run) -> None:
+        # An attempt that nobody had seen may exist after all: its name needs no taking then.
+        if run.execution is not None:
+            for event in run.inbox:
+                run.execution.handle(event, self.clock())
+        run.inbox.clear()
+        run.dirty = run.tick = False
+
+    # --------------------------------------------------------------------------------- saving
+
+    async def _save(self, run: Run) -> None:
+        execution = run.execution
+        assert execution is not None
+        while True:
+            loaded = run.loaded
+            assert loaded is not None
+            encoded = execution.encode()
+            run.tried.add(encoded.checkpoint)
+            record = Record(
+                execution,
+                run.pinned.revision if run.pinned else None,
+                pending_since=loaded.pending_since,
+                capacity=tuple(sorted(set(run.capacity.values()))),
+                encoded=encoded,
+            )
+            try:
+                stored = await self.store.save(loaded, record, self.clock())
+            except Conflict:
+                self.meter.saved("conflict")
+                if await self._settle_conflict(run, loaded):
+                    continue
+                return
+            self.meter.saved("ok")
+            execution.saved(encoded)
+            self._saved(run, stored, execution)
+            return
+
+    def _saved(self, run: Run, stored: Loaded, execution: Execution) -> None:
+        was_over = run.over
+        run.loaded = stored
+        run.handled.clear()
+        run.dirty = False
+        run.lazy_at = None
+        run.failures = 0
+        self._note_saved(run, execution)
+        if run.over and not was_over:
+            self.meter.ended(stored.phase)
+
+    async def _settle_conflict(self, run: Run, loaded: Loaded) -> bool:
+        """What is stored now? Gives whether to send the same state again."""
+        stored = await self.store.load(run.key)
+        if stored.deleting:
+            run.gone = True
+            raise Missing(f"{run.key.name} is being deleted")
+        as_before = (stored.checkpoint, stored.phase) == (loaded.checkpoint, loaded.phase)
+        if stored.checkpoint in run.tried or as_before:
+            # Our own save, whose answer was lost; or somebody labelled the object. Either way what
+            # is stored is behind us, and the next version is known.
+            run.loaded = stored
+            if stored.request is not None and run.execution is not None:
+                self._ask(run, stored.request)
+            return True
+        run.forget_memory()
+        run.look = True
+        return False
+
+
+def _order(event: Event) -> tuple[int, datetime]:
+    match event:
+        case TaskStarted():
+            return (0, _EARLIEST)
+        case TaskSucceeded() | TaskFailed():
+            return (1, event.at)
+        case _:
+            return (2, _EARLIEST)

@@ -1,0 +1,348 @@
+"""Random small state machines whose outcome does not depend on timing.
+
+One rule: in a fork at most one branch can fail, loops are bounded by their data, and a task either
+never ends or has time enough: so that status, output and error are the same in every world.
+"""
+
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+DISRUPTIONS = (
+    "Kubernetes.PodDeleted",
+    "Kubernetes.JobDeleted",
+    "Kubernetes.Evicted",
+    "Kubernetes.ResultLost",
+)
+"""What a person or a drain does to a task; a `fragile` task retries it."""
+
+_ENOUGH_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A definition with an input.
+
+    `fails` says whether its first list of states ends with an error, as far as the generator knows.
+    """
+
+    definition: dict[str, Any]
+    input: Any
+    fails: bool
+
+
+@dataclass(slots=True)
+class _Steps:
+    """A list of states while it is being written."""
+
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    start: str = ""
+    open: list[dict[str, Any]] = field(default_factory=list)  # states that still need their Next
+    fails: bool = False
+
+    def add(self, name: str, state: dict[str, Any]) -> dict[str, Any]:
+        for earlier in self.open:
+            earlier["Next"] = name
+        self.open = [state]
+        self.start = self.start or name
+        self.states[name] = state
+        return state
+
+    def closed(self) -> dict[str, Any]:
+        for state in self.open:
+            if state["Type"] not in ("Succeed", "Fail"):
+                state["End"] = True
+        return {"StartAt": self.start, "States": self.states}
+
+
+class Generator:
+    """Writes one definition from its dice. `tasks_max` bounds its size."""
+
+    def __init__(self, dice: random.Random, tasks_max: int = 6) -> None:
+        self._dice = dice
+        self._tasks = tasks_max
+        self._names = 0
+
+    def sample(self) -> Sample:
+        """A definition and an input for it."""
+        steps = self._list(depth=0, may_fail=True)
+        definition: dict[str, Any] = steps.closed()
+        if self._dice.random() < 0.1:
+            definition["TimeoutSeconds"] = _ENOUGH_SECONDS
+        value = {"v": self._dice.randint(0, 9)}
+        return Sample(definition, value, steps.fails)
+
+    def _list(self, depth: int, may_fail: bool) -> _Steps:
+        steps = _Steps()
+        for _ in range(self._dice.randint(1, 4 - depth)):
+            self._step(steps, depth, may_fail)
+        if not steps.states:
+            self._pass(steps)
+        if may_fail and not steps.fails and self._dice.random() < 0.12:
+            name = self._name("Fail")
+            steps.add(name, {"Type": "Fail", "Error": f"Sim.{name}", "Cause": "as scripted"})
+            steps.fails = True
+        return steps
+
+    def _step(self, steps: _Steps, depth: int, may_fail: bool) -> None:
+        may_fail = may_fail and not steps.fails
+        kinds = ["job"] * 5 + ["http"] * 2 + ["wait", "pass", "choice", "loop"]
+        if depth < 2:
+            kinds += ["parallel", "map", "map"]
+        if self._tasks <= 0:
+            kinds = ["wait", "pass", "choice"]
+        kind = self._dice.choice(kinds)
+        if kind in ("parallel", "map"):
+            write = self._parallel if kind == "parallel" else self._map
+            write(steps, depth, may_fail)
+        elif kind in ("job", "http"):
+            task = self._job if kind == "job" else self._http
+            task(steps, may_fail)
+        else:
+            {"pass": self._pass, "choice": self._choice, "loop": self._loop, "wait": self._wait}[
+                kind
+            ](steps)
+
+    def _name(self, kind: str) -> str:
+        self._names += 1
+        return f"{kind}{self._names}"
+
+    # ----------------------------------------------------------------------------------- states
+
+    def _wait(self, steps: _Steps) -> None:
+        seconds = self._dice.choice((0, 1, 3, 20))
+        steps.add(self._name("Wait"), {"Type": "Wait", "Seconds": seconds})
+
+    def _pass(self, steps: _Steps) -> None:
+        name = self._name("Pass")
+        template = {"v.$": "$.v", "doubled.$": "States.MathAdd($.v, $.v)"}
+        steps.add(name, {"Type": "Pass", "Parameters": template, "ResultPath": f"$.{name}"})
+
+    def _job(self, steps: _Steps, may_fail: bool) -> None:
+        self._tasks -= 1
+        name = self._name("Job")
+        script: dict[str, Any] = {"seconds": self._dice.choice((0, 0, 0.5, 2, 10))}
+        if self._dice.random() < 0.5:
+            script["echoInput"] = True
+        else:
+            script["message"] = json.dumps({"by": name, "n": self._dice.randint(0, 99)})
+        if self._dice.random() < 0.3:
+            script["termExitCode"] = 0
+        state: dict[str, Any] = {
+            "Type": "Task",
+            "Resource": "treadle:job",
+            "InputPath": "$.v",
+            "ResultPath": f"$.{name}",
+        }
+        self._trouble(steps, name, state, script, may_fail)
+        command = ["pretend", json.dumps(script, separators=(",", ":"))]
+        state["Parameters"] = {"image": "busybox:1.36", "command": command}
+
+    def _http(self, steps: _Steps, may_fail: bool) -> None:
+        self._tasks -= 1
+        name = self._name("Http")
+        script: dict[str, Any] = {
+            "body": {"by": name},
+            "seconds": self._dice.choice((0, 0, 0.2, 3)),
+        }
+        state: dict[str, Any] = {
+            "Type": "Task",
+            "Resource": "treadle:http",
+            "ResultPath": f"$.{name}",
+            "ResultSelector": {"status.$": "$.StatusCode", "body.$": "$.ResponseBody"},
+        }
+        self._trouble(steps, name, state, script, may_fail)
+        if "exitCode" in script:
+            script["status"] = self._dice.choice((400, 404, 500))
+            del script["exitCode"]
+        state["Parameters"] = {
+            "ApiEndpoint": f"http://service.default/{name}",
+            "Method": "POST",
+            # What makes this visit different from others of the same state.
+            "RequestBody": {"pretend": script, "v.$": "$.v"},
+        }
+
+    def _trouble(
+        self,
+        steps: _Steps,
+        name: str,
+        state: dict[str, Any],
+        script: dict[str, Any],
+        may_fail: bool,
+    ) -> None:
+        """What happens to a task, and what its state does about it."""
+        steps.add(name, state)
+        retry: list[dict[str, Any]] = []
+        if self._dice.random() < 0.5:
+            # So many disturbances do not happen in a world.
+            errors = [*DISRUPTIONS, "States.Http.Socket"]
+            script["fragile"] = True
+            retry.append(_retrier(errors, attempts=30))
+        trouble = self._dice.random()
+        if trouble < 0.2:
+            script["failTimes"] = self._dice.randint(1, 2)
+            retry.append(_retrier(["States.ALL"], attempts=self._dice.randint(2, 3)))
+        elif trouble < 0.35:
+            self._fatal(steps, name, state, script, may_fail)
+        elif trouble < 0.5:
+            state["TimeoutSeconds"] = _ENOUGH_SECONDS
+        if retry:
+            state["Retry"] = retry
+
+    def _fatal(
+        self,
+        steps: _Steps,
+        name: str,
+        state: dict[str, Any],
+        script: dict[str, Any],
+        may_fail: bool,
+    ) -> None:
+        caught = not may_fail or self._dice.random() < 0.6
+        if self._dice.random() < 0.4:
+            script["hang"] = True
+            state["TimeoutSeconds"] = self._dice.choice((5, 15, 40))
+        else:
+            script["exitCode"] = self._dice.randint(1, 99)
+            if "echoInput" not in script and self._dice.random() < 0.5:
+                script["message"] = json.dumps({"error": f"Sim.{name}", "cause": "as scripted"})
+        if not caught:
+            steps.fails = True
+            return
+        handler = self._name("Caught")
+        state["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": handler, "ResultPath": "$.e"}]
+        other: dict[str, Any] = {"Type": "Pass", "Result": name, "ResultPath": f"$.{handler}"}
+        steps.states[handler] = other
+        steps.open.append(other)
+
+    def _choice(self, steps: _Steps) -> None:
+        name, low, high = self._name("Choice"), self._name("Low"), self._name("High")
+        choice = steps.add(
+            name,
+            {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.v", "NumericLessThan": 5, "Next": low}],
+                "Default": high,
+            },
+        )
+        del choice  # its ways out are its rules'
+        steps.open = []
+        for way in (low, high):
+            state = {"Type": "Pass", "Result": way, "ResultPath": f"$.{name}"}
+            steps.states[way] = state
+            steps.open.append(state)
+
+    def _loop(self, steps: _Steps) -> None:
+        """A body that is run a few times, counted in the data."""
+        count, check = self._name("Count"), self._name("Again")
+        begin = self._name("Begin")
+        steps.add(begin, {"Type": "Pass", "Result": 0, "ResultPath": "$.n"})
+        if self._dice.random() < 0.5:
+            self._job(steps, may_fail=False)
+        else:
+            self._pass(steps)
+        body = next(
+            reversed([s for s in steps.states if s != begin and not s.startswith("Caught")])
+        )
+        template = {"n.$": "States.MathAdd($.n, 1)"}
+        steps.add(
+            count,
+            {
+                "Type": "Pass",
+                "Parameters": template,
+                "ResultPath": "$.counted",
+            },
+        )
+        move = self._name("Move")
+        steps.add(move, {"Type": "Pass", "InputPath": "$.counted.n", "ResultPath": "$.n"})
+        after = self._name("After")
+        times = self._dice.randint(2, 3)
+        steps.add(
+            check,
+            {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.n", "NumericLessThan": times, "Next": body}],
+                "Default": after,
+            },
+        )
+        steps.open = []
+        steps.add(after, {"Type": "Pass"})
+
+    def _parallel(self, steps: _Steps, depth: int, may_fail: bool) -> None:
+        name = self._name("Parallel")
+        branches = []
+        fails = False
+        for _ in range(self._dice.randint(2, 3)):
+            branch = self._list(depth + 1, may_fail and not fails)
+            fails = fails or branch.fails
+            branches.append(branch.closed())
+        state = {
+            "Type": "Parallel",
+            "Parameters": {"v.$": "$.v"},
+            "Branches": branches,
+            "ResultPath": f"$.{name}",
+        }
+        steps.add(name, state)
+        self._caught_or_not(steps, state, fails)
+
+    def _map(self, steps: _Steps, depth: int, may_fail: bool) -> None:
+        name, items = self._name("Map"), self._name("Items")
+        count = self._dice.randint(0, 4)
+        values = [{"v": value} for value in range(count)]
+        steps.add(items, {"Type": "Pass", "Result": values, "ResultPath": f"$.{items}"})
+        tasks, self._tasks = self._tasks, 1  # each counts as often as there are items
+        body = self._list(depth + 1, may_fail=False)
+        self._tasks = tasks - count
+        fails = may_fail and count > 1 and self._dice.random() < 0.25
+        if fails:
+            _fail_one_item(
+                body, self._name("Which"), self._name("Fail"), self._dice.randrange(count)
+            )
+        state = {
+            "Type": "Map",
+            "ItemsPath": f"$.{items}",
+            "MaxConcurrency": self._dice.randint(0, 3),
+            "ItemProcessor": body.closed(),
+            "ResultPath": f"$.{name}",
+        }
+        steps.add(name, state)
+        self._caught_or_not(steps, state, fails)
+
+    def _caught_or_not(self, steps: _Steps, state: dict[str, Any], fails: bool) -> None:
+        if not fails:
+            return
+        if self._dice.random() < 0.5:
+            steps.fails = True
+            return
+        handler = self._name("Caught")
+        state["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": handler, "ResultPath": "$.e"}]
+        other: dict[str, Any] = {"Type": "Pass", "Result": handler, "ResultPath": "$.caught"}
+        steps.states[handler] = other
+        steps.open.append(other)
+
+
+def _fail_one_item(body: _Steps, which: str, fail: str, index: int) -> None:
+    first = body.start
+    body.states[which] = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.v", "NumericEquals": index, "Next": fail}],
+        "Default": first,
+    }
+    body.states[fail] = {"Type": "Fail", "Error": f"Sim.{fail}", "Cause": "as scripted"}
+    body.start = which
+
+
+def _retrier(errors: list[str], attempts: int) -> dict[str, Any]:
+    if errors == ["States.ALL"]:
+        return {"ErrorEquals": errors, "IntervalSeconds": 2, "MaxAttempts": attempts}
+    return {
+        "ErrorEquals": errors,
+        "IntervalSeconds": 1,
+        "BackoffRate": 1.0,
+        "MaxAttempts": attempts,
+    }
+
+
+def sample(seed: int | str, tasks_max: int = 6) -> Sample:
+    """The machine of a seed."""
+    return Generator(random.Random(f"{seed}/machine"), tasks_max).sample()

@@ -1,0 +1,133 @@
+"""An operator as a world runs it: the same rooms as in production, with a simulated API.
+
+One rule: nothing here decides; what `app` builds around Kopf is built here around an informer.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from treadle.engine.context import Identity
+from treadle.kube import decode
+from treadle.kube.api import Api, Obj
+from treadle.kube.informer import Informer
+from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
+from treadle.kube.lease import Lease, LeaseLost, NoLease
+from treadle.runners import observed
+from treadle.runners.http import HttpRunner
+from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runtime.driver import Driver
+from treadle.runtime.ports import ExecutionKey, Fault, Request
+from treadle.sim.world import Seat
+from treadle.stores.executions import StatusStore
+from treadle.stores.judging import Judging
+from treadle.stores.machines import RevisionMachines
+
+SWEEP_SECONDS = 30.0
+
+
+async def life(seat: Seat) -> None:
+    """Run an operator until it is killed or loses its Lease."""
+    lease = Lease(seat.api, "default", "treadle", seat.holder) if seat.lease else NoLease()
+    await lease.acquire()
+    operator = _Operator(seat, lease)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in operator.works():
+                group.create_task(work)
+    except* LeaseLost:
+        pass
+
+
+class _Operator:
+    def __init__(self, seat: Seat, lease: Lease | NoLease) -> None:
+        api = seat.api
+        self._lease = lease
+        self._store = StatusStore(api)
+        self._machines = RevisionMachines(api, seat.clock)
+        self.driver = Driver(
+            store=self._store,
+            machines=self._machines,
+            leadership=lease,
+            clock=seat.clock,
+            identify=_identify,
+        )
+        self._judging = Judging(self._machines, self.driver.machine_changed)
+        self._jobs = _view(api, JOBS)
+        self._pods = _view(api, PODS)
+        self._executions = Informer(api, EXECUTIONS)
+        self._definitions = Informer(api, STATE_MACHINES)
+        self._job_runner = JobRunner(
+            api,
+            self._jobs,
+            self._pods,
+            mailbox=self.driver,
+            leading=lease,
+            standings=self.driver.standing,
+            clock=seat.clock,
+            settings=JobSettings(),
+        )
+        http = HttpRunner(seat.transport, self.driver, lease, seat.clock)
+        self.driver.serve([self._job_runner, http])
+        self._executions.subscribe(self._execution_changed)
+        self._definitions.subscribe(self._definition_changed)
+
+    def works(self) -> list[Coroutine[Any, Any, None]]:
+        """All that runs for ever."""
+        return [
+            self._lease.keep(),
+            self._jobs.run(),
+            self._pods.run(),
+            self._executions.run(),
+            self._definitions.run(),
+            self._judging.run(),
+            self._job_runner.run(),
+            self._open(),
+            self._sweep(),
+        ]
+
+    async def _open(self) -> None:
+        await self._jobs.synced.wait()
+        await self._pods.synced.wait()
+        self.driver.open()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.driver.sweep()
+                await self._job_runner.sweep()
+                await self._machines.sweep()
+            except Fault:
+                continue
+
+    def _execution_changed(self, old: Obj | None, new: Obj | None) -> None:
+        shown = new or old
+        assert shown is not None
+        self.driver.seen(decode.sighting(shown, deleted=new is None))
+
+    def _definition_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if new is None:
+            return
+        metadata = new["metadata"]
+        status = new.get("status") or {}
+        if old is not None and status.get("observedGeneration") == metadata["generation"]:
+            self.driver.machine_changed(metadata["namespace"], metadata["name"])
+        else:
+            self._judging.post(metadata["namespace"], metadata["name"])
+
+
+def _view(api: Api, kind: Kind) -> Informer:
+    return Informer(
+        api, kind, labels=observed.SELECTOR, indices=observed.INDICES, trim=observed.trim
+    )
+
+
+def _identify(_: ExecutionKey, request: Request) -> Identity:
+    machine, name = request.machine, request.name
+    return Identity(
+        execution_arn=f"arn:aws:states:us-east-1:000000000000:execution:{machine}:{name}",
+        execution_name=name,
+        machine_arn=f"arn:aws:states:us-east-1:000000000000:stateMachine:{machine}",
+        machine_name=machine,
+    )

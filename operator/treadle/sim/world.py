@@ -1,0 +1,301 @@
+"""One world: a cluster, people, operators that are killed and start again, and what must hold.
+
+One rule: how an operator is built comes in from outside (`Life`); a world gives it an API, a
+transport and a clock, and takes them away.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from treadle.asl.program import Program
+from treadle.kube.api import Obj
+from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES, Kind
+from treadle.runtime.ports import Clock
+from treadle.sim import checkers, clock, faults, machines
+from treadle.sim.api import SimApi
+from treadle.sim.checkers import Audit, Outcome
+from treadle.sim.cluster import SimCluster, create_before
+from treadle.sim.controllers import later
+from treadle.sim.faults import Crash, Faults, Plan
+from treadle.sim.http import SimHttp, SimTransport
+from treadle.sim.people import People
+
+NAMESPACE = "default"
+BOUND_SECONDS = 600.0
+"""How long after the faults stop, beyond the undisturbed run, an execution may take."""
+
+SETTLE_SECONDS = 420.0
+"""After the last end: a tombstone's 120 s twice, as a restart counts anew; a sweep; a margin."""
+
+GONE_SECONDS = 120.0
+"""How long after its deletion an Execution leaves nothing: 60 s, and a sweep."""
+
+RESTART_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What one life of an operator is given."""
+
+    api: SimApi
+    transport: SimTransport
+    clock: Clock
+    holder: str
+    lease: bool
+
+
+Life: TypeAlias = Callable[[Seat], Coroutine[Any, Any, None]]
+"""Runs an operator until it is killed, or until it gives up its Lease."""
+
+Compile: TypeAlias = Callable[[Mapping[str, Any]], Program]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a world.
+
+    Attributes:
+        outcomes: by the name of the Execution.
+        violations: what did not hold; empty in a good world.
+        digest: of the whole trace.
+        ended_at: virtual seconds when the last execution ended.
+        lives: how many lives the operators had.
+    """
+
+    outcomes: Mapping[str, Outcome]
+    violations: Sequence[str]
+    digest: str
+    trace: Sequence[str]
+    ended_at: float
+    lives: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A world before anything happens.
+
+    Attributes:
+        seed: of everything random in it but names.
+        names: seed of its uids, shared with the undisturbed run.
+        plan: what goes wrong.
+        samples: a machine each, with one Execution.
+        life: builds and runs an operator.
+        compile: parses a definition, for the checkers.
+        expected: the outcomes of the undisturbed run, where there is one.
+        bound_seconds: when every execution must have ended.
+    """
+
+    seed: int | str
+    names: str
+    plan: Plan
+    samples: Sequence[machines.Sample]
+    life: Life
+    compile: Compile
+    expected: Mapping[str, Outcome] | None = None
+    bound_seconds: float = BOUND_SECONDS
+
+
+class _Operator:
+    """An operator with all its lives."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        self._world = world
+        self._number = number
+        self.lives = 0
+        self.api: SimApi | None = None
+
+    def start(self) -> None:
+        """Begin the next life."""
+        world, plan = self._world, self._world.setting.plan
+        life, self.lives = self.lives, self.lives + 1
+        seed = f"{world.setting.seed}/{self._number}/{life}"
+        dice = Faults(plan, seed)
+        api = SimApi(world.cluster, dice, f"operator-{self._number}.{life}")
+        transport = SimTransport(world.http, api, dice, seed)
+        crash = next(
+            (c for c in plan.crashes if (c.operator, c.life) == (self._number, life)), None
+        )
+        down_seconds = RESTART_SECONDS if crash is None else crash.down_seconds
+        api.on_death = lambda: self._died(api, down_seconds)
+        if crash is not None and crash.call:
+            api.on_call = lambda call: self._fate_at(crash, call)
+        elif crash is not None:
+            later(crash.seconds, self._kill, api)
+        world.audit.watch(api, transport)
+        skew = plan.skews[self._number % len(plan.skews)]
+        seat = Seat(api, transport, lambda: clock.wall(skew), api.who, plan.lease)
+        self.api = api
+        task = api.process.start(world.setting.life(seat))
+        task.add_done_callback(lambda ended: self._ended(api, ended))
+
+    def _fate_at(self, crash: Crash, call: int) -> Any:
+        if call != crash.call or self._world.calm():
+            return "live"
+        return "after" if crash.landed else "before"
+
+    def _kill(self, api: SimApi) -> None:
+        if not api.process.dead and not self._world.calm():
+            api.die()
+
+    def _died(self, api: SimApi, down_seconds: float) -> None:
+        if self.api is api:
+            later(down_seconds, self.start)
+
+    def _ended(self, api: SimApi, task: "asyncio.Task[None]") -> None:
+        """It ended of itself: it gave up its Lease, or it is broken."""
+        if api.process.dead or task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._world.audit.violations.append(f"{api.who} broke: {error!r}")
+        self._world.cluster.note(f"{api.who} ended: {error!r}")
+        api.die()
+
+
+class World:
+    """See the module."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        plan = setting.plan
+        admission = create_before if plan.admission else None
+        self.cluster = SimCluster(setting.seed, admission, setting.names)
+        self.http = SimHttp(self.cluster)
+        programs = {f"e{n}": setting.compile(s.definition) for n, s in enumerate(setting.samples)}
+        strict = plan.operators == 1 or plan.lease
+        self.audit = Audit(self.cluster, programs, http_strict=strict)
+        self.people = People(self.cluster, plan, setting.seed)
+        self.audit.deleted_by_hand = self.people.deleted_jobs
+        self.operators = [_Operator(self, number) for number in range(plan.operators)]
+        self._all_over = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        assert isinstance(self._loop, clock.VirtualLoop)
+        self.cluster.objects.listeners.append(self._seen)
+
+    def calm(self) -> bool:
+        """Whether faults have stopped."""
+        return self._loop.time() >= self.setting.plan.until
+
+    async def run(self) -> Report:
+        """Live through it."""
+        for number, sample in enumerate(self.setting.samples):
+            self._apply(number, sample)
+        for operator in self.operators:
+            operator.start()
+        await self._until_over()
+        ended_at = self._loop.time()
+        outcomes = self._outcomes()
+        self._compare(outcomes)
+        rest = max(0.0, self.setting.plan.until - ended_at)
+        await asyncio.sleep(rest + SETTLE_SECONDS)
+        self._must_be_empty(checkers.remains(self.cluster, pages=False))
+        if self._outcomes() != outcomes:
+            self._violated("an outcome changed after the end")
+        for execution in list(self.cluster.objects.each(EXECUTIONS)):
+            self.cluster.remove(EXECUTIONS, (NAMESPACE, execution["metadata"]["name"]))
+        await asyncio.sleep(GONE_SECONDS)
+        self._must_be_empty(checkers.remains(self.cluster, pages=True))
+        self._stop()
+        return Report(
+            outcomes,
+            tuple(self.audit.violations),
+            self.cluster.digest(),
+            tuple(self.cluster.trace),
+            ended_at,
+            sum(operator.lives for operator in self.operators),
+        )
+
+    def _apply(self, number: int, sample: machines.Sample) -> None:
+        objects = self.cluster.objects
+        machine = {"metadata": {"name": f"m{number}"}, "spec": {"definition": sample.definition}}
+        objects.create(STATE_MACHINES, NAMESPACE, machine)
+        spec = {"stateMachineRef": {"name": f"m{number}"}, "input": sample.input}
+        objects.create(EXECUTIONS, NAMESPACE, {"metadata": {"name": f"e{number}"}, "spec": spec})
+
+    def _seen(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
+        del old, new
+        if kind == EXECUTIONS and not checkers.unfinished(self.cluster):
+            self._all_over.set()
+
+    async def _until_over(self) -> None:
+        bound = self.setting.plan.until + self.setting.bound_seconds
+        try:
+            async with asyncio.timeout(bound):
+                await self._all_over.wait()
+        except TimeoutError:
+            for sentence in checkers.unfinished(self.cluster):
+                self._violated(f"{sentence} {bound:.0f} s after its start")
+
+    def _outcomes(self) -> dict[str, Outcome]:
+        return {
+            execution["metadata"]["name"]: checkers.outcome_of(execution)
+            for execution in self.cluster.objects.each(EXECUTIONS)
+        }
+
+    def _compare(self, outcomes: Mapping[str, Outcome]) -> None:
+        for name, expected in (self.setting.expected or {}).items():
+            if outcomes.get(name) != expected:
+                self._violated(f"{name} ended as {outcomes.get(name)}, undisturbed as {expected}")
+
+    def _must_be_empty(self, left: Sequence[str]) -> None:
+        for sentence in left:
+            self._violated(sentence)
+
+    def _violated(self, sentence: str) -> None:
+        self.cluster.note(f"VIOLATION: {sentence}")
+        self.audit.violations.append(sentence)
+
+    def _stop(self) -> None:
+        for operator in self.operators:
+            api, operator.api = operator.api, None
+            if api is not None and not api.process.dead:
+                api.die()
+        loop = self._loop
+        assert isinstance(loop, clock.VirtualLoop)
+        for context in loop.unhandled:
+            self._violated(f"unhandled: {context.get('exception')!r} {context.get('message')}")
+
+
+def live_through(setting: Setting) -> Report:
+    """Run a world to its end."""
+
+    async def main() -> Report:
+        return await World(setting).run()
+
+    number = setting.seed if isinstance(setting.seed, int) else 0
+    return clock.run(main(), number)
+
+
+def samples_of(seed: int) -> tuple[machines.Sample, ...]:
+    """The machines of a seed; several plans share them, so that one undisturbed run serves all."""
+    group = seed // PLANS_EACH
+    return tuple(machines.sample(f"{group}/{number}") for number in range(1 + group % 2))
+
+
+PLANS_EACH = 8
+
+
+@lru_cache(maxsize=64)
+def undisturbed(group: int, life: Life, compile_: Compile) -> Report:
+    """The run of a group's machines in which nothing goes wrong."""
+    seed = group * PLANS_EACH
+    return live_through(Setting(seed, f"g{group}", faults.NONE, samples_of(seed), life, compile_))
+
+
+def setting_of(seed: int, life: Life, compile_: Compile) -> Setting:
+    """The world of a seed."""
+    group = seed // PLANS_EACH
+    calm = undisturbed(group, life, compile_)
+    return Setting(
+        seed,
+        f"g{group}",
+        faults.a_plan(seed),
+        samples_of(seed),
+        life,
+        compile_,
+        calm.outcomes,
+        calm.ended_at + BOUND_SECONDS,
+    )

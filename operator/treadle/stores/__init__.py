@@ -1,0 +1,1 @@
+"""Snapshots in statuses, pages, machines: what is kept, and nothing that decides."""

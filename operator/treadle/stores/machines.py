@@ -1,0 +1,297 @@
+"""StateMachines: judged once a generation, pinned as immutable revisions.
+
+One rule: an execution runs a revision, never the machine; what it pins cannot change under it.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from treadle.asl import document
+from treadle.asl.errors import InvalidDocument, Problem
+from treadle.asl.json import Json
+from treadle.asl.limits import DEFAULT
+from treadle.asl.program import Program
+from treadle.kube import names
+from treadle.kube.api import Api, Obj
+from treadle.kube.conditions import set_condition
+from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES
+from treadle.runtime.ports import (
+    AlreadyExists,
+    Clock,
+    Conflict,
+    MachineUnready,
+    Missing,
+    Pinned,
+)
+
+_log = logging.getLogger(__name__)
+
+PROGRAMS_MAX = 256
+PROBLEMS_MAX = 100  # in a status; the first ones
+SPARE_SECONDS = 120.0  # design.md section 4: how long a revision outlives its use
+_PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode", "functions")
+_HELD = ("definition", "type", *_PODS, "limits")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class RevisionMachines:
+    """Judges machines, and reads what executions pin."""
+
+    def __init__(self, api: Api, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._programs: OrderedDict[str, Program] = OrderedDict()
+        self._pinned: OrderedDict[tuple[str, str], Pinned] = OrderedDict()
+        self._reads: dict[tuple[str, str], asyncio.Task[Obj]] = {}
+        self._spare_since: dict[str, float] = {}
+
+    # ------------------------------------------------------------------------------- judging
+
+    async def judge(self, namespace: str, name: str) -> bool:
+        """Read a machine, write its revision and its status. Raises: Fault.
+
+        Returns:
+            Whether something changed.
+        """
+        try:
+            obj = await self._api.get(STATE_MACHINES, namespace, name)
+        except Missing:
+            return False
+        status = obj.get("status") or {}
+        if status.get("observedGeneration") == obj["metadata"]["generation"]:
+            revision = (status.get("revision") or {}).get("name")
+            if not _is_ready(status) or await self._has_revision(namespace, revision):
+                return False
+        try:
+            await self._api.update_status(
+                STATE_MACHINES, namespace, await self._judged(namespace, name, obj)
+            )
+        except (Conflict, Missing):
+            return False  # whoever changed it will have it judged again
+        return True
+
+    async def _has_revision(self, namespace: str, name: str | None) -> bool:
+        try:
+            await self._api.get(REVISIONS, namespace, name or "")
+        except Missing:
+            return False
+        return True
+
+    async def _judged(self, namespace: str, name: str, obj: Obj) -> Obj:
+        spec = obj["spec"]
+        problems = _nulls_dropped(obj)
+        reason = "NullsDropped"
+        if not problems:
+            reason = "InvalidDefinition"
+            _, problems = document.inspect(spec.get("definition"))
+        errors = [problem for problem in problems if problem.severity == "error"]
+        status: dict[str, Any] = dict(obj.get("status") or {})
+        generation = obj["metadata"]["generation"]
+        status["observedGeneration"] = generation
+        status["problems"] = [_shown(problem) for problem in problems[:PROBLEMS_MAX]]
+        now = self._clock()
+        conditions = status.get("conditions") or []
+        if errors:
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            message = f"{errors[0].pointer or '/'}: {errors[0].message}{more}"
+            status["conditions"] = set_condition(
+                conditions, "Ready", "False", reason, message, now, generation
+            )
+        else:
+            digest = digest_of(spec)
+            revision = await self._write_revision(namespace, name, spec, digest)
+            status["revision"] = {"name": revision, "digest": digest}
+            message = "executions may start"
+            status["conditions"] = set_condition(
+                conditions, "Ready", "True", "Valid", message, now, generation
+            )
+        return {**obj, "status": status}
+
+    async def _write_revision(
+        self, namespace: str, machine: str, spec: Mapping[str, Json], digest: str
+    ) -> str:
+        name = names.revision(machine, digest)
+        held = {member: spec[member] for member in _HELD if member in spec}
+        manifest = {
+            "apiVersion": REVISIONS.api_version,
+            "kind": REVISIONS.name,
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"stateMachine": machine, "digest": digest, **held},
+        }
+        try:
+            await self._api.create(REVISIONS, namespace, manifest)
+        except AlreadyExists:
+            found = await self._api.get(REVISIONS, namespace, name)
+            if found["spec"].get("digest") != digest:
+                raise Conflict(f"the name {name} is taken by another definition") from None
+        return name
+
+    # ------------------------------------------------------------------------------- reading
+
+    async def current(self, namespace: str, name: str) -> Pinned | MachineUnready:
+        """See `ports.Machines`."""
+        try:
+            obj = await self._read_afresh(namespace, name)
+        except Missing:
+            return MachineUnready(False, f"StateMachine '{name}' does not exist")
+        status = obj.get("status") or {}
+        if status.get("observedGeneration") != obj["metadata"].get("generation"):
+            return MachineUnready(False, f"StateMachine '{name}' is not judged yet")
+        ready = _ready(status)
+        if ready.get("status") != "True":
+            message = ready.get("message", "it is not Ready")
+            return MachineUnready(True, f"StateMachine '{name}': {message}")
+        try:
+            return await self.pinned(namespace, status["revision"]["name"])
+        except Missing:
+            return MachineUnready(False, f"the revision of StateMachine '{name}' is missing")
+
+    async def _read_afresh(self, namespace: str, name: str) -> Obj:
+        """A read that begins after this call; calls that wait for the same one share it."""
+        key = (namespace, name)
+        running = self._reads.get(key)
+        if running is None:
+            running = asyncio.ensure_future(self._read(key))
+            self._reads[key] = running
+        return await asyncio.shield(running)
+
+    async def _read(self, key: tuple[str, str]) -> Obj:
+        await asyncio.sleep(0)  # callers of this moment join
+        del self._reads[key]
+        return await self._api.get(STATE_MACHINES, *key)
+
+    async def pinned(self, namespace: str, revision: str) -> Pinned:
+        """See `ports.Machines`."""
+        key = (namespace, revision)
+        found = self._pinned.get(key)
+        if found is not None:
+            self._pinned.move_to_end(key)
+            return found
+        obj = await self._api.get(REVISIONS, namespace, revision)
+        spec = obj["spec"]
+        digest = spec["digest"]
+        pods = {member: spec[member] for member in _PODS if member in spec}
+        pinned = Pinned(revision, self._program(digest, spec["definition"]), digest, pods, DEFAULT)
+        self._pinned[key] = pinned
+        while len(self._pinned) > PROGRAMS_MAX:
+            self._pinned.popitem(last=False)
+        return pinned
+
+    def _program(self, digest: str, definition: Json) -> Program:
+        program = self._programs.get(digest)
+        if program is None:
+            try:
+                program = document.parse(definition)
+            except InvalidDocument as why:
+                # It was valid when it was written: this release judges it differently.
+                raise Missing(f"the revision is no longer valid: {why}") from why
+            self._programs[digest] = program
+            while len(self._programs) > PROGRAMS_MAX:
+                self._programs.popitem(last=False)
+        return program
+
+    # ------------------------------------------------------------------------------- tidying
+
+    async def sweep(self) -> None:
+        """Remove revisions that nothing uses. Raises: Fault."""
+        loop_time = asyncio.get_running_loop().time()
+        revisions = (await self._api.list(REVISIONS, None)).items
+        machines = (await self._api.list(STATE_MACHINES, None)).items
+        current = {
+            _place(m, (m.get("status") or {}).get("revision", {}).get("name")) for m in machines
+        }
+        spare = [r for r in revisions if _place(r, r["metadata"]["name"]) not in current]
+        uids = {r["metadata"]["uid"] for r in spare}
+        self._spare_since = {uid: self._spare_since.get(uid, loop_time) for uid in uids}
+        due = [
+            r for r in spare if loop_time - self._spare_since[r["metadata"]["uid"]] >= SPARE_SECONDS
+        ]
+        if not due:
+            return
+        executions = (await self._api.list(EXECUTIONS, None)).items
+        used = {_place(e, (e.get("status") or {}).get("revision")) for e in executions}
+        for obj in due:
+            if _place(obj, obj["metadata"]["name"]) not in used:
+                await self._remove(obj)
+
+    async def _remove(self, obj: Obj) -> None:
+        metadata = obj["metadata"]
+        try:
+            await self._api.delete(
+                REVISIONS, metadata["namespace"], metadata["name"], uid=metadata["uid"]
+            )
+        except (Missing, Conflict):
+            return
+        self._pinned.pop((metadata["namespace"], metadata["name"]), None)
+
+
+def digest_of(spec: Mapping[str, Json]) -> str:
+    """SHA-256, in hex, of what a revision holds."""
+    held = {member: spec[member] for member in _HELD if member in spec}
+    text = json.dumps(held, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _place(obj: Obj, name: str | None) -> tuple[str, str]:
+    return obj["metadata"]["namespace"], name or ""
+
+
+def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    conditions = status.get("conditions") or []
+    return next((c for c in conditions if c["type"] == "Ready"), {})
+
+
+def _is_ready(status: Mapping[str, Any]) -> bool:
+    return _ready(status).get("status") == "True"
+
+
+def _shown(problem: Problem) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "pointer": problem.pointer,
+        "code": problem.code,
+        "message": problem.message,
+        "severity": problem.severity,
+    }
+    if problem.line is not None:
+        shown["line"] = problem.line
+    return shown
+
+
+def _nulls_dropped(obj: Obj) -> tuple[Problem, ...]:
+    """Nulls that client-side `kubectl apply` left out: `ResultPath: null` would be lost."""
+    text = (obj["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+    if not text:
+        return ()
+    try:
+        applied = json.loads(text)["spec"]["definition"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    found: list[str] = []
+    _compare(applied, obj["spec"].get("definition"), "", found)
+    return tuple(
+        Problem(
+            pointer,
+            "nulls-dropped",
+            "this null was dropped by client-side kubectl apply; use "
+            "`kubectl apply --server-side`, or write the definition as text",
+        )
+        for pointer in found
+    )
+
+
+def _compare(applied: Json, stored: Json, pointer: str, found: list[str]) -> None:
+    if isinstance(applied, dict) and isinstance(stored, dict):
+        for key, value in applied.items():
+            step = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+            if value is None and key not in stored:
+                found.append(step)
+            else:
+                _compare(value, stored.get(key), step, found)
+    elif isinstance(applied, list) and isinstance(stored, list):
+        for index, (one, other) in enumerate(zip(applied, stored, strict=False)):
+            _compare(one, other, f"{pointer}/{index}", found)
