@@ -1,0 +1,1 @@
+"""The operator as a server: health, metrics."""

@@ -6,7 +6,9 @@ One rule: this room alone reads the environment.
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from treadle.kube.podsecurity import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,23 @@ class Settings:
     http_deny: tuple[str, ...] = ()
     region: str = "us-east-1"
     account: str = ""
-    pod_security_level: str = "baseline"
+    pod_security_level: Level = "baseline"
     log_format: str = "json"
     log_level: str = "INFO"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def from_environment() -> Settings:
-    """Settings from TREADLE_* variables. Raises ValueError with a sentence."""
+def from_environment(flags: Mapping[str, object]) -> Settings:
+    """Settings from TREADLE_* variables; a flag that was given is stronger.
+
+    Raises:
+        ValueError: a variable cannot be used; the sentence says which and why.
+    """
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    return replace(_from_variables(), **given)  # type: ignore[arg-type]
+
+
+def _from_variables() -> Settings:
     read = os.environ.get
     port = read("TREADLE_HEALTH_PORT", "8080")
     if not port.isdecimal() or int(port) > 65535:
@@ -68,11 +79,22 @@ def from_environment() -> Settings:
         http_deny=_words(read("TREADLE_HTTP_DENY_CIDRS", "")),
         region=read("TREADLE_REGION") or "us-east-1",
         account=read("TREADLE_ACCOUNT") or "",
-        pod_security_level=read("TREADLE_POD_SECURITY_LEVEL") or "baseline",
+        pod_security_level=_level(read("TREADLE_POD_SECURITY_LEVEL") or "baseline"),
         log_format=read("TREADLE_LOG_FORMAT") or "json",
         log_level=read("TREADLE_LOG_LEVEL") or "INFO",
         environment=dict(os.environ),
     )
+
+
+def _level(text: str) -> Level:
+    match text:
+        case "privileged" | "baseline" | "restricted":
+            return text
+        case _:
+            raise ValueError(
+                f"TREADLE_POD_SECURITY_LEVEL is {text!r}; it must be privileged, baseline or "
+                "restricted"
+            )
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -262,7 +262,7 @@ def _read_text_path(state: Fields, name: str) -> Template | None:
     if text is None:
         return None
     try:
-        template = compile_value(text)
+        template = compile_value(text, name)
     except TemplateSyntaxError:
         message = (
             f"{name} is {shown(text)}; it must be a path, such as $.error, or a call of an "

@@ -1,0 +1,1 @@
+"""The command line. Imports are lazy: `--help` loads nothing but click."""

@@ -3,6 +3,8 @@
 One rule: a handler decodes, posts and returns. Kopf writes nothing: no annotation, no finalizer.
 """
 
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import kopf
@@ -22,8 +24,11 @@ class Doorway(Protocol):
         """A StateMachine was seen; `judged`: its status is about its present generation."""
 
 
-def register(registry: kopf.OperatorRegistry, doorway: Doorway) -> None:
-    """Attach our handlers to a registry."""
+Login = Callable[[], kopf.ConnectionInfo]
+
+
+def register(registry: kopf.OperatorRegistry, doorway: Doorway, login: Login) -> None:
+    """Attach our handlers to a registry. `login` gives the credentials that we use too."""
 
     @kopf.on.event(GROUP, VERSION, EXECUTIONS.plural, registry=registry, id="execution")
     async def execution_changed(event: kopf.RawEvent, **_: Any) -> None:
@@ -41,7 +46,25 @@ def register(registry: kopf.OperatorRegistry, doorway: Doorway) -> None:
         judged = judged and event["type"] is not None
         doorway.machine_seen(metadata["namespace"], metadata["name"], judged=judged)
 
-    kopf.on.login(registry=registry, id="login")(kopf.login_via_client)
+    @kopf.on.login(registry=registry, id="login")
+    def log_in(**_: Any) -> kopf.ConnectionInfo:
+        return login()
+
+
+async def watch(
+    doorway: Doorway, login: Login, namespaces: Sequence[str], stop: asyncio.Event
+) -> None:
+    """Watch until `stop` is set; no namespace means all of them."""
+    registry = kopf.OperatorRegistry()
+    register(registry, doorway, login)
+    await kopf.operator(
+        registry=registry,
+        settings=quiet_settings(scanning=not namespaces),
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        standalone=True,
+        stop_flag=stop,
+    )
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):

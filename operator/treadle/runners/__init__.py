@@ -1,0 +1,1 @@
+"""What is wanted made true outside: one kind of work a module."""

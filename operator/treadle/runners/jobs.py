@@ -33,6 +33,7 @@ from treadle.runtime.ports import (
     Refused,
     Standing,
     Standings,
+    Unavailable,
 )
 
 _log = logging.getLogger(__name__)
@@ -147,8 +148,14 @@ class JobRunner:
         known = self._watches.get(attempt)
         if known is None and not self._has_objects(attempt):
             return
+        # A process stops only what its saved snapshot knows to be over, whoever asks for it.
+        standing = await self._standings(attempt)
+        if standing is Standing.UNKNOWN:
+            raise Unavailable("it is not known whether the attempt is over")
+        if standing not in (Standing.OVER, Standing.GONE):
+            return
         watch = self._watch(attempt)
-        self._note_over(watch)
+        self._note_over(watch, gone=standing is Standing.GONE)
         if watch.maybe_created and self._observed.job(attempt) is None:
             job = (await live(self._api, attempt, watch)).job
             if job is not None and not podfacts.is_stopped(job):
@@ -164,7 +171,6 @@ class JobRunner:
     async def ended(self, attempt: Attempt) -> None:
         """The attempt's end is saved: what held its result may go."""
         if attempt in self._watches or self._has_objects(attempt):
-            self._note_over(self._watch(attempt))
             self._queue.put(attempt)
 
     async def sweep(self) -> None:

@@ -62,12 +62,15 @@ class Driver:
         self._meter = meter or NoMeter()
         self._announce = announce or (lambda *_: None)
         self._runners: list[Runner] = []
-        self._turns = Turns(store, machines, clock, self._meter, identify, self._current)
+        self._turns = Turns(
+            store, machines, clock, self._meter, identify, self._current, self._announce
+        )
         self._reconciler = Reconciler(self._runners, leadership, clock, self.post)
         self._runs: dict[str, Run] = {}
         self._finished: OrderedDict[str, Saved] = OrderedDict()
         self._slots = asyncio.Semaphore(TURNS_AT_ONCE)
         self._open = False
+        self._quiet = False
         self._draining = False
 
     def serve(self, runners: Sequence[Runner]) -> None:
@@ -107,8 +110,7 @@ class Driver:
             self._finished.pop(sighting.key.uid, None)
             run = run or self._run(sighting.key)
             run.sighting = None
-            run.forget_memory()  # a live read answers whether it is gone
-            run.look = True
+            run.afresh = run.look = True  # a live read answers whether it is gone
             self._schedule(run)
         elif run is not None:
             self._compare(run, sighting)
@@ -127,9 +129,10 @@ class Driver:
         """Only what people may change matters; our own writes come back this way too."""
         execution = run.execution
         if execution is None:
-            if not run.over and run.turning is None:
+            seen_before = run.loaded is not None and run.loaded.version == sighting.version
+            if not run.over and run.turning is None and not seen_before:
                 run.sighting = sighting
-                run.look = True
+                run.afresh = run.look = True
                 self._schedule(run)
             return
         if execution.memory.over:
@@ -183,6 +186,10 @@ class Driver:
         self._open = True
         for run in list(self._runs.values()):
             self._schedule(run)
+
+    def quiesce(self) -> None:
+        """Start nothing new outside; what runs may still end and be saved."""
+        self._quiet = True
 
     async def drain(self) -> None:
         """Begin no further turn, and wait for those that run."""
@@ -245,7 +252,7 @@ class Driver:
             run.parked = "an internal error; see the operator's log"
             self._meter.parked()
             return None
-        if not self._draining:
+        if not self._quiet:
             self._reconciler.align(run)
         return again
 
@@ -294,6 +301,19 @@ class Driver:
         run.alarm = None
         run.tick = True
         self._schedule(run)
+
+    def compare(self, active: Sequence[Sighting]) -> None:
+        """Take a consistent list of the executions that have not ended.
+
+        What it lacks though it is in hand has ended or gone, which a watch may have missed.
+        """
+        for sighting in active:
+            self.seen(sighting)
+        listed = {sighting.key.uid for sighting in active}
+        for run in list(self._runs.values()):
+            if run.key.uid not in listed and run.execution is not None and not run.over:
+                run.afresh = run.look = True
+                self._schedule(run)
 
     async def sweep(self) -> None:
         """Bring in line what no event did, and forget what is over."""

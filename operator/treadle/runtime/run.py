@@ -62,6 +62,7 @@ class Run:
         dirty: something that the status shows has changed, though no event did.
         lazy_at: loop time by which a change that can wait is saved.
         tick: a timer is due.
+        look: the next turn has something to find out; `afresh`: from what is stored.
     """
 
     key: ExecutionKey
@@ -85,6 +86,7 @@ class Run:
     lazy_at: float | None = None
     tick: bool = False
     look: bool = False
+    afresh: bool = False
     gone: bool = False
     over: bool = False
     parked: str | None = None

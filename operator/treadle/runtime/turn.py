@@ -24,6 +24,7 @@ from treadle.engine.execution import Execution
 from treadle.engine.snapshot import Unreadable
 from treadle.runtime.meter import Meter
 from treadle.runtime.ports import (
+    Announce,
     Clock,
     Conflict,
     ExecutionKey,
@@ -63,6 +64,7 @@ class Turns:
     Attributes:
         identify: gives what an execution is called in the context object.
         current: whether the view of the world is complete; no timer fires while it is not.
+        announce: tells people what they would look for beside the status: waits and failures.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class Turns:
     meter: Meter
     identify: Identify
     current: Callable[[], bool]
+    announce: Announce
 
     async def turn(self, run: Run) -> float | None:
         """One turn.
@@ -82,6 +85,9 @@ class Turns:
             Fault: nothing is lost; turn again after a delay.
         """
         run.look = False
+        if run.afresh:
+            run.afresh = False
+            run.forget_memory()
         if run.loaded is None or (run.execution is None and not run.over):
             await self._load(run)
         if run.over or run.parked:
@@ -148,6 +154,7 @@ class Turns:
     async def _park(self, run: Run, loaded: Loaded, why: str) -> None:
         run.parked = why
         self.meter.parked()
+        self.announce(run.key, "Warning", "Parked", why)
         record = Record(execution=None, revision=loaded.revision, parked=why)
         run.loaded = await self.store.save(loaded, record, self.clock())
 
@@ -202,6 +209,7 @@ class Turns:
         if loaded.pending_since is None:
             record = Record(None, None, pending_since=now, waiting=unready.message)
             run.loaded = await self.store.save(loaded, record, now)
+            self.announce(run.key, "Warning", "Pending", unready.message)
             return START_POLL_SECONDS
         deadline = loaded.pending_since + timedelta(seconds=request.start_deadline_seconds)
         if now >= deadline:
@@ -220,6 +228,7 @@ class Turns:
         run.over = True
         run.ended_at = now
         self.meter.ended(failure.phase)
+        self.announce(run.key, "Warning", failure.phase, f"{failure.error}: {failure.cause}")
 
     async def _start(self, run: Run, request: Request, pinned: Pinned) -> None:
         run.pinned = pinned
@@ -332,6 +341,10 @@ class Turns:
         self._note_saved(run, execution)
         if run.over and not was_over:
             self.meter.ended(stored.phase)
+            error = execution.memory.error
+            if error is not None:
+                said = f"{error.name or ''}: {error.cause or ''}"
+                self.announce(run.key, "Warning", stored.phase, said)
 
     async def _settle_conflict(self, run: Run, loaded: Loaded) -> bool:
         """What is stored now? Gives whether to send the same state again."""

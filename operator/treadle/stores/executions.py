@@ -3,6 +3,7 @@
 One rule: pages first, then the status that refers to them; the version decides who wins.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,10 +17,15 @@ from treadle.runtime.ports import (
     Loaded,
     Missing,
     Record,
+    Sighting,
     UnreadableSnapshot,
 )
 from treadle.stores import status as statuses
 from treadle.stores.pages import Pages
+
+_NOT_ENDED = ",".join(
+    f"status.phase!={phase}" for phase in ("Succeeded", "Failed", "TimedOut", "Aborted")
+)
 
 
 class StatusStore:
@@ -58,6 +64,14 @@ class StatusStore:
         stored = decode.loaded(obj)
         overflow = record.encoded.overflow if record.encoded else frozenset()
         return replace(stored, overflow=overflow, overflow_before=loaded.overflow)
+
+    async def active(self, namespaces: Sequence[str | None]) -> list[Sighting]:
+        """All executions that have not ended; a consistent read. Raises: Fault."""
+        found: list[Sighting] = []
+        for namespace in namespaces:
+            listing = await self._api.list(EXECUTIONS, namespace, fields=_NOT_ENDED)
+            found += [decode.sighting(obj) for obj in listing.items]
+        return found
 
     async def tidy(self, loaded: Loaded, now: datetime) -> None:
         """Remove overflow pages that nothing refers to any more."""

@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from treadle.asl import document
@@ -19,7 +19,7 @@ from treadle.asl.program import Program
 from treadle.kube import names
 from treadle.kube.api import Api, Obj
 from treadle.kube.conditions import set_condition
-from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES
+from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import (
     AlreadyExists,
     Clock,
@@ -197,11 +197,11 @@ class RevisionMachines:
 
     # ------------------------------------------------------------------------------- tidying
 
-    async def sweep(self) -> None:
+    async def sweep(self, namespaces: Sequence[str | None] = (None,)) -> None:
         """Remove revisions that nothing uses. Raises: Fault."""
         loop_time = asyncio.get_running_loop().time()
-        revisions = (await self._api.list(REVISIONS, None)).items
-        machines = (await self._api.list(STATE_MACHINES, None)).items
+        revisions = await self._list(REVISIONS, namespaces)
+        machines = await self._list(STATE_MACHINES, namespaces)
         current = {
             _place(m, (m.get("status") or {}).get("revision", {}).get("name")) for m in machines
         }
@@ -213,11 +213,17 @@ class RevisionMachines:
         ]
         if not due:
             return
-        executions = (await self._api.list(EXECUTIONS, None)).items
+        executions = await self._list(EXECUTIONS, namespaces)
         used = {_place(e, (e.get("status") or {}).get("revision")) for e in executions}
         for obj in due:
             if _place(obj, obj["metadata"]["name"]) not in used:
                 await self._remove(obj)
+
+    async def _list(self, kind: Kind, namespaces: Sequence[str | None]) -> list[Obj]:
+        found: list[Obj] = []
+        for namespace in namespaces:
+            found += (await self._api.list(kind, namespace)).items
+        return found
 
     async def _remove(self, obj: Obj) -> None:
         metadata = obj["metadata"]

@@ -36,7 +36,7 @@ _NOT_SHIPPED = (
 def make() -> list[Path]:
     """The image archives, made if they are not in the cache yet."""
     recipe = hashlib.sha256(Path(__file__).read_bytes())
-    recipe.update(build.program("pause").parent.parent.name.encode())
+    recipe.update((build.RUNTIME.folder / "pause" / "main.go").read_bytes())
     folder = places.CACHE / "images" / recipe.hexdigest()[:16]
     makers: dict[str, Callable[[Path], None]] = {
         "pause.tar": _make_pause,

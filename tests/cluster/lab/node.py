@@ -216,7 +216,7 @@ def _drain() -> None:
     for pod in api.pods_on(places.REAL):
         api.call("DELETE", pod, {"gracePeriodSeconds": 1})
     with contextlib.suppress(LabError):
-        processes.wait_until(lambda: not api.pods_on(places.REAL), "pods to leave", seconds=15)
+        processes.wait_until(lambda: not api.pods_on(places.REAL), "pods to leave", seconds=5)
 
 
 def _configure() -> None:

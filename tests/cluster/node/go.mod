@@ -1,4 +1,5 @@
-// The container runtime of the real test node; its requirements and those of Kubernetes do not fit in one module.
+// The container runtime of the real test node, and what holds its Pods' sandboxes.
+// Its requirements and those of Kubernetes do not fit in one module.
 module treadle.dev/tests/cluster/node
 
 go 1.26.6

@@ -1,0 +1,1 @@
+"""Every number that we claim, measured by one command: `make bench`."""

@@ -1,0 +1,258 @@
+"""The operator process: builds every room, waits for the Lease, works, and ends tidily.
+
+One rule: in this order: Lease, a complete view of the world, then the first turn.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import uvloop
+
+from treadle.api.health import Pulse
+from treadle.api.metrics import Metrics
+from treadle.api.server import Server, application
+from treadle.app import logs
+from treadle.app.addresses import Addresses
+from treadle.app.identify import Identities
+from treadle.app.settings import Settings
+from treadle.handlers import watching
+from treadle.kube import credentials
+from treadle.kube.api import Api
+from treadle.kube.client import Client
+from treadle.kube.informer import Informer
+from treadle.kube.kinds import JOBS, PODS, Kind
+from treadle.kube.lease import Lease, LeaseLost, NoLease
+from treadle.kube.podtemplates import PodDefaults
+from treadle.kube.recorder import Recorder
+from treadle.runners import observed
+from treadle.runners.http import HttpRunner
+from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runners.transport import AiohttpTransport
+from treadle.runtime.driver import Driver
+from treadle.runtime.ports import Fault, Sighting
+from treadle.stores.executions import StatusStore
+from treadle.stores.judging import Judging
+from treadle.stores.machines import RevisionMachines
+
+_log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 30.0
+DRAIN_SECONDS = 80.0  # the chart's grace period of 90 s, less 10 s
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM, or until the Lease is lost.
+
+    Returns:
+        The exit status: 0 after SIGTERM, 1 after the Lease was lost.
+
+    Raises:
+        ValueError: the credentials cannot be used.
+    """
+    logs.set_up(settings.log_format, settings.log_level)
+    # Watch events are many small dicts that live long: collecting them young is wasted work.
+    gc.set_threshold(50_000, 20, 50)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    metrics = Metrics()
+    endpoint = credentials.load(settings.kubeconfig, settings.context, settings.environment)
+    async with Client(endpoint, meter=metrics) as api:
+        operator = _Operator(settings, api, metrics, endpoint)
+        return await operator.live(stopping)
+
+
+class _Operator:
+    """Every room of one process, and the doorway of its handlers."""
+
+    def __init__(
+        self, settings: Settings, api: Api, metrics: Metrics, endpoint: credentials.Endpoint
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._endpoint = endpoint
+        self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
+        self._lease = _lease(settings, api, metrics)
+        self._recorder = Recorder(api, "treadle", metrics)
+        self._store = StatusStore(api)
+        self._machines = RevisionMachines(api, _now)
+        self._driver = Driver(
+            store=self._store,
+            machines=self._machines,
+            leadership=self._lease,
+            clock=_now,
+            identify=Identities(settings.region, settings.account),
+            meter=metrics,
+            announce=self._recorder.announce,
+        )
+        self._judging = Judging(self._machines, self._driver.machine_changed)
+        self._jobs = self._view(api, JOBS)
+        self._pods = self._view(api, PODS)
+        self._job_runner = JobRunner(
+            api,
+            self._jobs,
+            self._pods,
+            mailbox=self._driver,
+            leading=self._lease,
+            standings=self._driver.standing,
+            clock=_now,
+            settings=JobSettings(defaults=PodDefaults(level=settings.pod_security_level)),
+        )
+        self._addresses = Addresses(settings, api, endpoint)
+        transport = AiohttpTransport(self._addresses.policy)
+        self._http = HttpRunner(transport, self._driver, self._lease, _now, meter=metrics)
+        self._driver.serve([self._job_runner, self._http])
+        self._pulse = Pulse()
+        self._opened = False
+
+    def _view(self, api: Api, kind: Kind) -> Informer:
+        return Informer(
+            api,
+            kind,
+            self._namespaces,
+            labels=observed.SELECTOR,
+            indices=observed.INDICES,
+            trim=observed.trim,
+            meter=self._metrics,
+        )
+
+    # ------------------------------------------------------------------------------- the doorway
+
+    def execution_seen(self, sighting: Sighting) -> None:
+        """See `handlers.watching.Doorway`."""
+        self._driver.seen(sighting)
+
+    def machine_seen(self, namespace: str, name: str, *, judged: bool) -> None:
+        """See `handlers.watching.Doorway`."""
+        if judged:
+            self._driver.machine_changed(namespace, name)
+        else:
+            self._judging.post(namespace, name)
+
+    # ---------------------------------------------------------------------------------- the life
+
+    async def live(self, stopping: asyncio.Event) -> int:
+        """Work until told to stop; gives the exit status."""
+        server = await self._serve()
+        try:
+            if not await _first(self._lease.acquire(), stopping):
+                return 0
+            _log.info("leading as %s", self._settings.identity)
+            return await self._work(stopping)
+        finally:
+            if server is not None:
+                await server.close()
+
+    async def _serve(self) -> Server | None:
+        if not self._settings.health_port:
+            return None
+        app = application({"loop": self._pulse.check}, {"view": self._ready}, self._metrics)
+        server = Server(app, self._settings.health_host, self._settings.health_port)
+        await server.open()
+        return server
+
+    def _ready(self) -> str | None:
+        # A standby is ready: it waits for the Lease, and must not hold up a rollout.
+        if self._lease.fresh() and not self._opened:
+            return "the first list of Jobs and Pods is not there yet"
+        return None
+
+    async def _work(self, stopping: asyncio.Event) -> int:
+        lost = False
+        stop_kopf = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in self._works(stop_kopf)]
+                await stopping.wait()
+                await self._end(stop_kopf)
+                for task in tasks:
+                    task.cancel()
+        except* LeaseLost as why:
+            _log.error("%s; this process ends", why.exceptions[0])
+            lost = True
+        return 1 if lost else 0
+
+    def _works(self, stop_kopf: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        return [
+            self._lease.keep(),
+            self._jobs.run(),
+            self._pods.run(),
+            self._job_runner.run(),
+            self._judging.run(),
+            self._recorder.run(),
+            self._pulse.run(),
+            self._addresses.run(),
+            self._open(),
+            self._sweep(),
+            self._watch(stop_kopf),
+        ]
+
+    async def _open(self) -> None:
+        await self._jobs.synced.wait()
+        await self._pods.synced.wait()
+        self._driver.open()
+        self._opened = True
+        gc.freeze()
+        _log.info("the world is seen; turns begin")
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        login = watching.login_with(self._endpoint)
+        await watching.watch(self, login, self._settings.namespaces, stop)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            began_at = asyncio.get_running_loop().time()
+            try:
+                self._driver.compare(await self._store.active(self._namespaces))
+                await self._driver.sweep()
+                await self._job_runner.sweep()
+                await self._machines.sweep(self._namespaces)
+            except Fault as fault:
+                _log.warning("the sweep is cut short: %r", fault)
+            self._metrics.swept(asyncio.get_running_loop().time() - began_at)
+
+    async def _end(self, stop_kopf: asyncio.Event) -> None:
+        """SIGTERM: start nothing, let calls end, save, give up the Lease."""
+        _log.info("stopping")
+        stop_kopf.set()
+        self._driver.quiesce()
+        await self._http.drain(DRAIN_SECONDS)
+        await self._driver.drain()
+        await self._recorder.drain(2.0)
+        await self._lease.release()
+
+
+def _lease(settings: Settings, api: Api, metrics: Metrics) -> Lease | NoLease:
+    if not settings.lease:
+        return NoLease()
+    where = (settings.lease_namespace, settings.lease_name)
+    return Lease(api, *where, settings.identity, meter=metrics)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _first(work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> bool:
+    """Do some work unless it is time to stop; gives whether it was done."""
+    task = asyncio.create_task(work)
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    return False
