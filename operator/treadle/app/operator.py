@@ -33,6 +33,7 @@ from treadle.runners import observed
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runners.transport import AiohttpTransport
+from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import Fault, Sighting
 from treadle.stores.executions import StatusStore
@@ -107,7 +108,7 @@ class _Operator:
             leading=self._lease,
             standings=self._driver.standing,
             clock=_now,
-            settings=JobSettings(defaults=PodDefaults(level=settings.pod_security_level)),
+            settings=_job_settings(settings),
         )
         self._addresses = Addresses(settings, api, endpoint)
         transport = AiohttpTransport(self._addresses.policy)
@@ -239,6 +240,14 @@ def _lease(settings: Settings, api: Api, metrics: Metrics) -> Lease | NoLease:
         return NoLease()
     where = (settings.lease_namespace, settings.lease_name)
     return Lease(api, *where, settings.identity, meter=metrics)
+
+
+def _job_settings(settings: Settings) -> JobSettings:
+    patience = settings.start_failure_seconds
+    return JobSettings(
+        defaults=PodDefaults(level=settings.pod_security_level),
+        policy=Policy(image_pull_seconds=patience, container_config_seconds=patience),
+    )
 
 
 def _now() -> datetime:

@@ -3,6 +3,7 @@
 One rule: this room alone reads the environment.
 """
 
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ class Settings:
         http_allow_loopback: HTTP tasks may call loopback addresses.
         http_allow, http_deny: CIDRs.
         region, account: of ARNs in the context object.
+        start_failure_seconds: patience with an image that cannot be pulled, and with a container
+            or volume that cannot be made.
         environment: for credentials that need it.
     """
 
@@ -44,6 +47,7 @@ class Settings:
     region: str = "us-east-1"
     account: str = ""
     pod_security_level: Level = "baseline"
+    start_failure_seconds: float = 600.0
     log_format: str = "json"
     log_level: str = "INFO"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -80,6 +84,7 @@ def _from_variables() -> Settings:
         region=read("TREADLE_REGION") or "us-east-1",
         account=read("TREADLE_ACCOUNT") or "",
         pod_security_level=_level(read("TREADLE_POD_SECURITY_LEVEL") or "baseline"),
+        start_failure_seconds=_seconds("TREADLE_START_FAILURE_SECONDS", "600"),
         log_format=read("TREADLE_LOG_FORMAT") or "json",
         log_level=read("TREADLE_LOG_LEVEL") or "INFO",
         environment=dict(os.environ),
@@ -95,6 +100,17 @@ def _level(text: str) -> Level:
                 f"TREADLE_POD_SECURITY_LEVEL is {text!r}; it must be privileged, baseline or "
                 "restricted"
             )
+
+
+def _seconds(name: str, default: str) -> float:
+    text = os.environ.get(name) or default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"{name} is {text!r}; it must be a number of seconds above 0")
+    return seconds
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -111,6 +111,10 @@ def _seconds(value: Json) -> str:
     return "" if good else f"a whole number from 1 to {limits.SECONDS_MAX:,}"
 
 
+def _positive(value: Json) -> str:
+    return "" if value.__class__ in (int, float) and value > 0 else "a number above 0"
+
+
 def _among(*values: str) -> Check:
     told = f"one of {', '.join(values)}"
     return lambda value: "" if isinstance(value, str) and value in values else told
@@ -151,11 +155,16 @@ _HTTP: Final[Mapping[str, Check]] = {
     "Authentication": _object,
     "InvocationConfig": _object,
 }
+_OUR_HTTP: Final[Mapping[str, Check]] = {
+    **_HTTP,
+    "timeoutSeconds": _positive,
+    "idempotencyKey": _among("attempt", "entry"),
+}
 _AWS_HTTP: Final[Mapping[str, Check]] = {**_HTTP, "ApiEndpoint": _secure_url}
 
 _KNOWN: Final[Mapping[tuple[str, str, str], tuple[Mapping[str, Check], tuple[str, ...]]]] = {
     ("native", "job", ""): (_JOB, ("image",)),
-    ("native", "http", ""): (_HTTP, ("ApiEndpoint", "Method")),
+    ("native", "http", ""): (_OUR_HTTP, ("ApiEndpoint", "Method")),
     ("integration", "http", "invoke"): (_AWS_HTTP, ("ApiEndpoint", "Method")),
 }
 

@@ -32,7 +32,7 @@ def text_of(value: Json) -> str:
     """
     try:
         return dumps(value)
-    except RecursionError:
+    except ValueError:
         _refuse_depth()
 
 

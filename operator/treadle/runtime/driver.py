@@ -235,10 +235,13 @@ class Driver:
         if not self._leadership.fresh():
             run.failures += 1
             return RETRY_SECONDS[-1]
+        loop = asyncio.get_running_loop()
+        began_at, events = loop.time(), len(run.inbox)
         try:
             async with self._slots:
                 again = await self._turns.turn(run)
             run.failures = 0
+            self._meter.turned(loop.time() - began_at, events)
         except Missing:
             self._lose(run)
             return None
@@ -317,6 +320,7 @@ class Driver:
 
     async def sweep(self) -> None:
         """Bring in line what no event did, and forget what is over."""
+        self._meter.held(len(self._runs), sum(len(run.inbox) for run in self._runs.values()))
         for run in list(self._runs.values()):
             if run.turning is None and (run.execution is not None or run.over or run.gone):
                 self._reconciler.align(run)

@@ -55,14 +55,17 @@ def install_packages() -> None:
     if shutil.which("apt-get") is None:
         raise LabError(f"install these yourself, this is no Debian: {' '.join(missing)}")
     print(f"installing {' '.join(missing)}", file=sys.stderr, flush=True)
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    quiet = {"env": env, "stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
     # A list that cannot be had (of a foreign repository, say) is no reason to stop yet.
-    subprocess.run(["apt-get", "update", "-q"], check=False, **quiet)  # type: ignore[call-overload]
-    install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing]
-    done = subprocess.run(install, check=False, **quiet)  # type: ignore[call-overload]
-    if done.returncode != 0:
-        raise LabError(f"`{' '.join(install)}` ended with {done.returncode}")
+    _apt("update", "-q")
+    if _apt("install", "-q", "-y", "--no-install-recommends", *missing) != 0:
+        raise LabError(f"apt-get could not install {' '.join(missing)}")
+
+
+def _apt(*arguments: str) -> int:
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", *arguments]
+    silent = subprocess.DEVNULL
+    return subprocess.run(command, env=env, stdin=silent, stdout=silent, check=False).returncode
 
 
 def _installed(package: str) -> bool:

@@ -1,0 +1,190 @@
+"""An HTTP server with good and bad manners, for `treadle:http` Tasks.
+
+The one rule: what it does is in the path of the request, and what it was asked is remembered.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+_PIECE = b"x" * (1 << 20)
+METADATA = "http://169.254.169.254/latest/meta-data/"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request that came."""
+
+    method: str
+    path: str
+    key: str
+    body: Any
+
+
+@dataclass
+class Manners:
+    """What handlers share."""
+
+    asked: list[Asked] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+    sent_bytes: int = 0
+
+
+class Server:
+    """Serves in threads until its end.
+
+    Paths: `/echo` answers with the body, `/status?code=503&times=2` so often with that status and
+    then like `/echo`, `/hold` when `release` was called, `/hang` never, `/huge` one gigabyte,
+    `/huge?told` the same with its length said first, `/redirect` to a metadata address, `/garbage`
+    no HTTP, `/drip` one byte in two seconds.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._manners = Manners()
+        manners = self._manners
+
+        class Handler(_Handler):
+            shared = manners
+
+        self._http = ThreadingHTTPServer((host, 0), Handler)
+        self._http.daemon_threads = True
+        self._http.block_on_close = False
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._manners.released.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._http.server_address[1])
+
+    def url(self, path: str, host: str | None = None) -> str:
+        """The URL of a path, by the address that it listens on or by another name."""
+        return f"http://{host or self._http.server_address[0]}:{self.port}{path}"
+
+    def asked(self, path: str) -> list[Asked]:
+        """What came for a path so far."""
+        return [each for each in list(self._manners.asked) if each.path == path]
+
+    def release(self) -> None:
+        """Let `/hold` answer."""
+        self._manners.released.set()
+
+    @property
+    def sent_bytes(self) -> int:
+        """How much of `/huge` was taken."""
+        return self._manners.sent_bytes
+
+
+class _Handler(BaseHTTPRequestHandler):
+    shared: Manners
+    protocol_version = "HTTP/1.1"
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:
+            self.close_connection = True  # the other side has heard enough
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Be quiet."""
+
+    def _serve(self) -> None:
+        parts = urlsplit(self.path)
+        text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.loads(text) if text else None
+        key = self.headers.get("Idempotency-Key", "")
+        self.shared.asked.append(Asked(self.command, parts.path, key, body))
+        query = parse_qs(parts.query, keep_blank_values=True)
+        behaviour = getattr(self, f"_{parts.path.strip('/')}", self._echo)
+        behaviour(query, body)
+
+    def _echo(self, query: dict[str, list[str]], body: Any) -> None:
+        self._answer(200, body)
+
+    def _status(self, query: dict[str, list[str]], body: Any) -> None:
+        times = int(query.get("times", ["1000000"])[0])
+        mine = [each for each in self.shared.asked if each.path == "/status" and each.body == body]
+        self._answer(int(query["code"][0]) if len(mine) <= times else 200, body)
+
+    def _hold(self, query: dict[str, list[str]], body: Any) -> None:
+        self.shared.released.wait(60)
+        self._answer(200, {"held": True})
+
+    def _hang(self, query: dict[str, list[str]], body: Any) -> None:
+        self.shared.released.wait(600)
+        self.close_connection = True
+
+    def _drip(self, query: dict[str, list[str]], body: Any) -> None:
+        self._head(200, length=1_000_000)
+        while not self.shared.released.wait(2):
+            self.wfile.write(b"x")
+
+    def _huge(self, query: dict[str, list[str]], body: Any) -> None:
+        size = 1 << 30
+        self._head(200, length=size if "told" in query else None)
+        for _ in range(size // len(_PIECE)):
+            self.wfile.write(_PIECE)
+            self.shared.sent_bytes += len(_PIECE)
+        self.close_connection = True
+
+    def _redirect(self, query: dict[str, list[str]], body: Any) -> None:
+        self.send_response(302)
+        self.send_header("Location", METADATA)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _garbage(self, query: dict[str, list[str]], body: Any) -> None:
+        self.wfile.write(b"\x00\x01\x02 this is not HTTP\r\n\r\n")
+        self.close_connection = True
+
+    def _head(self, code: int, *, length: int | None) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        if length is None:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def _answer(self, code: int, value: Any) -> None:
+        text = json.dumps(value).encode()
+        self._head(code, length=len(text))
+        self.wfile.write(text)
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback, as a server elsewhere would have."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"

@@ -1,0 +1,40 @@
+"""What users meet by name is in the docs, by these tests and not by goodwill."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from treadle.api.metrics import Metrics
+from treadle.asl.rules import RULES
+
+ROOT = Path(__file__).parents[2]
+SOURCE = "\n".join(path.read_text() for path in (ROOT / "operator").rglob("*.py"))
+DOCS = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_every_rule_is_documented(code: str) -> None:
+    assert f"`{code}`" in DOCS["rules.md"]
+
+
+def test_no_rule_is_documented_that_is_not() -> None:
+    named = set(re.findall(r"^\| `([a-z-]+)`", DOCS["rules.md"], re.MULTILINE))
+    assert named <= set(RULES)
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r'"(TREADLE_[A-Z_]+)"', SOURCE))))
+def test_every_setting_and_variable_is_documented(name: str) -> None:
+    assert any(f"`{name}" in text for text in DOCS.values())
+
+
+@pytest.mark.parametrize("name", [family.name for family in Metrics().registry.collect()])
+def test_every_metric_is_documented(name: str) -> None:
+    assert f"`{name}" in DOCS["operations.md"]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r'"((?:Kubernetes|Treadle)\.[A-Z][A-Za-z]+)', SOURCE)))
+)
+def test_every_error_is_documented(name: str) -> None:
+    assert f"`{name}" in DOCS["tasks.md"]
