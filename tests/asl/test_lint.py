@@ -134,6 +134,18 @@ def test_an_http_task_has_its_members(resource: str, endpoint: str, codes: list[
     ]
 
 
+def test_only_our_own_http_task_says_how_long_and_under_which_key() -> None:
+    parameters: Json = {"ApiEndpoint": "https://a", "Method": "GET"}
+    parameters |= {"timeoutSeconds": 0.5, "idempotencyKey": "entry"}
+    ours = {**TASK, "Resource": "treadle:http", "Parameters": parameters}
+    assert found(machine(ours)) == []
+    wrong = {**parameters, "timeoutSeconds": 0, "idempotencyKey": "state"}
+    codes = [code for _, code in found(machine({**ours, "Parameters": wrong}))]
+    assert codes == ["task-parameter-value", "task-parameter-value"]
+    theirs = {**ours, "Resource": "arn:aws:states:::http:invoke"}
+    assert [code for _, code in found(machine(theirs))] == ["task-parameter-unknown"] * 2
+
+
 @pytest.mark.parametrize(
     ("state", "suffix", "code"),
     [

@@ -13,6 +13,8 @@ import pytest
 
 from tests.cluster.lab import places
 from tests.cluster.lab.namespaces import Cluster, Namespace
+from tests.cluster.support.operator_process import OperatorProcess
+from tests.cluster.support.people import People, apply_crds
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,44 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
     """A fresh namespace, deleted at the end of the test."""
     with cluster.namespace() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> None:
+    """Our custom resources are served."""
+    apply_crds(cluster.kubeconfig)
+
+
+@pytest.fixture
+def pretend(node_kind: str) -> None:
+    """Skip where pods are not played by the pretend node."""
+    if node_kind != places.PRETEND:
+        pytest.skip("scripts are for the pretend node; `make control-plane` starts it")
+
+
+@pytest.fixture
+def loner(crds: None, namespace: Namespace) -> People:
+    """A user of a fresh namespace that no operator serves unless the test starts one."""
+    return People(namespace)
+
+
+@pytest.fixture(scope="module")
+def people(cluster: Cluster, crds: None) -> Iterator[People]:
+    """A user of the module's namespace."""
+    with cluster.namespace() as made:
+        yield People(made)
+
+
+@pytest.fixture(scope="module")
+def operator(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """An operator that serves the module's namespace; its tests may call loopback addresses."""
+    log = tmp_path_factory.mktemp("operator") / "operator.log"
+    names = [people.namespace.name]
+    kubeconfig = people.namespace.cluster.kubeconfig
+    settings = {"http_allow_loopback": "true", "start_failure_seconds": "5"}
+    with OperatorProcess(kubeconfig, log, namespaces=names, **settings) as started:
+        yield started
+        assert started.running, started.tail
 
 
 @pytest.fixture(autouse=True)

@@ -450,3 +450,18 @@ def test_a_tombstone_takes_the_name_and_never_runs() -> None:
     assert made["metadata"]["annotations"]["treadle.dev/create-before"] == "2026-01-01T12:00:00Z"
     assert (made["spec"]["suspend"], made["spec"]["activeDeadlineSeconds"]) == (True, 0)
     assert "finalizers" not in made["spec"]["template"]["metadata"]
+
+
+def test_env_may_be_kubernetes_own_list() -> None:
+    ref = {"secretKeyRef": {"name": "s", "key": "k"}}
+    entries = [{"name": "A", "value": 1.5}, {"name": "B", "valueFrom": ref}, {"name": "C"}]
+    made = job(an_order({"image": "i", "env": entries, "resultFrom": "file"}))
+    assert main(made)["env"][2:] == [
+        {"name": "A", "value": "1.5"},
+        {"name": "B", "valueFrom": ref},
+        {"name": "C"},
+    ]
+
+
+def test_a_secret_for_parameters_that_cannot_be_used_is_none() -> None:
+    assert manifests.input_secret(an_order({"image": 5}, input="x" * 200_000)) is None

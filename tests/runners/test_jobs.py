@@ -1059,3 +1059,18 @@ def test_what_took_the_name_of_a_job_is_not_touched() -> None:
         assert "activeDeadlineSeconds" not in (world.job() or {})["spec"]
 
     in_a_world(test)
+
+
+@pytest.mark.parametrize("standing", [Standing.LIVE, Standing.NEWER])
+def test_what_is_not_known_to_be_over_is_not_stopped(standing: Standing) -> None:
+    async def test(world: World) -> None:
+        await world.start(script={"hang": True})
+        await asyncio.sleep(1)
+        world.told.standing = standing
+        await world.runner.stop(world.attempt)
+        world.told.standing = Standing.UNKNOWN
+        with pytest.raises(Unavailable):
+            await world.runner.stop(world.attempt)
+        assert "activeDeadlineSeconds" not in (world.job() or {})["spec"]
+
+    in_a_world(test)

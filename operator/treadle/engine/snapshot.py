@@ -211,12 +211,10 @@ def missing(checkpoint: str, pages: Mapping[str, bytes]) -> set[str]:
 
     Ask again with those added until none is missing.
     """
-    core_text = _parts(checkpoint)[1]
-    if core_text.startswith("@"):
-        found = _absent(core_text[1:], pages)
-        if found:
-            return found
-    core = _read_core(core_text, pages)
+    found = missing_core(checkpoint, pages)
+    if found:
+        return found
+    core = _read_core(_parts(checkpoint)[1], pages)
     needed: set[str] = set()
     for digest in _digests(core):
         needed |= _absent(digest, pages)
@@ -227,13 +225,12 @@ def _absent(digest: str, pages: Mapping[str, bytes]) -> set[str]:
     raw = pages.get(digest)
     if raw is None:
         return {digest}
-    if not raw.startswith(_PARTS):
-        return set()
-    return {part for part in _listed(raw) if part not in pages}
+    return {part for part in parts_of(raw) if part not in pages}
 
 
-def _listed(raw: bytes) -> list[str]:
-    return raw[len(_PARTS) :].decode().split("\n")
+def parts_of(raw: bytes) -> list[str]:
+    """Digests of the pages that a stored page lists; empty where it holds something itself."""
+    return raw[len(_PARTS) :].decode().split("\n") if raw.startswith(_PARTS) else []
 
 
 def _digests(core: Mapping[str, Any]) -> Iterable[str]:
@@ -258,13 +255,28 @@ def decode(checkpoint: str, pages: Mapping[str, bytes], machine: Machine) -> Mem
         raise Unreadable(f"the checkpoint cannot be read: {damage!r}") from damage
 
 
-def history_of(checkpoint: str) -> tuple[str, str | None]:
-    """A checkpoint's history tail and the digest of the newest history page, if its core is inline.
+def history_of(checkpoint: str, pages: Mapping[str, bytes]) -> tuple[str, str | None]:
+    """A checkpoint's history tail and the digest of the newest history page.
 
-    For readers of history who have no program.
+    For readers of history who have no program; `pages` holds all that `missing_core` named.
+
+    Raises:
+        Unreadable: see there.
     """
-    _, core_text, tail = _parts(checkpoint)
-    return tail, _read_core(core_text, {})["history"][1]
+    try:
+        _, core_text, tail = _parts(checkpoint)
+        return tail, _read_core(core_text, pages)["history"][1]
+    except (KeyError, ValueError, TypeError, IndexError, zlib.error, binascii.Error) as damage:
+        raise Unreadable(f"the checkpoint cannot be read: {damage!r}") from damage
+
+
+def missing_core(checkpoint: str, pages: Mapping[str, bytes]) -> set[str]:
+    """Digests of pages that hold the core itself and are not among `pages` yet.
+
+    Ask again with those added until none is missing.
+    """
+    core_text = _parts(checkpoint)[1]
+    return _absent(core_text[1:], pages) if core_text.startswith("@") else set()
 
 
 def _parts(checkpoint: str) -> tuple[int, str, str]:
@@ -281,14 +293,15 @@ def _parts(checkpoint: str) -> tuple[int, str, str]:
     return int(parts[0]), parts[1], parts[2]
 
 
-def _whole(digest: str, pages: Mapping[str, bytes]) -> bytes:
+def whole(digest: str, pages: Mapping[str, bytes]) -> bytes:
+    """What a digest stands for, its parts put together where it was split. Raises: Unreadable."""
     raw = pages[digest]
     if not raw.startswith(_PARTS):
         return raw
-    whole = b"".join(pages[part] for part in _listed(raw))
-    if _digest(whole) != digest:
+    joined = b"".join(pages[part] for part in parts_of(raw))
+    if _digest(joined) != digest:
         raise Unreadable(f"page {digest} is damaged")
-    return whole
+    return joined
 
 
 def is_list_of_parts(raw: bytes) -> bool:
@@ -302,11 +315,11 @@ def overflow_of(checkpoint: str, pages: Mapping[str, bytes]) -> frozenset[str]:
     if not core_text.startswith("@"):
         return frozenset()
     raw = pages.get(core_text[1:], b"")
-    return frozenset([core_text[1:], *(_listed(raw) if raw.startswith(_PARTS) else [])])
+    return frozenset([core_text[1:], *parts_of(raw)])
 
 
 def _read_core(text: str, pages: Mapping[str, bytes]) -> Any:
-    packed = _whole(text[1:], pages).decode() if text.startswith("@") else text
+    packed = whole(text[1:], pages).decode() if text.startswith("@") else text
     unpacker = zlib.decompressobj()
     raw = unpacker.decompress(base64.b64decode(packed, validate=True), UNPACKED_BYTES_MAX)
     if not unpacker.eof:
@@ -318,7 +331,7 @@ def _payload(reference: Any, pages: Mapping[str, bytes]) -> Payload | None:
     if reference is None:
         return None
     if isinstance(reference, str):
-        return Payload.of_text(_whole(reference, pages).decode())
+        return Payload.of_text(whole(reference, pages).decode())
     return Payload(reference[0])
 
 
@@ -443,7 +456,7 @@ def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:
         sealed=stored["sealed"],
     )
     for digest in fork.sealed:
-        for index, value in loads(_whole(digest, pages)):
+        for index, value in loads(whole(digest, pages)):
             fork.results[index] = Payload(value).text
     for index, value in stored["loose"]:
         fork.keep(index, Payload(value).text)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import kopf
 
 from treadle.kube import decode
+from treadle.kube.credentials import Endpoint
 from treadle.kube.kinds import EXECUTIONS, GROUP, STATE_MACHINES, VERSION
 from treadle.runtime.ports import Sighting
 
@@ -49,6 +50,25 @@ def register(registry: kopf.OperatorRegistry, doorway: Doorway, login: Login) ->
     @kopf.on.login(registry=registry, id="login")
     def log_in(**_: Any) -> kopf.ConnectionInfo:
         return login()
+
+
+def login_with(endpoint: Endpoint) -> Login:
+    """Kopf's login with the credentials that our own client uses."""
+
+    def login() -> kopf.ConnectionInfo:
+        scheme, _, token = endpoint.headers().get("Authorization", "").partition(" ")
+        certificate, key = endpoint.certificate_paths
+        return kopf.ConnectionInfo(
+            server=endpoint.server,
+            ca_path=endpoint.ca_path,
+            insecure=endpoint.insecure,
+            scheme=scheme or None,
+            token=token or None,
+            certificate_path=certificate,
+            private_key_path=key,
+        )
+
+    return login
 
 
 async def watch(

@@ -45,6 +45,8 @@ class Reconciler:
     def align(self, run: Run) -> None:
         """Begin what is missing and end what is too much; returns at once."""
         execution = run.execution
+        if execution is None and not run.gone and not run.over:
+            return  # what is stored has to be read first: not knowing is no reason to stop anything
         wanted = set(execution.wanted()) if execution is not None and not run.gone else set()
         wanted = {task for task in wanted if run.saved.standing(task) is Standing.LIVE}
         for task in wanted - run.effects.keys():

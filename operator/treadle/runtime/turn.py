@@ -289,7 +289,9 @@ class Turns:
         waits = [BLIND_SECONDS] if run.tick else []
         due_at = execution.next_due()
         if due_at is not None and not run.tick:
-            waits.append(max(0.0, (due_at - self.clock()).total_seconds()))
+            seconds = (due_at - self.clock()).total_seconds()
+            run.tick = seconds <= 0.0  # it came due during this turn
+            waits.append(max(0.0, seconds))
         if run.lazy_at is not None:
             waits.append(max(0.0, run.lazy_at - asyncio.get_running_loop().time()))
         return min(waits, default=None)

@@ -38,7 +38,9 @@ def task(script: dict[str, Any] | None = None, **members: Any) -> State:
     return job(command, **members)
 
 
-def job(command: list[str], *, image: str = IMAGE, more: State | None = None, **state: Any) -> State:
+def job(
+    command: list[str], *, image: str = IMAGE, more: State | None = None, **state: Any
+) -> State:
     """A Job; `more` are further Parameters."""
     parameters = {"image": image, "command": command, **(more or {})}
     return {"Type": "Task", "Resource": "treadle:job", "Parameters": parameters, **state}

@@ -120,7 +120,7 @@ class People:
         )
         return found
 
-    def list(self, plural: str = EXECUTIONS) -> list[Obj]:
+    def all(self, plural: str = EXECUTIONS) -> list[Obj]:
         """All of one of our kinds."""
         found = self.namespace.custom.list_namespaced_custom_object(
             GROUP, VERSION, self.namespace.name, plural
@@ -164,7 +164,9 @@ class People:
         assert status["phase"] == "Failed", _without_checkpoint(status)
         return status
 
-    def holds(self, name: str, condition: str, *, seconds: float = 60, plural: str = EXECUTIONS) -> Obj:
+    def holds(
+        self, name: str, condition: str, *, seconds: float = 60, plural: str = EXECUTIONS
+    ) -> Obj:
         """The condition, once its status is True."""
         status = self.reaches(
             name,
@@ -203,7 +205,7 @@ class People:
 
     def pages(self, uid: str) -> list[Obj]:
         """Pages of an execution."""
-        return [page for page in self.list(PAGES) if uid in _owners(page)]
+        return [page for page in self.all(PAGES) if uid in _owners(page)]
 
     def a_pod(self, uid: str, *, phase: str = "Running", seconds: float = 60) -> Obj:
         """A Pod of the execution, once there is one in this phase."""
@@ -216,7 +218,9 @@ class People:
 
     def a_job(self, uid: str, *, seconds: float = 60) -> Obj:
         """A Job of the execution, once there is one."""
-        return self.namespace.wait(lambda: next(iter(self.jobs(uid)), None), "a Job", seconds=seconds)
+        return self.namespace.wait(
+            lambda: next(iter(self.jobs(uid)), None), "a Job", seconds=seconds
+        )
 
     def leftovers(self, uid: str) -> list[str]:
         """What is still there of an execution: Jobs, Pods, Secrets, pages."""

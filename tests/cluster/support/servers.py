@@ -53,6 +53,7 @@ class Server:
         class Handler(_Handler):
             shared = manners
 
+        self._host = host
         self._http = ThreadingHTTPServer((host, 0), Handler)
         self._http.daemon_threads = True
         self._http.block_on_close = False
@@ -80,7 +81,7 @@ class Server:
 
     def url(self, path: str, host: str | None = None) -> str:
         """The URL of a path, by the address that it listens on or by another name."""
-        return f"http://{host or self._http.server_address[0]}:{self.port}{path}"
+        return f"http://{host or self._host}:{self.port}{path}"
 
     def asked(self, path: str) -> list[Asked]:
         """What came for a path so far."""
@@ -98,6 +99,8 @@ class Server:
 
 class _Handler(BaseHTTPRequestHandler):
     shared: Manners
+    body: Any
+    query: dict[str, list[str]]
     protocol_version = "HTTP/1.1"
 
     def handle(self) -> None:
@@ -118,49 +121,50 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = json.loads(text) if text else None
+        self.body = json.loads(text) if text else None
         key = self.headers.get("Idempotency-Key", "")
-        self.shared.asked.append(Asked(self.command, parts.path, key, body))
-        query = parse_qs(parts.query, keep_blank_values=True)
+        self.shared.asked.append(Asked(self.command, parts.path, key, self.body))
+        self.query = parse_qs(parts.query, keep_blank_values=True)
         behaviour = getattr(self, f"_{parts.path.strip('/')}", self._echo)
-        behaviour(query, body)
+        behaviour()
 
-    def _echo(self, query: dict[str, list[str]], body: Any) -> None:
-        self._answer(200, body)
+    def _echo(self) -> None:
+        self._answer(200, self.body)
 
-    def _status(self, query: dict[str, list[str]], body: Any) -> None:
-        times = int(query.get("times", ["1000000"])[0])
-        mine = [each for each in self.shared.asked if each.path == "/status" and each.body == body]
-        self._answer(int(query["code"][0]) if len(mine) <= times else 200, body)
+    def _status(self) -> None:
+        times = int(self.query.get("times", ["1000000"])[0])
+        alike = [each.body for each in self.shared.asked if each.path == "/status"]
+        code = int(self.query["code"][0]) if alike.count(self.body) <= times else 200
+        self._answer(code, self.body)
 
-    def _hold(self, query: dict[str, list[str]], body: Any) -> None:
+    def _hold(self) -> None:
         self.shared.released.wait(60)
         self._answer(200, {"held": True})
 
-    def _hang(self, query: dict[str, list[str]], body: Any) -> None:
+    def _hang(self) -> None:
         self.shared.released.wait(600)
         self.close_connection = True
 
-    def _drip(self, query: dict[str, list[str]], body: Any) -> None:
+    def _drip(self) -> None:
         self._head(200, length=1_000_000)
         while not self.shared.released.wait(2):
             self.wfile.write(b"x")
 
-    def _huge(self, query: dict[str, list[str]], body: Any) -> None:
+    def _huge(self) -> None:
         size = 1 << 30
-        self._head(200, length=size if "told" in query else None)
+        self._head(200, length=size if "told" in self.query else None)
         for _ in range(size // len(_PIECE)):
             self.wfile.write(_PIECE)
             self.shared.sent_bytes += len(_PIECE)
         self.close_connection = True
 
-    def _redirect(self, query: dict[str, list[str]], body: Any) -> None:
+    def _redirect(self) -> None:
         self.send_response(302)
         self.send_header("Location", METADATA)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _garbage(self, query: dict[str, list[str]], body: Any) -> None:
+    def _garbage(self) -> None:
         self.wfile.write(b"\x00\x01\x02 this is not HTTP\r\n\r\n")
         self.close_connection = True
 

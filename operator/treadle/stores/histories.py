@@ -1,0 +1,98 @@
+"""The history of an execution as people read it: from its checkpoint and its pages.
+
+One rule: it reads what a status refers to, and needs no program.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from treadle.asl.json import Json, dumps, loads
+from treadle.engine import snapshot
+from treadle.engine.history import tail_lines
+from treadle.engine.times import from_ms
+from treadle.kube import decode
+from treadle.kube.api import Api, Obj
+from treadle.runtime.ports import ExecutionKey
+from treadle.stores.pages import Pages
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of a history.
+
+    Attributes:
+        id: counts from 1.
+        previous: id of the entry that led to this one; 0 for none.
+        type: AWS's event type.
+        at: when it happened.
+        details: AWS's detail members; `input` and `output` are JSON texts, as AWS gives them.
+    """
+
+    id: int
+    previous: int
+    type: str
+    at: datetime
+    details: Mapping[str, Json]
+
+
+async def read(api: Api, execution: Obj) -> list[HistoryEntry]:
+    """The whole history of an Execution as it stands in this object, oldest first.
+
+    Raises:
+        Unreadable: the checkpoint is damaged, or newer than this release.
+        UnreadableSnapshot: a page is missing or damaged.
+        Fault: ask again.
+    """
+    checkpoint = (execution.get("status") or {}).get("checkpoint")
+    if not checkpoint:
+        return []
+    reader = _Reader(Pages(api), decode.key(execution))
+    while missing := snapshot.missing_core(checkpoint, reader.pages):
+        for digest in sorted(missing):
+            await reader.read(digest)
+    tail, head = snapshot.history_of(checkpoint, reader.pages)
+    stretches = [[loads(line) for line in tail_lines(tail)]]
+    while head is not None:
+        page = loads(await reader.whole(head))
+        stretches.append(page["entries"])
+        head = page["previous"]
+    rows = [row for stretch in reversed(stretches) for row in stretch]
+    return [await reader.entry(row) for row in rows]
+
+
+class _Reader:
+    """Reads pages of one execution, each once."""
+
+    def __init__(self, pages: Pages, key: ExecutionKey) -> None:
+        self._pages = pages
+        self._key = key
+        self.pages: dict[str, bytes] = {}
+
+    async def read(self, digest: str) -> bytes:
+        """One page as it is stored."""
+        if digest not in self.pages:
+            self.pages[digest] = await self._pages.read(self._key, digest)
+        return self.pages[digest]
+
+    async def whole(self, digest: str) -> bytes:
+        """What a digest stands for, also where it was split."""
+        for part in snapshot.parts_of(await self.read(digest)):
+            await self.read(part)
+        return snapshot.whole(digest, self.pages)
+
+    async def entry(self, row: list[Any]) -> HistoryEntry:
+        """An encoded entry, with its payloads as texts."""
+        number, previous, kind, at_ms, details = row
+        found: dict[str, Json] = dict(details or {})
+        for member in ("input", "output"):
+            # A scheduled attempt's input is a value, every other one a payload.
+            if member in found and not kind.endswith("Scheduled"):
+                found[member] = await self._payload(found[member])
+        return HistoryEntry(number, previous, kind, from_ms(at_ms), found)
+
+    async def _payload(self, encoded: Mapping[str, Any]) -> str:
+        if "~" in encoded:
+            return dumps(encoded["~"])
+        return (await self.whole(encoded["#"])).decode()

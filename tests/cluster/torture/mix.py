@@ -1,0 +1,458 @@
+"""The mix: seeded machines of many shapes whose outcomes do not depend on timing. Pure.
+
+The one rule: whatever is killed and however late anything is, an execution of the mix has one
+status, one output, one error and, frame by frame, one history.
+
+So nothing here times out that could have ended, siblings of what fails only wait, results are
+never empty (an empty result of a Pod that is deleted in the second of its end proves nothing), and
+states whose running Pods may be deleted (`EXPENDABLE` in their names) count no attempts.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Obj = dict[str, Any]
+
+EXPENDABLE = "Expendable"
+IMAGE = "busybox:1.36"
+GONE = ["Kubernetes.PodDeleted", "Kubernetes.JobDeleted"]
+VARIANTS = 60
+_UNAVAILABLE = "States.Http.StatusCode.503"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One execution to be: what it is called, which machine it runs, on what input."""
+
+    name: str
+    machine: str
+    input: Obj
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Machines by name, and any number of executions of them.
+
+    Args:
+        seed: the same seed gives the same mix.
+        caller_url: of the recording HTTP server.
+    """
+
+    seed: int
+    machines: dict[str, Obj]
+
+    @staticmethod
+    def of(seed: int, caller_url: str) -> Mix:
+        """The mix of a seed."""
+        machines = {}
+        for number in range(VARIANTS):
+            shape = SHAPES[number % len(SHAPES)]
+            draw = random.Random(f"{seed}/machine/{number}")
+            name = f"m{number:02d}-{shape.__name__.strip('_').replace('_', '-')}"
+            machines[name] = shape(Sketch(draw, caller_url))
+        return Mix(seed, machines)
+
+    def plan(self, number: int) -> Plan:
+        """Execution number so-and-so."""
+        names = list(self.machines)
+        draw = random.Random(f"{self.seed}/execution/{number}")
+        # Every shape once in each round, in another order each time.
+        shape_count = len(SHAPES)
+        order = random.Random(f"{self.seed}/round/{number // shape_count}")
+        shape = order.sample(range(shape_count), shape_count)[number % shape_count]
+        variant = draw.randrange(VARIANTS // shape_count)
+        machine = names[shape + variant * shape_count]
+        given = {
+            "n": draw.randrange(10),
+            "pause": draw.randint(10, 20),
+            "items": [{"k": k, "v": draw.randrange(100)} for k in range(draw.randint(3, 4))],
+            "word": draw.choice(["alder", "beech", "cedar", "doum"]),
+        }
+        return Plan(f"e{number:03d}-{machine.split('-', 1)[1]}", machine, given)
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """Draws states."""
+
+    draw: random.Random
+    caller_url: str
+
+    def job(self, name: str, *, seconds: tuple[int, int] = (4, 8), **more: Any) -> Obj:
+        """A Job that gives back its input; where its name says so, its Pods may be deleted."""
+        script = json.dumps({"seconds": self.draw.randint(*seconds), "echoInput": True})
+        state: Obj = {
+            "Type": "Task",
+            "Resource": "treadle:job",
+            "Parameters": {
+                "image": IMAGE,
+                "command": ["pretend", script],
+                "input": {"by": name, "of.$": "$$.Execution.Name"},
+            },
+            "ResultPath": f"$.{name}",
+            **more,
+        }
+        if EXPENDABLE in name:
+            state["Retry"] = [*state.get("Retry", []), forgiving()]
+        return state
+
+    def script(self, told: Obj, **more: Any) -> Obj:
+        """A Job of a script of its own."""
+        return {
+            "Type": "Task",
+            "Resource": "treadle:job",
+            "Parameters": {"image": IMAGE, "command": ["pretend", json.dumps(told)]},
+            **more,
+        }
+
+    def call(self, name: str, *, fail_times: int = 0, status: int = 503, **more: Any) -> Obj:
+        """An HTTP call to the recording server, which answers as its body says."""
+        return {
+            "Type": "Task",
+            "Resource": "treadle:http",
+            "Parameters": {
+                "ApiEndpoint": f"{self.caller_url}/call",
+                "Method": "POST",
+                "RequestBody": {
+                    "call.$": f"States.Format('{{}}/{name}/{{}}', $$.Execution.Name, $$.State.Name)",
+                    "seconds": round(self.draw.uniform(0.3, 2.5), 1),
+                    "failTimes": fail_times,
+                    "status": status,
+                },
+            },
+            "ResultSelector": {"said.$": "$.ResponseBody.said", "code.$": "$.StatusCode"},
+            "ResultPath": f"$.{name}",
+            **more,
+        }
+
+
+def forgiving() -> Obj:
+    """The retrier of a state whose running Pods may be deleted."""
+    return {"ErrorEquals": GONE, "IntervalSeconds": 1, "BackoffRate": 1.0, "MaxAttempts": 50}
+
+
+def _machine(start: str, states: Obj, **more: Any) -> Obj:
+    return {"StartAt": start, "States": states, **more}
+
+
+def _wait(next_state: str) -> Obj:
+    return {"Type": "Wait", "SecondsPath": "$.pause", "Next": next_state}
+
+
+# ------------------------------------------------------------------------------------- the shapes
+
+
+def _chain(sketch: Sketch) -> Obj:
+    """Jobs one after the other."""
+    names = [f"{EXPENDABLE}{n}" if n % 2 else f"Step{n}" for n in range(sketch.draw.randint(3, 5))]
+    states = {}
+    for name, after in zip(names, [*names[1:], None], strict=True):
+        goes = {"Next": after} if after else {"End": True}
+        states[name] = sketch.job(name, **goes)
+    return _machine(names[0], states)
+
+
+def _parallel(sketch: Sketch) -> Obj:
+    """Three branches of different kinds, then what became of them."""
+    job = f"{EXPENDABLE}Left"
+    branches = [
+        _machine(job, {job: sketch.job(job, End=True)}),
+        _machine("Call", {"Call": sketch.call("Call", End=True)}),
+        _machine("Rest", {"Rest": _wait("Right"), "Right": sketch.job("Right", End=True)}),
+    ]
+    count = sketch.draw.randint(2, 3)
+    both = {
+        "Type": "Parallel",
+        "Branches": branches[-count:],
+        "ResultPath": "$.both",
+        "Next": "Sum",
+    }
+    last = {
+        "Type": "Pass",
+        "Parameters": {"count.$": "States.ArrayLength($.both)", "both.$": "$.both"},
+        "End": True,
+    }
+    return _machine("Both", {"Both": both, "Sum": last})
+
+
+def _fan(sketch: Sketch) -> Obj:
+    """A Map with a bound; items of different kinds."""
+    work = f"{EXPENDABLE}Work"
+    item = {
+        "Look": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.v", "NumericLessThan": 30, "Next": "Small"}],
+            "Default": work,
+        },
+        "Small": {"Type": "Pass", "Result": "small", "ResultPath": "$.size", "End": True},
+        work: sketch.job(work, End=True),
+    }
+    spread = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "MaxConcurrency": sketch.draw.randint(1, 2),
+        "ItemSelector": {
+            "v.$": "$$.Map.Item.Value.v",
+            "at.$": "$$.Map.Item.Index",
+            "word.$": "$.word",
+        },
+        "ItemProcessor": _machine("Look", item),
+        "ResultPath": "$.done",
+        "Next": "Merge",
+    }
+    return _machine("Spread", {"Spread": spread, "Merge": sketch.job("Merge", End=True)})
+
+
+def _stubborn(sketch: Sketch) -> Obj:
+    """A Job that succeeds after one or two failures."""
+    told = {"seconds": 2, "exitCode": 3, "failTimes": sketch.draw.randint(1, 2), "message": "7"}
+    retry = {"ErrorEquals": ["Kubernetes.ExitCode.3"], "IntervalSeconds": 2, "MaxAttempts": 3}
+    first = sketch.script(told, Retry=[retry], ResultPath="$.tries", Next="Rest")
+    return _machine(
+        "Try", {"Try": first, "Rest": _wait("Then"), "Then": sketch.job("Then", End=True)}
+    )
+
+
+def _doomed(sketch: Sketch) -> Obj:
+    """A Job that says what is wrong until its retries are used up; caught, or not."""
+    said = json.dumps({"error": "Shop.SoldOut", "cause": "no more of it"})
+    told = {"seconds": 2, "exitCode": 1, "failTimes": 99, "failMessage": said}
+    retry = {"ErrorEquals": ["Shop.SoldOut"], "IntervalSeconds": 2, "MaxAttempts": 1}
+    state = sketch.script(told, Retry=[retry], Next="Never")
+    states = {"Rest": _wait("Buy"), "Buy": state, "Never": {"Type": "Succeed"}}
+    if sketch.draw.random() < 0.5:
+        state["Catch"] = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.why", "Next": "Tell"}]
+        states["Tell"] = sketch.call("Tell", End=True)
+    return _machine("Rest", states)
+
+
+def _patient(sketch: Sketch) -> Obj:
+    """Waits around Jobs."""
+    work = f"{EXPENDABLE}Work"
+    return _machine(
+        "Before",
+        {
+            "Before": _wait(work),
+            work: sketch.job(work, Next="Between"),
+            "Between": {"Type": "Wait", "Seconds": sketch.draw.randint(4, 9), "Next": "Last"},
+            "Last": sketch.job("Last", Next="Done"),
+            "Done": {"Type": "Succeed", "OutputPath": "$.Last"},
+        },
+    )
+
+
+def _caller(sketch: Sketch) -> Obj:
+    """HTTP calls, some refused at first, between waits."""
+    retry = {"ErrorEquals": [_UNAVAILABLE], "IntervalSeconds": 1, "MaxAttempts": 4}
+    return _machine(
+        "First",
+        {
+            "First": sketch.call("First", Next="Rest"),
+            "Rest": _wait("Again"),
+            "Again": sketch.call(
+                "Again", fail_times=sketch.draw.randint(1, 2), Retry=[retry], Next="Between"
+            ),
+            "Between": {"Type": "Wait", "Seconds": sketch.draw.randint(6, 15), "Next": "Last"},
+            "Last": sketch.call("Last", End=True),
+        },
+    )
+
+
+def _refused(sketch: Sketch) -> Obj:
+    """HTTP calls beside a Map, the last one refused for good."""
+    each = _machine("Ask", {"Ask": sketch.call("Ask", End=True)})
+    spread = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "MaxConcurrency": 2,
+        "ItemProcessor": each,
+        "ResultPath": "$.answers",
+        "Next": "Rest",
+    }
+    last = sketch.call("Last", fail_times=99, status=418, Next="Never")
+    states = {
+        "Spread": spread,
+        "Rest": _wait("Last"),
+        "Last": last,
+        "Never": {"Type": "Succeed"},
+    }
+    if sketch.draw.random() < 0.5:
+        catch = {"ErrorEquals": ["States.Http.StatusCode.418"], "ResultPath": "$.e", "Next": "So"}
+        last["Catch"] = [catch]
+        states["So"] = {"Type": "Pass", "Result": "so it is", "ResultPath": "$.so", "End": True}
+    return _machine("Spread", states)
+
+
+def _chooser(sketch: Sketch) -> Obj:
+    """One way of three, one of which fails."""
+    return _machine(
+        "Rest",
+        {
+            "Rest": _wait("Which"),
+            "Which": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Variable": "$.n", "NumericLessThan": 3, "Next": "Bad"},
+                    {
+                        "And": [
+                            {"Variable": "$.n", "NumericLessThan": 7},
+                            {"Not": {"Variable": "$.word", "StringEquals": "alder"}},
+                        ],
+                        "Next": "Work",
+                    },
+                ],
+                "Default": "Call",
+            },
+            "Bad": {"Type": "Fail", "Error": "Shop.Closed", "CausePath": "$.word"},
+            "Work": sketch.job("Work", Next="Call"),
+            "Call": sketch.call("Call", Next="Idle"),
+            "Idle": {"Type": "Wait", "Seconds": sketch.draw.randint(5, 12), "End": True},
+        },
+    )
+
+
+def _overdue(sketch: Sketch) -> Obj:
+    """A Job that never ends, and what follows its timeout."""
+    catch = {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.late", "Next": "Then"}
+    hang = sketch.script(
+        {"hang": True},
+        TimeoutSeconds=sketch.draw.randint(6, 12),
+        Catch=[catch],
+        Next="Never",
+    )
+    return _machine(
+        "Hang",
+        {"Hang": hang, "Never": {"Type": "Succeed"}, "Then": sketch.job("Then", End=True)},
+    )
+
+
+def _loop(sketch: Sketch) -> Obj:
+    """The same states again and again."""
+    return _machine(
+        "Begin",
+        {
+            "Begin": {"Type": "Pass", "Result": 0, "ResultPath": "$.i", "Next": "Work"},
+            "Work": sketch.job("Work", seconds=(2, 4), Next="Rest"),
+            "Rest": {"Type": "Wait", "Seconds": 3, "Next": "Count"},
+            "Count": {
+                "Type": "Pass",
+                "Parameters": {
+                    "i.$": "States.MathAdd($.i, 1)",
+                    "n.$": "$.n",
+                    "Work.$": "$.Work",
+                },
+                "Next": "More",
+            },
+            "More": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.i", "NumericLessThan": 3, "Next": "Work"}],
+                "Default": "Over",
+            },
+            "Over": {"Type": "Succeed"},
+        },
+    )
+
+
+def _nested(sketch: Sketch) -> Obj:
+    """A Map of Parallels beside a wait."""
+    halves = {
+        "Type": "Parallel",
+        "Branches": [
+            _machine("Ask", {"Ask": sketch.call("Ask", End=True)}),
+            _machine("Half", {"Half": sketch.job("Half", End=True)}),
+        ],
+        "End": True,
+    }
+    spread = {
+        "Type": "Map",
+        "ItemsPath": "$.items[0:2]",
+        "MaxConcurrency": 1,
+        "ItemProcessor": _machine("Halves", {"Halves": halves}),
+        "ResultPath": "$.halves",
+        "Next": "Rest",
+    }
+    return _machine("Spread", {"Spread": spread, "Rest": _wait("Done"), "Done": {"Type": "Succeed"}})
+
+
+def _torn(sketch: Sketch) -> Obj:
+    """A branch that fails while its sibling waits; caught."""
+    said = json.dumps({"error": "Shop.Torn", "cause": "in two"})
+    told = {"seconds": 5, "exitCode": 1, "message": said}
+    both = {
+        "Type": "Parallel",
+        "Branches": [
+            _machine("Tear", {"Tear": sketch.script(told, End=True)}),
+            _machine("Sit", {"Sit": {"Type": "Wait", "Seconds": 6000, "End": True}}),
+        ],
+        "Catch": [{"ErrorEquals": ["Shop.Torn"], "ResultPath": "$.torn", "Next": "Rest"}],
+        "Next": "Never",
+    }
+    mend = f"{EXPENDABLE}Mend"
+    return _machine(
+        "Both",
+        {
+            "Both": both,
+            "Never": {"Type": "Succeed"},
+            "Rest": _wait(mend),
+            mend: sketch.job(mend, End=True),
+        },
+    )
+
+
+def _halting(sketch: Sketch) -> Obj:
+    """A Map, one item at a time, that fails at its second, is tried once more, and fails."""
+    told = {"seconds": 3, "exitCode": 4, "message": "cannot"}
+    item = {
+        "Look": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.k", "NumericEquals": 1, "Next": "Stop"}],
+            "Default": "Go",
+        },
+        "Go": sketch.call("Go", End=True),
+        "Stop": sketch.script(told, End=True),
+    }
+    spread = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "MaxConcurrency": 1,
+        "ItemProcessor": _machine("Look", item),
+        "Retry": [{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 2, "MaxAttempts": 1}],
+        "Next": "Never",
+    }
+    states = {"Rest": _wait("Spread"), "Spread": spread, "Never": {"Type": "Succeed"}}
+    return _machine("Rest", states)
+
+
+def _bulky(sketch: Sketch) -> Obj:
+    """Data that needs pages, and an end by the machine's own deadline or after a Job."""
+    text = "".join(sketch.draw.choice("abcdefgh ") for _ in range(6000))
+    fill = {"Type": "Pass", "Result": text, "ResultPath": "$.text", "Next": "Rest"}
+    rest = {"Type": "Wait", "Seconds": 9, "Next": "Work"}
+    if sketch.draw.random() < 0.5:
+        rest["Seconds"] = 6000
+    states = {"Fill": fill, "Rest": rest, "Work": sketch.job("Work", End=True)}
+    return _machine("Fill", states, **({"TimeoutSeconds": 25} if rest["Seconds"] > 25 else {}))
+
+
+SHAPES: tuple[Callable[[Sketch], Obj], ...] = (
+    _chain,
+    _parallel,
+    _fan,
+    _stubborn,
+    _doomed,
+    _patient,
+    _caller,
+    _refused,
+    _chooser,
+    _overdue,
+    _loop,
+    _nested,
+    _torn,
+    _halting,
+    _bulky,
+)
