@@ -64,9 +64,7 @@ def run(settings: Settings) -> int:
 
 async def _run(settings: Settings) -> int:
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    _stop_on_signals(stopping)
     metrics = Metrics()
     endpoint = credentials.load(settings.kubeconfig, settings.context, settings.environment)
     async with Client(endpoint, meter=metrics) as api:
@@ -147,8 +145,10 @@ class _Operator:
         """Work until told to stop; gives the exit status."""
         server = await self._serve()
         try:
-            if not await _first(self._lease.acquire(), stopping):
+            stop = asyncio.create_task(stopping.wait())
+            if not await _first(self._lease.acquire(), stop):
                 return 0
+            stop.cancel()
             _log.info("leading as %s", self._settings.identity)
             return await self._work(stopping)
         finally:
@@ -171,12 +171,12 @@ class _Operator:
 
     async def _work(self, stopping: asyncio.Event) -> int:
         lost = False
-        stop_kopf = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(work) for work in self._works(stop_kopf)]
+                tasks = [group.create_task(work) for work in self._works(stopping)]
                 await stopping.wait()
-                await self._end(stop_kopf)
+                await self._end()
+                # Kopf last: when it ends, it cancels whatever else still runs.
                 for task in tasks:
                     task.cancel()
         except* LeaseLost as why:
@@ -184,7 +184,7 @@ class _Operator:
             lost = True
         return 1 if lost else 0
 
-    def _works(self, stop_kopf: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+    def _works(self, stopping: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
         return [
             self._lease.keep(),
             self._jobs.run(),
@@ -196,7 +196,7 @@ class _Operator:
             self._addresses.run(),
             self._open(),
             self._sweep(),
-            self._watch(stop_kopf),
+            self._watch(stopping),
         ]
 
     async def _open(self) -> None:
@@ -207,9 +207,18 @@ class _Operator:
         gc.freeze()
         _log.info("the world is seen; turns begin")
 
-    async def _watch(self, stop: asyncio.Event) -> None:
+    async def _watch(self, stopping: asyncio.Event) -> None:
         login = watching.login_with(self._endpoint)
-        await watching.watch(self, login, self._settings.namespaces, stop)
+        ready = asyncio.Event()
+        watch = watching.watch(self, login, self._settings.namespaces, ready)
+        watching_ = asyncio.create_task(watch, name="kopf")
+        try:
+            await _first(ready.wait(), watching_)
+            _stop_on_signals(stopping)
+            await watching_
+        finally:
+            watching_.cancel()
+        stopping.set()  # a signal reached Kopf before its handlers were replaced
 
     async def _sweep(self) -> None:
         while True:
@@ -224,10 +233,9 @@ class _Operator:
                 _log.warning("the sweep is cut short: %r", fault)
             self._metrics.swept(asyncio.get_running_loop().time() - began_at)
 
-    async def _end(self, stop_kopf: asyncio.Event) -> None:
+    async def _end(self) -> None:
         """SIGTERM: start nothing, let calls end, save, give up the Lease."""
         _log.info("stopping")
-        stop_kopf.set()
         self._driver.quiesce()
         await self._http.drain(DRAIN_SECONDS)
         await self._driver.drain()
@@ -254,12 +262,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _first(work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> bool:
-    """Do some work unless it is time to stop; gives whether it was done."""
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+
+async def _first(work: Coroutine[Any, Any, Any], other: asyncio.Task[Any]) -> bool:
+    """Do some work unless another task ends before; gives whether it was done."""
     task = asyncio.create_task(work)
-    stop = asyncio.create_task(stopping.wait())
-    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
+    await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
         return True

@@ -72,9 +72,12 @@ def login_with(endpoint: Endpoint) -> Login:
 
 
 async def watch(
-    doorway: Doorway, login: Login, namespaces: Sequence[str], stop: asyncio.Event
+    doorway: Doorway, login: Login, namespaces: Sequence[str], ready: asyncio.Event
 ) -> None:
-    """Watch until `stop` is set; no namespace means all of them."""
+    """Watch until cancelled; no namespace means all of them.
+
+    Once `ready` is set, Kopf has put its own signal handlers in place of whatever was there.
+    """
     registry = kopf.OperatorRegistry()
     register(registry, doorway, login)
     await kopf.operator(
@@ -83,7 +86,7 @@ async def watch(
         clusterwide=not namespaces,
         namespaces=namespaces,
         standalone=True,
-        stop_flag=stop,
+        ready_flag=ready,
     )
 
 

@@ -119,14 +119,7 @@ def _delete_pod(people: People, uid: str) -> None:
 _SLEEP = _sh({"hang": True}, "trap exit TERM; sleep 600 & wait")
 # A worker that ends well when it is told to stop has not done its work.
 _POLITE = _sh({"hang": True, "term": {"exitCode": 0}}, "trap 'exit 0' TERM; sleep 600 & wait")
-_LOOP = {
-    "StartAt": "A",
-    "States": {
-        "A": passes(Next="B"),
-        "B": passes(Parameters={"x.$": "$"}, ResultPath="$.x", Next="A"),
-    },
-}
-_LOOP["States"]["B"] = passes(Result={"x": [1, 2, 3]}, ResultPath="$.x", Next="A")  # type: ignore[index]
+_LOOP = chain(A=passes(), B=passes(Result={"x": [1, 2, 3]}, ResultPath="$.x", Next="A"))
 
 ATTACKS: tuple[Attack, ...] = (
     Attack("result-not-json", "Treadle.InvalidResult", _writes("neither fish nor JSON")),
@@ -361,7 +354,8 @@ def _ends(people: People) -> Iterator[_Ends]:
     def follow() -> None:
         nonlocal version
         while not over.is_set():
-            stream = watch.Watch().stream(
+            watching: Any = watch
+            stream = watching.Watch().stream(
                 people.namespace.custom.list_namespaced_custom_object,
                 GROUP,
                 VERSION,
