@@ -12,7 +12,7 @@ N ?= 10
 check: format lint unit ## the inner loop: format, lint, types, rooms, unit tests, 200 seeds
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## make .venv with all that tests, lint and benchmarks need
 

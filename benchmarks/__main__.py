@@ -30,8 +30,11 @@ def main(wanted: list[str]) -> None:
 def cluster(kind: str) -> None:
     """Have that kind of cluster, with our CRDs."""
     from benchmarks.operators import kubeconfig  # noqa: PLC0415
+    from tests.cluster.lab import build  # noqa: PLC0415
 
     subprocess.run([sys.executable, "-m", "tests.cluster.lab", kind], check=True)
+    apply = ["apply", "--server-side", "--kubeconfig", kubeconfig(), "-f", "crds/"]
+    subprocess.run([build.program("kubectl"), *apply], check=True, stdout=subprocess.DEVNULL)
     print(f"-- {kind}, {kubeconfig()}", flush=True)
 
 

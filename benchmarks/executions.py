@@ -14,7 +14,7 @@ from treadle.kube.kinds import EXECUTIONS, GROUP, STATE_MACHINES, VERSION, Kind
 COUNT = 1_000
 CREATES_AT_ONCE = 16
 NAMESPACES = Kind("", "v1", "namespaces", "Namespace")
-ETCD_METRICS = "http://127.0.0.1:12379/metrics"
+ETCD_METRICS = "http://127.0.0.1:22379/metrics"
 WAIT_SECONDS = 300.0
 
 

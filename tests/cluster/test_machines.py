@@ -84,7 +84,7 @@ def test_nulls_that_kubectl_drops_are_noticed(people: People) -> None:
     ready = people.judged("nulls")
     assert (ready["status"], ready["reason"]) == ("False", "NullsDropped")
     assert "--server-side" in json.dumps(people.status("nulls", MACHINES)["problems"])
-    people.kubectl("delete", "statemachine", "nulls")
+    people.delete("nulls", MACHINES)
     people.kubectl("apply", "--server-side", "-f", "-", text=manifest)
     assert people.judged("nulls")["status"] == "True"
     people.execution("nulls-1", "nulls", input={"kept": True})
@@ -95,7 +95,7 @@ def test_kubectl_get_shows_what_an_operator_on_call_looks_for(people: People) ->
     inner = chain(Count=task({"seconds": 1}))
     people.run(
         "shown",
-        chain(Every=each(inner, ItemsPath="$.items", MaxConcurrency=2)),
+        chain(Every=each(inner, ItemsPath="$.items", MaxConcurrency=1)),
         input={"items": [1, 2, 3]},
     )
     people.reaches(

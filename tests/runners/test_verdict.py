@@ -552,7 +552,6 @@ def test_waiting_for_capacity_is_no_failure(job: Obj, pods: list[Obj], words: st
     [
         ([a_pod(phase="Pending", conditions=[UNSCHEDULED])], {}, "Kubernetes.Unschedulable"),
         ([], {"spec": {"suspend": True}}, "Kubernetes.QuotaExceeded"),
-        ([], {}, "Kubernetes.QuotaExceeded"),
         ([a_pod(waits_for("ImagePullBackOff"), phase="Pending")], {}, "Kubernetes.ImagePull"),
         (
             [a_pod(waits_for("CreateContainerError"), phase="Pending")],
@@ -639,6 +638,16 @@ def test_a_job_without_a_pod_is_asked_about_after_a_moment() -> None:
     assert of(a_job(), now=when(21)) == Ask("events")
     said = of(a_job(), now=when(21), refusal="")
     assert said == Waiting("Its Job has no Pod yet.")
+
+
+def test_a_job_without_a_pod_is_asked_about_before_it_fails() -> None:
+    job = a_job(**start_by(15))
+    assert of(job, now=when(14)) == Waiting(None, when(15))
+    assert of(job, now=when(16)) == Ask("events")
+    said = of(job, now=when(16), refusal="")
+    assert name_of(said) == "Kubernetes.Unschedulable"
+    assert isinstance(said, Failed)
+    assert said.at == when(15)
 
 
 def test_what_the_job_controller_could_not_make_is_told() -> None:

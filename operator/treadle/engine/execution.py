@@ -158,10 +158,8 @@ class Execution:
         match event:
             case TaskStarted():
                 return self._started(event, now)
-            case TaskSucceeded():
-                return self._succeeded(event, now)
-            case TaskFailed():
-                return self._failed(event, now)
+            case TaskSucceeded() | TaskFailed():
+                return self._ended(event, now)
             case Tick():
                 return self._tick(now)
             case StopRequested():
@@ -198,36 +196,37 @@ class Execution:
         self._walk.task_started(frame, now)
         return True
 
-    def _succeeded(self, event: TaskSucceeded, now: datetime) -> bool:
+    def _ended(self, event: TaskSucceeded | TaskFailed, now: datetime) -> bool:
         frame = self._attempt(event.task)
         if frame is None:
             return False
+        deadline_at = self.memory.deadline_at
+        if deadline_at is not None and event.at > deadline_at:
+            # What was due by then still happens first.
+            return self._tick(max(now, whole_ms(event.at)))
         if frame.due_at is not None and event.at > frame.due_at:
             self._time_out(frame, now)
-            return True
-        try:
-            result = Payload.read(event.output)
-        except ValueError:
-            sentence = f"The result of '{frame.state}' is not JSON: {event.output[:200]!r}"
-            self._walk.task_failed(frame, StateError("Treadle.InvalidResult", sentence), now)
-            return True
-        self._walk.task_succeeded(frame, result, now)
+        elif isinstance(event, TaskSucceeded):
+            self._succeeded(frame, event.output, now)
+        else:
+            self._failed(frame, event.error, now)
         return True
 
-    def _failed(self, event: TaskFailed, now: datetime) -> bool:
-        frame = self._attempt(event.task)
-        if frame is None:
-            return False
-        if frame.due_at is not None and event.at > frame.due_at:
-            self._time_out(frame, now)
-            return True
-        limits = self._walk.limits
-        name, cause = event.error.name, event.error.cause
-        error = StateError(
+    def _succeeded(self, frame: Frame, output: str, now: datetime) -> None:
+        try:
+            result = Payload.read(output)
+        except ValueError:
+            sentence = f"The result of '{frame.state}' is not JSON: {output[:200]!r}"
+            self._walk.task_failed(frame, StateError("Treadle.InvalidResult", sentence), now)
+        else:
+            self._walk.task_succeeded(frame, result, now)
+
+    def _failed(self, frame: Frame, error: StateError, now: datetime) -> None:
+        limits, name, cause = self._walk.limits, error.name, error.cause
+        short = StateError(
             name and name[: limits.error_chars_max], cause and cause[: limits.cause_chars_max]
         )
-        self._walk.task_failed(frame, error, now)
-        return True
+        self._walk.task_failed(frame, short, now)
 
     def _tick(self, now: datetime) -> bool:
         memory = self.memory

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from treadle.asl import retrying
 from treadle.asl.chance import Chance
-from treadle.asl.errors import StateError
+from treadle.asl.errors import ALL, DATA_LIMIT_EXCEEDED, StateError
 from treadle.asl.program import Catcher, Map, Parallel, State, Task
 from treadle.engine.times import whole_ms
 
@@ -44,7 +44,13 @@ Decision: TypeAlias = RetryAt | CatchTo | GiveUp
 
 
 def next_step(
-    state: State, error: StateError, used: Sequence[int], now: datetime, chance: Chance
+    state: State,
+    error: StateError,
+    used: Sequence[int],
+    now: datetime,
+    chance: Chance,
+    *,
+    reported: bool = False,
 ) -> Decision:
     """What happens after a failure.
 
@@ -54,6 +60,9 @@ def next_step(
         used: how often each of its retriers was used in this visit.
         now: when.
         chance: for jitter.
+        reported: an attempt ended with it. AWS documents that States.ALL does not take
+            States.DataLimitExceeded; its recordings show that a catcher does, when it is a task's
+            result that was too large.
     """
     if not isinstance(state, Task | Parallel | Map):
         return GiveUp()
@@ -64,6 +73,7 @@ def next_step(
         delay = timedelta(seconds=min(seconds, _DELAY_SECONDS_MAX))
         return RetryAt(whole_ms(now + delay), index)
     for catcher in state.catch:
-        if retrying.matches(catcher.errors, error.name):
+        anything = reported and error.name == DATA_LIMIT_EXCEEDED and ALL in catcher.errors
+        if anything or retrying.matches(catcher.errors, error.name):
             return CatchTo(catcher)
     return GiveUp()

@@ -96,16 +96,24 @@ def output(
     return bounded(select(visit.frame.definition.output_path, merged, visit, "OutputPath"), visit)
 
 
+def fits(payload: Payload, limits: Limits) -> bool:
+    """Whether a payload may pass. Source: AWS, "Quotas"."""
+    return payload.size_bytes <= limits.payload_bytes_max
+
+
+def too_large(name: str) -> str:
+    """AWS's sentence about what does not fit: `name` is a state's, or a task's Resource."""
+    return (
+        f"The state/task '{name}' returned a result with a size exceeding the maximum number of "
+        "bytes service limit."
+    )
+
+
 def bounded(payload: Payload, visit: Visit) -> Payload:
-    """The same payload, or the failure of one that is too large. Source: AWS, "Quotas"."""
+    """The same payload, or the failure of one that is too large."""
     try:
-        size_bytes = payload.size_bytes
+        if fits(payload, visit.limits):
+            return payload
     except ValueError as why:
         raise EvaluationFailed(RUNTIME, f"The data is {why}.") from None
-    if size_bytes > visit.limits.payload_bytes_max:
-        raise EvaluationFailed(
-            DATA_LIMIT_EXCEEDED,
-            f"The state/task '{visit.frame.state}' returned a result with a size exceeding the "
-            "maximum number of bytes service limit.",
-        )
-    return payload
+    raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))

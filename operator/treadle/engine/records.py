@@ -42,6 +42,11 @@ def scheduled(resource: str, region: str, step: RunTask) -> Mapping[str, Any]:
     return details
 
 
+def started(resource: str) -> Mapping[str, Any] | None:
+    """Details of `TaskStarted` and its kin; `LambdaFunctionStarted` has none."""
+    return None if family(resource) == "LambdaFunction" else named(resource)
+
+
 def succeeded(resource: str, output: Payload) -> Mapping[str, Any]:
     """Details of `TaskSucceeded` and its kin."""
     return {**named(resource), "output": output}

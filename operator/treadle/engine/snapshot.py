@@ -6,7 +6,6 @@ what the snapshot leaves out can be computed from what it keeps.
 """
 
 import base64
-import binascii
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +33,10 @@ UNPACKED_BYTES_MAX = 64 * 1024 * 1024
 
 _PARTS = b"\x00parts\n"  # a page that only lists the pages it was split into
 _NO_UID = bytes(16)
+_DAMAGE = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
+    zlib.error,
+)
 
 
 class Unreadable(Exception):  # noqa: N818 - it says what the snapshot is
@@ -124,6 +127,9 @@ def _core(memory: Memory) -> dict[str, Any]:
         ]
     if frames:
         core["frames"] = _columns(memory, frames)
+        # Which error wins, and what the history says first, depends on this order.
+        core["ready"] = _differences(_queue(memory, memory.ready))
+        core["starved"] = _differences(_queue(memory, memory.starved))
     if memory.ended_at is not None:
         core["ended"] = to_ms(memory.ended_at)
         core["output"] = _reference(memory, memory.output)
@@ -163,6 +169,11 @@ def _columns(memory: Memory, frames: Sequence[Frame]) -> dict[str, Any]:
         "uid": _pack_uids([f.uid for f in frames]),
         "fork": {str(n): _fork(memory, f.fork) for n, f in enumerate(frames) if f.fork},
     }
+
+
+def _queue(memory: Memory, ids: Iterable[int]) -> Iterable[int]:
+    """Each frame once, where it stands first: what stands behind that does nothing."""
+    return dict.fromkeys(number for number in ids if number in memory.frames)
 
 
 def _differences(numbers: Iterable[int]) -> list[int]:
@@ -210,15 +221,21 @@ def missing(checkpoint: str, pages: Mapping[str, bytes]) -> set[str]:
     """Digests of pages that `decode` will need and that are not among `pages` yet.
 
     Ask again with those added until none is missing.
+
+    Raises:
+        Unreadable: the checkpoint is damaged, or newer than this release.
     """
     found = missing_core(checkpoint, pages)
     if found:
         return found
-    core = _read_core(_parts(checkpoint)[1], pages)
-    needed: set[str] = set()
-    for digest in _digests(core):
-        needed |= _absent(digest, pages)
-    return needed
+    try:
+        core = _read_core(_parts(checkpoint)[1], pages)
+        needed: set[str] = set()
+        for digest in _digests(core):
+            needed |= _absent(digest, pages)
+        return needed
+    except _DAMAGE as damage:
+        raise Unreadable(f"the checkpoint cannot be read: {damage!r}") from damage
 
 
 def _absent(digest: str, pages: Mapping[str, bytes]) -> set[str]:
@@ -251,7 +268,7 @@ def decode(checkpoint: str, pages: Mapping[str, bytes], machine: Machine) -> Mem
     try:
         _, core_text, tail = _parts(checkpoint)
         return _memory(_read_core(core_text, pages), tail, pages, machine)
-    except (KeyError, ValueError, TypeError, IndexError, zlib.error, binascii.Error) as damage:
+    except _DAMAGE as damage:
         raise Unreadable(f"the checkpoint cannot be read: {damage!r}") from damage
 
 
@@ -266,7 +283,7 @@ def history_of(checkpoint: str, pages: Mapping[str, bytes]) -> tuple[str, str | 
     try:
         _, core_text, tail = _parts(checkpoint)
         return tail, _read_core(core_text, pages)["history"][1]
-    except (KeyError, ValueError, TypeError, IndexError, zlib.error, binascii.Error) as damage:
+    except _DAMAGE as damage:
         raise Unreadable(f"the checkpoint cannot be read: {damage!r}") from damage
 
 
@@ -361,6 +378,8 @@ def _memory(core: Any, tail: str, pages: Mapping[str, bytes], machine: Machine) 
     memory.saved.update(pages)
     if "frames" in core:
         _restore_frames(memory, core["frames"], pages, machine)
+        memory.ready.extend(_sums(core["ready"]))
+        memory.starved.update(dict.fromkeys(_sums(core["starved"])))
     return memory
 
 
@@ -470,9 +489,5 @@ def _rebuild(memory: Memory) -> None:
             parent_fork = memory.frames[frame.parent].fork
             assert parent_fork is not None
             parent_fork.live.add(frame.id)
-    for frame in memory.frames.values():
         if frame.due_at is not None:
             memory.set_timer(frame, frame.due_at)
-        waiting = frame.fork is not None and frame.fork.can_start
-        if frame.phase is Phase.READY or waiting:
-            memory.ready.append(frame.id)

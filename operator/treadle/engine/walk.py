@@ -3,7 +3,7 @@
 One rule: a state's own code answers with a step; only this module acts on it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -13,13 +13,14 @@ from treadle.asl.json import Json
 from treadle.asl.limits import Limits
 from treadle.asl.program import Machine, Map, Parallel, State, Task, Wait
 from treadle.engine import failures, flow, records, states
-from treadle.engine.context import Identity, context_object
+from treadle.engine.context import Identity
 from treadle.engine.frames import Fork, Frame, Phase
 from treadle.engine.memory import Closing, Memory, Status
 from treadle.engine.payloads import Payload
 from treadle.engine.states import fork, task
 from treadle.engine.steps import Done, Failed, RunTask, Sleep, StartFork, Step
 from treadle.engine.times import whole_ms
+from treadle.engine.visits import Visits
 
 # States of which AWS records that they were aborted.
 _ABORTABLE = (Task, Wait, Map, Parallel)
@@ -44,6 +45,8 @@ class Walk:
         self.identity = identity
         self.limits = limits
         self.revision = revision
+        self._visits = Visits(memory, identity, limits)
+        self.visit = self._visits.visit
 
     # ------------------------------------------------------------------------------ the loop
 
@@ -68,7 +71,7 @@ class Walk:
         memory, limits = self.memory, self.limits
         if memory.over:
             return
-        if memory.history.next_id >= limits.history_events_max:
+        if self._history_is_full():
             events = limits.history_events_max
             cause = f"The execution reached the maximum number of history events ({events})."
             self.end(Status.FAILED, now, error=StateError(RUNTIME, cause))
@@ -78,6 +81,10 @@ class Walk:
                 f"executionPagesBytesMax allows {limits.execution_pages_bytes_max}."
             )
             self.end(Status.FAILED, now, error=StateError("Treadle.LimitExceeded", cause))
+
+    def _history_is_full(self) -> bool:
+        # The last entry is the one that says so.
+        return self.memory.history.next_id >= self.limits.history_events_max
 
     def _work(self, frame: Frame, now: datetime) -> Step:
         return self.guarded(frame, lambda: states.work(frame.definition, self.visit(frame, now)))
@@ -116,58 +123,6 @@ class Walk:
             case _:
                 assert_never(step)
 
-    # ------------------------------------------------------------------------- visits and data
-
-    def visit(self, frame: Frame, now: datetime) -> flow.Visit:
-        """What a state's code may see."""
-
-        def context_of(item: Json | None) -> Json:
-            given = item if item is not None else self._item(frame)
-            memory = self.memory
-            return context_object(
-                self.identity, memory.input.value, memory.started_at, frame, given
-            )
-
-        return flow.Visit(frame, self.raw(frame), now, self.limits, self.memory.seed, context_of)
-
-    def _item(self, frame: Frame) -> Json | None:
-        # The nearest enclosing iteration's.
-        while frame.parent is not None:
-            parent = self.memory.frames[frame.parent]
-            item = fork.item_of(self.fork(parent), frame.index)
-            if item is not None:
-                return item
-            frame = parent
-        return None
-
-    def raw(self, frame: Frame) -> Payload:
-        """The raw input of a frame's state."""
-        if frame.data is not None:
-            return frame.data
-        if frame.given is None:
-            assert frame.parent is not None
-            parent = self.memory.frames[frame.parent]
-            frame.given = self._child_input(parent, frame.index)
-        return frame.given
-
-    def _child_input(self, parent: Frame, index: int) -> Payload:
-        state = parent.definition
-        assert isinstance(state, Parallel | Map)
-        assert parent.entered_at is not None
-        visit = self.visit(parent, parent.entered_at)
-        return fork.child_input(state, visit, self.fork(parent), index)
-
-    def fork(self, frame: Frame) -> Fork:
-        """A frame's children; what a snapshot leaves out is computed again."""
-        found = frame.fork
-        assert found is not None
-        if found.input is None:
-            assert frame.entered_at is not None
-            step = states.work(frame.definition, self.visit(frame, frame.entered_at))
-            assert isinstance(step, StartFork)
-            found.input, found.items = step.fork.input, step.fork.items
-        return found
-
     # ------------------------------------------------------------------------ entering, leaving
 
     def begin(self, now: datetime) -> None:
@@ -192,8 +147,10 @@ class Walk:
         retriers = state.retry if isinstance(state, Task | Parallel | Map) else ()
         frame.retries = [0] * len(retriers)
         frame.entered_at = now
-        details = {"name": name, "input": self.raw(frame)}
-        frame.entered_id = self._record(frame, f"{_kind(state)}StateEntered", now, details)
+        if not self._history_is_full():
+            details = {"name": name, "input": self._visits.raw(frame)}
+            self._record(frame, f"{_kind(state)}StateEntered", now, details)
+        frame.entered_id = frame.last_id
         self._make_ready(frame)
 
     def _make_ready(self, frame: Frame) -> None:
@@ -203,7 +160,7 @@ class Walk:
         self.memory.ready.append(frame.id)
 
     def _record(
-        self, frame: Frame, kind: str, now: datetime, details: dict[str, Json] | None = None
+        self, frame: Frame, kind: str, now: datetime, details: Mapping[str, Json] | None = None
     ) -> int:
         frame.last_id = self.memory.history.add(kind, frame.last_id, now, details)
         return frame.last_id
@@ -245,17 +202,20 @@ class Walk:
         state = frame.definition
         assert isinstance(state, Task)
         family = records.family(state.resource)
-        self._record(frame, f"{family}Started", now, records.named(state.resource))
+        self._record(frame, f"{family}Started", now, records.started(state.resource))
 
     def task_succeeded(self, frame: Frame, result: Payload, now: datetime) -> None:
         """The attempt gave its result."""
         state = frame.definition
         assert isinstance(state, Task)
+        if not flow.fits(result, self.limits):
+            error = StateError(DATA_LIMIT_EXCEEDED, flow.too_large(state.resource))
+            self.task_failed(frame, error, now)
+            return
         self.task_started(frame, now)
         visit = self.visit(frame, now)
 
         def finish() -> Step:
-            flow.bounded(result, visit)
             details = dict(records.succeeded(state.resource, result))
             self._record(frame, f"{records.family(state.resource)}Succeeded", now, details)
             return task.finish(state, visit, result)
@@ -270,7 +230,7 @@ class Walk:
         outcome = "TimedOut" if error.name == "States.Timeout" else "Failed"
         details = {**records.named(state.resource), **records.failed(error.name, error.cause)}
         self._record(frame, f"{records.family(state.resource)}{outcome}", now, details)
-        self.fail(frame, error, now)
+        self.fail(frame, error, now, reported=True)
 
     def abandon(self, frame: Frame, now: datetime) -> None:
         """The attempt ends though its outcome is unknown: its name must stay taken."""
@@ -305,11 +265,11 @@ class Walk:
 
     def _start_children(self, frame: Frame, entries_max: int, now: datetime) -> None:
         memory = self.memory
-        found = self.fork(frame)
+        found = self._visits.fork(frame)
         state = frame.definition
         assert isinstance(state, Parallel | Map)
         while found.can_start:
-            if memory.entries >= entries_max:
+            if memory.entries >= entries_max or self._history_is_full():
                 memory.ready.appendleft(frame.id)
                 return
             # One child may always live: nested Maps would otherwise wait for each other.
@@ -318,7 +278,7 @@ class Walk:
                 memory.starved[frame.id] = None
                 return
             try:
-                given = self._child_input(frame, found.cursor)
+                given = self._visits.child_input(frame, found.cursor)
             except EvaluationFailed as failure:
                 self.apply(frame, self.failed(frame, failure), now)
                 return
@@ -369,7 +329,7 @@ class Walk:
     def _finish_fork(self, frame: Frame, now: datetime) -> None:
         state = frame.definition
         assert isinstance(state, Parallel | Map)
-        visit, found = self.visit(frame, now), self.fork(frame)
+        visit, found = self.visit(frame, now), self._visits.fork(frame)
         step = self.guarded(frame, lambda: fork.finish(state, visit, found))
         if isinstance(step, Done):
             # AWS: what follows names the last child's entry, not this one.
@@ -404,11 +364,21 @@ class Walk:
 
     # -------------------------------------------------------------------------------- failures
 
-    def fail(self, frame: Frame, error: StateError, now: datetime) -> None:
-        """Climb the ladder: retry, catch, or fail the list of states and ask its parent."""
+    def fail(
+        self, frame: Frame, error: StateError, now: datetime, *, reported: bool = False
+    ) -> None:
+        """Climb the ladder: retry, catch, or fail the list of states and ask its parent.
+
+        Args:
+            frame: where the error is.
+            error: the error.
+            now: when.
+            reported: an attempt ended with it; the interpreter did not find it itself.
+        """
         while True:
             self._drop_fork(frame, now)
-            decision = self._decide(frame, error, now)
+            decision = self._decide(frame, error, now, reported=reported)
+            reported = False
             if not isinstance(decision, failures.GiveUp):
                 failure = self._recover(frame, error, decision, now)
                 if failure is None:
@@ -419,10 +389,13 @@ class Walk:
                 return
             frame = self._fail_parent(frame, error, now)
 
-    def _decide(self, frame: Frame, error: StateError, now: datetime) -> failures.Decision:
+    def _decide(
+        self, frame: Frame, error: StateError, now: datetime, *, reported: bool = False
+    ) -> failures.Decision:
         salt = f"/{frame.entry}/{frame.attempt}/Retry".encode()
         chance = Chance(self.memory.seed + salt)
-        return failures.next_step(frame.definition, error, frame.retries, now, chance)
+        state, used = frame.definition, frame.retries
+        return failures.next_step(state, error, used, now, chance, reported=reported)
 
     def _recover(
         self,
@@ -440,7 +413,7 @@ class Walk:
         catcher = decision.catcher
         try:
             caught = Payload(error.as_output())
-            output = flow.put(catcher.result_path, self.raw(frame), caught)
+            output = flow.put(catcher.result_path, self._visits.raw(frame), caught)
             flow.bounded(output, self.visit(frame, now))
         except EvaluationFailed as failure:
             return self.failed(frame, failure).error

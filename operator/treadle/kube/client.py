@@ -5,7 +5,9 @@ One rule: whoever calls decides what a fault means; a write whose answer did not
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -14,6 +16,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from treadle.asl.json import dumps
 from treadle.kube.api import Change, Listing, Obj
 from treadle.kube.credentials import Endpoint
 from treadle.kube.kinds import Kind
@@ -29,6 +32,7 @@ from treadle.runtime.ports import (
 )
 
 REQUEST_SECONDS = 30.0
+RENEW_SECONDS = 10.0  # between two readings of credentials that are not let in
 CONNECTIONS_MAX = 100
 CHUNK_ITEMS = 500
 WATCH_SECONDS = 290
@@ -40,7 +44,8 @@ _PATCHES = {
     "merge": {"Content-Type": "application/merge-patch+json"},
     "json": {"Content-Type": "application/json-patch+json"},
 }
-_TOO_LARGE = "request is too large"
+# etcd's words, which come as a 500: above 1.5 MiB, and above 2 MiB.
+_TOO_LARGE = ("request is too large", "trying to send message larger than max")
 
 
 class Client:
@@ -59,7 +64,9 @@ class Client:
         self._connections_max = connections_max
         self._meter = meter or NoMeter()
         self._session: aiohttp.ClientSession | None = None
-        self._offset: timedelta | None = None
+        self._server_epoch: datetime | None = None
+        self._renewing = asyncio.Lock()
+        self._renewed_at = float("-inf")
 
     async def __aenter__(self) -> "Client":
         # Watches have connections of their own and must not use up those of requests.
@@ -102,7 +109,7 @@ class Client:
                     raise
                 items, token = [], ""
                 continue
-            items += _complete(chunk)
+            items += _complete(kind, chunk)
             token = chunk["metadata"].get("continue") or ""
             if not token:
                 return Listing(items, chunk["metadata"]["resourceVersion"])
@@ -123,18 +130,20 @@ class Client:
             "resourceVersion": version,
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        assert self._session is not None
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_SECONDS)
-        url = self._endpoint.server + _path(kind, namespace)
+        loop = asyncio.get_running_loop()
+        began_at, code = loop.time(), 0
         try:
-            async with self._session.get(
-                url, params=query, headers=self._endpoint.headers(), timeout=timeout
-            ) as answer:
-                if answer.status != 200:
-                    raise _fault(answer.status, answer.headers, await answer.read(), {})
+            async with self._send("watch", _path(kind, namespace), query, timeout) as answer:
+                code = answer.status
+                self._meter.api_called("watch", kind.plural, code, loop.time() - began_at)
+                if code != 200:
+                    raise _fault(code, answer.headers, await answer.read(), {})
                 async for line in _lines(answer.content):
                     yield _change(line)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+            if not code:
+                self._meter.api_called("watch", kind.plural, code, loop.time() - began_at)
             raise Unavailable(f"watch of {kind.plural}: {error!r}") from error
 
     # -------------------------------------------------------------------------------- writing
@@ -188,8 +197,10 @@ class Client:
 
     def now(self) -> datetime:
         """See Api."""
-        here = datetime.now(UTC)
-        return here + self._offset if self._offset is not None else here
+        if self._server_epoch is None:
+            return datetime.now(UTC)
+        # Not our wall clock, which may jump between two answers.
+        return self._server_epoch + timedelta(seconds=time.monotonic())
 
     # ------------------------------------------------------------------------------- requests
 
@@ -206,18 +217,22 @@ class Client:
     ) -> Obj:
         loop = asyncio.get_running_loop()
         began_at, code = loop.time(), 0
+        data = None if body is None else _encoded(body)
         try:
             async with self._slots, asyncio.timeout(self._request_seconds):
-                code, got, raw = await self._exchange(verb, path, query, body, headers)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                code, got, raw = await self._exchange(verb, path, query, data, headers)
+                # What was not let in did not happen: also a write may be sent again.
+                if code == 401 and await self._renew_credentials():
+                    code, got, raw = await self._exchange(verb, path, query, data, headers)
+            self._note_time(got)
+            if code >= 300:
+                raise _fault(code, got, raw, body)
+            obj: Obj = orjson.loads(raw)
+        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
             raise Unavailable(f"{verb} {path}: {error!r}") from error
         finally:
             resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
             self._meter.api_called(verb, resource, code, loop.time() - began_at)
-        self._note_time(got)
-        if code >= 300:
-            raise _fault(code, got, raw, body)
-        obj: Obj = orjson.loads(raw)
         return obj
 
     async def _exchange(
@@ -225,34 +240,70 @@ class Client:
         verb: str,
         path: str,
         query: Mapping[str, str] | None,
-        body: Any,
+        data: bytes | None,
         headers: Mapping[str, str],
     ) -> tuple[int, Mapping[str, str], bytes]:
+        timeout = aiohttp.ClientTimeout(total=self._request_seconds)
+        async with self._send(verb, path, query, timeout, data, headers) as answer:
+            return answer.status, answer.headers, await answer.read()
+
+    def _send(
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        timeout: aiohttp.ClientTimeout,
+        data: bytes | None = None,
+        headers: Mapping[str, str] = _JSON,
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         assert self._session is not None
-        data = None if body is None else orjson.dumps(body)
-        async with self._session.request(
+        return self._session.request(
             _METHODS[verb],
             self._endpoint.server + path,
             params=query,
             data=data,
-            headers={**self._endpoint.headers(), **(headers if data is not None else {})},
-        ) as answer:
-            return answer.status, answer.headers, await answer.read()
+            headers={**self._credentials(), **(headers if data is not None else {})},
+            timeout=timeout,
+            allow_redirects=False,
+            proxy=self._endpoint.proxy,
+            server_hostname=self._endpoint.server_name,
+        )
+
+    def _credentials(self) -> dict[str, str]:
+        try:
+            return self._endpoint.headers()
+        except Exception as why:  # plugins, files and providers fail in their own ways
+            raise Unavailable(f"no credentials for a cluster: {why!r}") from why
+
+    async def _renew_credentials(self) -> bool:
+        """Read the credentials again; gives whether they have changed."""
+        before, loop = self._credentials(), asyncio.get_running_loop()
+        async with self._renewing:
+            # Many requests may be turned away at once, and a plugin may take seconds.
+            if loop.time() - self._renewed_at >= RENEW_SECONDS:
+                self._renewed_at = loop.time()
+                try:
+                    await asyncio.to_thread(self._endpoint.renew)
+                except ValueError as why:
+                    raise Unavailable(str(why)) from why
+        return self._credentials() != before
 
     def _note_time(self, headers: Mapping[str, str]) -> None:
         date = headers.get("Date")
-        if date is not None:
-            # The header has whole seconds, cut off: half of one is the best guess.
-            server = parsedate_to_datetime(date) + timedelta(seconds=0.5)
-            offset = server - datetime.now(UTC)
-            close = self._offset is not None and abs(offset - self._offset) < timedelta(seconds=1)
-            if not close:
-                self._offset = offset
+        if date is None:
+            return
+        # The header has whole seconds, cut off: half of one is the best guess.
+        server = parsedate_to_datetime(date) + timedelta(seconds=0.5)
+        epoch = server - timedelta(seconds=time.monotonic())
+        known = self._server_epoch
+        if known is None or abs(epoch - known) >= timedelta(seconds=1):
+            self._server_epoch = epoch
 
 
 _METHODS = {
     "get": "GET",
     "list": "GET",
+    "watch": "GET",
     "create": "POST",
     "update": "PUT",
     "patch": "PATCH",
@@ -272,10 +323,18 @@ def _selectors(labels: str | None, fields: str | None) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def _complete(chunk: Obj) -> list[Obj]:
-    """The items of a list, which leave out what the list says once."""
-    said = {"apiVersion": chunk["apiVersion"], "kind": chunk["kind"].removesuffix("List")}
-    return [said | item for item in chunk["items"]]
+def _encoded(body: Any) -> bytes:
+    try:
+        # What a user's text may hold, such as half of a surrogate pair, orjson does not take.
+        return dumps(body).encode()
+    except ValueError as why:
+        raise Refused(400, "BadRequest", str(why)) from why
+
+
+def _complete(kind: Kind, chunk: Obj) -> list[Obj]:
+    """The items of a list, which may leave out what they all have in common."""
+    said = {"apiVersion": kind.api_version, "kind": kind.name}
+    return [said | item for item in chunk["items"] or ()]
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
@@ -314,12 +373,14 @@ def _fault_of_status(
         return Missing(message)
     if code == 409:
         return AlreadyExists(message) if reason == "AlreadyExists" else Conflict(message)
+    causes = (status.get("details") or {}).get("causes") or ()
     if code == 410:
         return Expired(message)
-    if code == 422 and _tests(body):
-        # The API server does not say which operation failed: a `test` is why one sends one.
+    if code == 422 and _tests(body) and not causes:
+        # Causes are of an object that is invalid; a patch that cannot be applied has none. Which
+        # operation failed is not said: a `test` is why one sends one.
         return Conflict(message)
-    if code == 413 or _TOO_LARGE in message:
+    if code == 413 or any(words in message for words in _TOO_LARGE):
         return Refused(413, "RequestEntityTooLarge", message)
     if code == 429 or code >= 500:
         retry_after = headers.get("Retry-After", "")

@@ -5,23 +5,48 @@ tokens, certificates) is asked anew before each request, so that rotation and re
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An API server and how to speak to it."""
+    """An API server and how to speak to it.
+
+    Attributes:
+        tls: None where the server is spoken to in the clear.
+        server_name: the name to expect in its certificate, where that is not the server's.
+        proxy: the URL of a proxy on the way.
+    """
 
     server: str
     tls: ssl.SSLContext | None
+    server_name: str | None
+    proxy: str | None
     _configuration: Any = field(repr=False)
+    _read: Callable[[], Any] = field(repr=False)
 
     def headers(self) -> dict[str, str]:
         """The headers of one request; a token that is about to expire is refreshed first."""
-        settings = self._configuration.auth_settings().values()
-        return {"Authorization": said["value"] for said in settings if said["in"] == "header"}
+        for said in self._configuration.auth_settings().values():
+            if said["in"] == "header" and said["value"]:
+                return {"Authorization": said["value"]}
+        return {}
+
+    def renew(self) -> None:
+        """Read the token again, whatever it says of its age: the server does not take it.
+
+        This may run a program and wait for it.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        fresh = self._read()
+        # In place: others hold this endpoint too.
+        self._configuration.api_key = fresh.api_key
+        self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook
 
     @property
     def ca_path(self) -> str | None:
@@ -46,35 +71,54 @@ def load(kubeconfig: str | None, context: str | None, environment: Mapping[str, 
     Args:
         kubeconfig: path; None for the service account where this runs in a Pod.
         context: of the kubeconfig; None for the current one.
-        environment: names the API server's address in a Pod.
+        environment: names the API server's address in a Pod, and the usual kubeconfig.
 
     Raises:
         ValueError: they cannot be used; the sentence says why.
     """
+    read = partial(_read, kubeconfig, context, environment)
+    configuration = read()
+    server: str = configuration.host.rstrip("/")
+    return Endpoint(
+        server,
+        _tls(server, configuration),
+        configuration.tls_server_name,
+        configuration.proxy,
+        configuration,
+        read,
+    )
+
+
+def _read(kubeconfig: str | None, context: str | None, environment: Mapping[str, str]) -> Any:
     # Slow to import, and only needed here.
     from kubernetes import config  # noqa: PLC0415
     from kubernetes.client import Configuration  # noqa: PLC0415
+    from kubernetes.config import incluster_config as pod  # noqa: PLC0415
 
     configuration = Configuration()
+    in_pod = pod.SERVICE_HOST_ENV_NAME in environment and not (kubeconfig or context)
     try:
-        if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in environment:
-            config.load_incluster_config(  # type: ignore[no-untyped-call]
-                client_configuration=configuration
-            )
+        if in_pod:
+            files = (pod.SERVICE_TOKEN_FILENAME, pod.SERVICE_CERT_FILENAME)
+            loader = pod.InClusterConfigLoader(*files, environ=environment)  # type: ignore[no-untyped-call]
+            loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
         else:
             config.load_kube_config(  # type: ignore[no-untyped-call]
-                kubeconfig, context, client_configuration=configuration
+                kubeconfig or environment.get("KUBECONFIG"),
+                context,
+                client_configuration=configuration,
             )
     except (config.ConfigException, OSError) as why:
         raise ValueError(f"no credentials for a cluster: {why}") from why
-    server: str = configuration.host
-    return Endpoint(server.rstrip("/"), _tls(server, configuration), configuration)
+    return configuration
 
 
 def _tls(server: str, configuration: Any) -> ssl.SSLContext | None:
     if not server.startswith("https:"):
         return None
     tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    # Many clusters' own CAs lack what Python 3.13 began to ask of every certificate.
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not configuration.verify_ssl:
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE

@@ -15,6 +15,8 @@ from treadle.runtime.ports import Expired, Fault
 _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+SHORT_SECONDS = 1.0
+"""A watch that ends sooner and showed nothing did not work, whatever it says."""
 
 Callback = Callable[[Obj | None, Obj | None], None]
 """Told of (old, new); new is None for an object that has gone."""
@@ -58,6 +60,8 @@ class Informer:
         self._indices: dict[str, dict[str, dict[Key, Obj]]] = {n: {} for n in self._indexers}
         self._callbacks: list[Callback] = []
         self._pending = set(self._namespaces)
+        # How far each watch has come: what is not held and not newer has gone.
+        self._reached: dict[str | None, str] = {}
         self.synced = asyncio.Event()
 
     # -------------------------------------------------------------------------------- looking
@@ -85,7 +89,9 @@ class Informer:
 
     def absorb(self, obj: Obj) -> None:
         """Take the answer of our own write, if it is newer than what was seen."""
-        self._put(self._trim(obj))
+        kept = self._trim(obj)
+        if _key(kept) in self._objects or not self._has_passed(kept):
+            self._put(kept)
 
     # ------------------------------------------------------------------------------- watching
 
@@ -99,26 +105,30 @@ class Informer:
         failures = 0
         version: str | None = None
         while True:
+            began_at, shown = asyncio.get_running_loop().time(), False
             try:
                 if version is None:
                     version = await self._list(namespace)
-                    failures = 0
                 async for change in self._watch(namespace, version):
                     version = change.object["metadata"]["resourceVersion"]
-                    failures = 0
+                    failures, shown = 0, True
                     self._apply(change)
-                self._meter.watch_restarted(self.kind.plural, "closed")
+                    self._reached[namespace] = version
+                reason = "closed"
             except Expired:
                 # Deletions were missed: only a list can tell what has gone.
-                self._meter.watch_restarted(self.kind.plural, "expired")
-                version = None
+                reason, version = "expired", None
                 self._pending.add(namespace)
             except Fault as fault:
-                delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                reason = "failed"
+                _log.info("watch of %s: %r", self.kind.plural, fault)
+            self._meter.watch_restarted(self.kind.plural, reason)
+            lasted = asyncio.get_running_loop().time() - began_at
+            if reason == "failed" or not (shown or lasted >= SHORT_SECONDS):
+                await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
-                self._meter.watch_restarted(self.kind.plural, "failed")
-                _log.info("watch of %s: %r; again in %s s", self.kind.plural, fault, delay)
-                await asyncio.sleep(delay)
+            else:
+                failures = 0
 
     def _watch(self, namespace: str | None, version: str) -> AsyncIterator[Change]:
         return self._api.watch(
@@ -137,10 +147,14 @@ class Informer:
         gone = [
             key
             for key in self._objects
-            if key not in seen and (namespace is None or key[0] == namespace)
+            if key not in seen
+            and (namespace is None or key[0] == namespace)
+            # Our own write, absorbed after this list was made, is not in it.
+            and not _is_newer_version(_version(self._objects[key]), listing.version)
         ]
         for key in gone:
             self._remove(key)
+        self._reached[namespace] = listing.version
         self._pending.discard(namespace)
         if not self._pending:
             self.synced.set()
@@ -159,6 +173,11 @@ class Informer:
                 self._put(self._trim(change.object))
 
     # -------------------------------------------------------------------------------- keeping
+
+    def _has_passed(self, obj: Obj) -> bool:
+        """Whether the watch has come to this version or past it."""
+        reached = self._reached.get(_key(obj)[0]) or self._reached.get(None)
+        return reached is not None and not _is_newer_version(_version(obj), reached)
 
     def _put(self, obj: Obj) -> None:
         key = _key(obj)
@@ -209,10 +228,17 @@ def _uid(obj: Obj) -> str:
     return uid
 
 
+def _version(obj: Obj) -> str:
+    version: str = obj["metadata"]["resourceVersion"]
+    return version
+
+
 def _is_newer(obj: Obj, old: Obj) -> bool:
-    """Versions of one object may be compared as numbers (Kubernetes 1.35, KEP-5504)."""
-    one: str = obj["metadata"]["resourceVersion"]
-    other: str = old["metadata"]["resourceVersion"]
+    return _is_newer_version(_version(obj), _version(old))
+
+
+def _is_newer_version(one: str, other: str) -> bool:
+    """Versions of one resource may be compared as numbers (Kubernetes 1.35, KEP-5504)."""
     if one.isdecimal() and other.isdecimal():
         return int(one) > int(other)
     return one != other

@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 DURATION_SECONDS = 12.0
 RENEW_SECONDS = 3.0
 POLL_SECONDS = 1.0
+ANSWER_SECONDS = 3.0
+"""How long a renewal waits for its answer: another one may get through where this one hangs."""
+
 MARGIN_SECONDS = 2.0
 """Taken off a Lease before acting: a request must arrive, and clocks drift."""
 
@@ -52,6 +55,7 @@ class Lease:
         self._held: Obj | None = None
         self._fresh_until = float("-inf")
         self._ends_at: datetime | None = None
+        self._writing = asyncio.Lock()
 
     # ---------------------------------------------------------------------------------- asking
 
@@ -88,34 +92,42 @@ class Lease:
             await asyncio.sleep(POLL_SECONDS)
 
     async def keep(self) -> None:
-        """Renew for ever.
+        """Renew until it is given up.
 
         Raises:
             LeaseLost: this process must not act any more.
         """
+        wait = RENEW_SECONDS
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(wait)
+            wait = RENEW_SECONDS
             try:
-                assert self._held is not None
-                await self._write(self._held)
+                async with self._writing, asyncio.timeout(ANSWER_SECONDS):
+                    if self._held is None:
+                        return
+                    await self._write(self._held)
             except (Conflict, Missing):
-                await self._look_again()
-            except Fault as fault:
+                # Somebody labelled it, our own write's answer was lost, or it is another's.
+                wait = await self._look_again()
+            except (Fault, TimeoutError) as fault:
                 _log.warning("the Lease %s is not renewed: %r", self._name, fault)
+                wait = POLL_SECONDS
             if not self.fresh() and await self._is_lost():
                 self._meter.leading(False)
                 raise LeaseLost(f"the Lease {self._name} is held by another")
 
-    async def _look_again(self) -> None:
-        # Somebody labelled it, our own write's answer was lost, or it is another's.
+    async def _look_again(self) -> float:
+        """Read the Lease; gives the seconds until the next renewal."""
         try:
             lease = await self._read()
         except Fault:
-            return
+            return POLL_SECONDS
         if _mark(lease)[0] == self._holder:
-            self._held = lease
-            return
+            if self._held is not None:
+                self._held = lease
+            return 0.0
         self._fresh_until = float("-inf")
+        return POLL_SECONDS
 
     async def _is_lost(self) -> bool:
         try:
@@ -126,13 +138,17 @@ class Lease:
     async def release(self) -> None:
         """Give it up, so that another need not wait."""
         self._fresh_until = float("-inf")
-        if self._held is None:
-            return
-        lease = {**self._held, "spec": {**self._held["spec"], "holderIdentity": ""}}
-        try:
-            await self._api.update(LEASES, self._namespace, lease)
-        except Fault as fault:
-            _log.info("the Lease %s is not given up: %r", self._name, fault)
+        # A renewal that is on its way would make this one stale.
+        async with self._writing:
+            held, self._held = self._held, None
+            if held is None:
+                return
+            lease = {**held, "spec": {**held["spec"], "holderIdentity": ""}}
+            try:
+                await self._api.update(LEASES, self._namespace, lease)
+            except Fault as fault:
+                _log.info("the Lease %s is not given up: %r", self._name, fault)
+            self._fresh_until = float("-inf")
 
     # --------------------------------------------------------------------------------- writing
 

@@ -111,10 +111,10 @@ def _podless(start: Start) -> Hold | None:
         return Hold("capacity", reason, StateError(QUOTA_EXCEEDED, reason))
     if "forbidden" in said or "denied the request" in said:
         return Hold("podless", None, StateError(FORBIDDEN, said), at_once=True)
-    cause = said or "The Job controller made no Pod: a quota may be full."
+    cause = said or "The Job controller made no Pod in time, and no Event says why."
     # Nothing is said before the events were read: a Pod takes a moment to be made.
     waits = None if start.refusal is None else f"Its Job has no Pod yet. {said}".strip()
-    return Hold("podless", waits, StateError(QUOTA_EXCEEDED, cause))
+    return Hold("podless", waits, StateError(UNSCHEDULABLE, cause))
 
 
 def _on_a_node(pod: Obj) -> Hold:

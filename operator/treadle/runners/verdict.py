@@ -303,11 +303,11 @@ def _of_waiting(start: startup.Start, policy: Policy) -> Verdict:
     elif hold.kind == "config":
         limits += start.stuck_until(policy.container_config_seconds)
     due = min(limits, default=None)
+    if hold.kind == "podless" and start.refusal is None:
+        # Only the Job's events tell a full quota from a controller that is behind.
+        asks_at = start.created_at + timedelta(seconds=policy.pod_creation_seconds)
+        asks_at = asks_at if due is None else min(asks_at, due)
+        return Ask("events") if start.now >= asks_at else Waiting(hold.reason, asks_at)
     if due is not None and start.now >= due and hold.error is not None:
         return Failed(hold.error, due)
-    if hold.kind == "podless" and start.refusal is None:
-        asks_at = start.created_at + timedelta(seconds=policy.pod_creation_seconds)
-        if start.now >= asks_at:
-            return Ask("events")
-        due = min(asks_at, due) if due is not None else asks_at
     return Waiting(hold.reason, due, stuck=hold.kind in ("image", "config"))

@@ -38,6 +38,9 @@ ALARM_SECONDS_MAX = 600.0
 FINISHED_MAX = 20_000
 """Executions whose end is remembered, so that what they left needs no live read."""
 
+TIDY_SECONDS = 120.0
+"""How often pages that a checkpoint no longer needs are looked for."""
+
 CLOSING_SECONDS = 180.0
 """How long after its end an execution is looked at again after a restart."""
 
@@ -140,9 +143,12 @@ class Driver:
         if sighting.stop is not None:
             run.inbox.append(StopRequested(sighting.stop.error, sighting.stop.cause))
             self._schedule(run)
-        elif sighting.suspend != execution.suspended and run.turning is None:
-            run.inbox.append(SuspendChanged(sighting.suspend))
-            self._schedule(run)
+        elif sighting.suspend != execution.suspended:
+            if run.turning is None:
+                run.inbox.append(SuspendChanged(sighting.suspend))
+                self._schedule(run)
+            else:
+                run.afresh = run.look = True  # which of the two is newer, a read tells
 
     def machine_changed(self, namespace: str, name: str) -> None:
         """A StateMachine was judged: executions that wait for it look again."""
@@ -217,9 +223,9 @@ class Driver:
             while True:
                 again = await self._take_turn(run)
                 await asyncio.sleep(0)
-                if self._draining or run.failures:
+                if run.failures or run.parked:
                     break
-                due = again is not None and again <= 0.0
+                due = again is not None and again <= 0.0 and not self._draining
                 if not (due or run.inbox or run.look or run.dirty):
                     break
         finally:
@@ -252,12 +258,36 @@ class Driver:
             return delay
         except Exception:
             _log.exception("turn of %s: parked", run.key.name)
-            run.parked = "an internal error; see the operator's log"
-            self._meter.parked()
+            await self._park(run, "an internal error; see the operator's log")
             return None
         if not self._quiet:
             self._reconciler.align(run)
+        await self._tidy(run)
         return again
+
+    async def _park(self, run: Run, why: str) -> None:
+        """We are wrong: this execution waits for people, and others go on."""
+        try:
+            await self._turns.park(run, why)
+        except Missing:
+            self._lose(run)
+        except Fault as fault:
+            _log.warning("the status of %s does not say that it is parked: %r", run.key.name, fault)
+            run.parked = why
+
+    async def _tidy(self, run: Run) -> None:
+        """Remove pages that neither the last save nor the one before refers to, now and then."""
+        now = asyncio.get_running_loop().time()
+        loaded = run.loaded
+        if not run.untidy or loaded is None or now < run.tidy_at or not self._leadership.fresh():
+            return
+        run.tidy_at = now + TIDY_SECONDS
+        run.untidy = False
+        try:
+            await self._store.tidy(loaded, self._clock())
+        except Fault as fault:
+            run.untidy = True
+            _log.info("pages of %s are not tidied: %r", run.key.name, fault)
 
     def _lose(self, run: Run) -> None:
         """The execution is gone: drop its events, stop what is left."""
@@ -270,7 +300,8 @@ class Driver:
 
     def _let_go(self, run: Run) -> None:
         """Forget a run that has ended once nothing of it is left to do."""
-        if run.turning is not None or run.closers or run.has_work:
+        busy = run.turning is not None or any(not closer.done() for closer in run.closers.values())
+        if busy or run.has_work:
             return
         closing = run.execution is not None and self._closes(run)
         if run.gone:
@@ -323,5 +354,6 @@ class Driver:
         self._meter.held(len(self._runs), sum(len(run.inbox) for run in self._runs.values()))
         for run in list(self._runs.values()):
             if run.turning is None and (run.execution is not None or run.over or run.gone):
-                self._reconciler.align(run)
+                if not self._quiet:
+                    self._reconciler.align(run)
                 self._let_go(run)

@@ -269,10 +269,14 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True)
 class MachineUnready:
-    """The machine cannot be started now (`invalid`: never, as it stands); `message` says why."""
+    """The machine cannot be started now; `message` says why.
+
+    `invalid`: never, as it stands. `unjudged`: this operator has not judged it yet.
+    """
 
     invalid: bool
     message: str
+    unjudged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

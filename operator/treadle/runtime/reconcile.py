@@ -52,7 +52,9 @@ class Reconciler:
         for task in wanted - run.effects.keys():
             run.effects[task] = self._begin(run, task)
         for task in run.effects.keys() - wanted:
-            self._end(run, task, run.effects.pop(task))
+            # What is over in memory only is not over yet.
+            if run.standing(task) in _FINISHED:
+                self._end(run, task, run.effects.pop(task))
         for runner in self.runners:
             for task in runner.existing(run.key):
                 if run.standing(task) in _FINISHED and task not in run.effects:
@@ -66,11 +68,15 @@ class Reconciler:
 
     async def _start(self, run: Run, task: TaskId) -> None:
         async def once() -> None:
+            # The first await comes after this look, so what is started is still wanted and saved.
+            standing = run.standing(task)
+            if standing not in (Standing.LIVE, Standing.UNKNOWN):
+                return
             execution, pinned = run.execution, run.pinned
             work = execution.task(task) if execution is not None else None
-            # The first await comes after this look, so what is started is still wanted and saved.
-            if work is None or pinned is None or run.saved.standing(task) is not Standing.LIVE:
-                return
+            if standing is Standing.UNKNOWN or work is None or pinned is None:
+                # To leave now would be for ever: the attempt would count as begun.
+                raise Unavailable("what is stored is being read, or its end is not saved yet")
             runner = self._runner(work.resource)
             if runner is None:
                 cause = f"nothing here runs the Resource {work.resource}"
@@ -102,7 +108,12 @@ class Reconciler:
         name = f"stop {run.key.name} {task}"
         ending = asyncio.create_task(self._stop(run, task, task in run.outcomes), name=name)
         run.closers[task] = ending
-        ending.add_done_callback(lambda _: run.closers.pop(task, None))
+        ending.add_done_callback(lambda done: self._ended(run, task, done))
+
+    def _ended(self, run: Run, task: TaskId, ending: asyncio.Task[None]) -> None:
+        run.closers.pop(task, None)
+        if not ending.cancelled():
+            self._close(run)  # its name could not be taken before
 
     async def _stop(self, run: Run, task: TaskId, had_outcome: bool) -> None:
         attempt = Attempt(run.key, task)
@@ -146,7 +157,12 @@ class Reconciler:
             uid="",
         )
         order = Order(run.key, work, pinned.pods, pinned.limits.payload_bytes_max, expired=True)
-        await self._until_done(lambda: runner.start(order), f"close {task} of {run.key.name}")
+
+        async def once() -> None:
+            if not run.gone:  # then nobody can create it any more
+                await runner.start(order)
+
+        await self._until_done(once, f"close {task} of {run.key.name}")
 
     # ------------------------------------------------------------------------------- trying
 

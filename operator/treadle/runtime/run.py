@@ -63,6 +63,7 @@ class Run:
         lazy_at: loop time by which a change that can wait is saved.
         tick: a timer is due.
         look: the next turn has something to find out; `afresh`: from what is stored.
+        untidy: there may be pages that no checkpoint needs; `tidy_at`: loop time of the next look.
     """
 
     key: ExecutionKey
@@ -91,6 +92,8 @@ class Run:
     over: bool = False
     parked: str | None = None
     failures: int = 0
+    untidy: bool = False
+    tidy_at: float = 0.0
     ended_at: datetime | None = None
 
     @property

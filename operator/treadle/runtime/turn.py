@@ -6,6 +6,7 @@ touched here.
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -87,10 +88,17 @@ class Turns:
         run.look = False
         if run.afresh:
             run.afresh = False
+            run.parked = None  # what was in the way may have gone
             run.forget_memory()
+        if run.parked:
+            self._stay_parked(run)
+            return None
         if run.loaded is None or (run.execution is None and not run.over):
             await self._load(run)
-        if run.over or run.parked:
+        if run.parked:
+            self._stay_parked(run)
+            return None
+        if run.over:
             self._drop_events(run)
             return None
         if run.execution is None:
@@ -152,11 +160,21 @@ class Turns:
         self._ask(run, request)
 
     async def _park(self, run: Run, loaded: Loaded, why: str) -> None:
+        record = Record(execution=None, revision=loaded.revision, parked=why)
+        run.loaded = await self.store.save(loaded, record, self.clock())
         run.parked = why
         self.meter.parked()
         self.announce(run.key, "Warning", "Parked", why)
-        record = Record(execution=None, revision=loaded.revision, parked=why)
-        run.loaded = await self.store.save(loaded, record, self.clock())
+
+    async def park(self, run: Run, why: str) -> None:
+        """Say that an execution cannot go on; what is stored stays as it is. Raises: Fault."""
+        run.forget_memory()
+        await self._park(run, await self.store.load(run.key), why)
+
+    def _stay_parked(self, run: Run) -> None:
+        # No event leaves the mailbox; what is told again and again is kept once.
+        run.inbox = deque(dict.fromkeys(run.inbox))
+        run.dirty = run.tick = False
 
     def _note_saved(self, run: Run, execution: Execution) -> None:
         run.saved = Saved.of(execution)
@@ -210,8 +228,10 @@ class Turns:
             record = Record(None, None, pending_since=now, waiting=unready.message)
             run.loaded = await self.store.save(loaded, record, now)
             self.announce(run.key, "Warning", "Pending", unready.message)
-            return START_POLL_SECONDS
+            return min(START_POLL_SECONDS, request.start_deadline_seconds)
         deadline = loaded.pending_since + timedelta(seconds=request.start_deadline_seconds)
+        if unready.unjudged:
+            return START_POLL_SECONDS  # our own delay, and our own outage, fail nothing
         if now >= deadline:
             cause = (
                 f"{unready.message}, and startDeadlineSeconds ({request.start_deadline_seconds}) "
@@ -244,6 +264,7 @@ class Turns:
             limits=pinned.limits,
         )
         self.meter.started()
+        run.dirty = True  # until a save holds it, also where this one fails
         await self._save(run)
 
     # ------------------------------------------------------------------------------- handling
@@ -265,10 +286,21 @@ class Turns:
                 run.handled.append(event)
                 self._note_change(run, event)
         run.inbox.extendleft(reversed(waiting))
-        if not waiting and (execution.busy or (run.tick and self.current())):
+        if not waiting and execution.transitions < budget:
+            self._go_on(run, execution, now)
+
+    def _go_on(self, run: Run, execution: Execution, now: datetime) -> None:
+        """What no event asked for: timers that are due, and work that an earlier turn left over."""
+        event: Event
+        if run.tick and self.current():
             run.tick = False
-            if execution.handle(Tick(), now):
-                run.dirty = True
+            event = Tick()
+        elif execution.busy:
+            event = SuspendChanged(execution.suspended)  # changes nothing, and fires no timer
+        else:
+            return
+        if execution.handle(event, now):
+            run.dirty = True
 
     def _note_change(self, run: Run, event: Event) -> None:
         if isinstance(event, TaskStarted):
@@ -340,6 +372,7 @@ class Turns:
         run.dirty = False
         run.lazy_at = None
         run.failures = 0
+        run.untidy = run.untidy or bool(stored.overflow_before)
         self._note_saved(run, execution)
         if run.over and not was_over:
             self.meter.ended(stored.phase)

@@ -57,6 +57,7 @@ class SimApi:
         self._clock_offset: float | None = None
         self._streams: list[_Stream] = []
         self._on_their_way: dict[int, Callable[[], object]] = {}
+        self._held: dict[int, float] = {}  # requests that a frozen client has yet to send
         self._tickets = count()
 
     # --------------------------------------------------------------------------------- requests
@@ -231,6 +232,17 @@ class SimApi:
                 later(seconds, land)
         self.on_death()
 
+    def freeze(self, seconds: float) -> None:
+        """Freeze the client. Of requests on their way some had not left it yet."""
+        if self.process.dead:
+            return
+        self._cluster.note(f"{self.who} is frozen for {seconds:.1f} s")
+        until = asyncio.get_running_loop().time() + seconds
+        for ticket in self._on_their_way:
+            if self._faults.unsent():
+                self._held[ticket] = until
+        self.process.freeze(seconds)
+
     # ------------------------------------------------------------------------------- in detail
 
     async def _call(
@@ -276,6 +288,11 @@ class SimApi:
         answer: asyncio.Future[T],
         fate: Any,
     ) -> None:
+        held_until = self._held.pop(ticket, None)
+        if held_until is not None and ticket in self._on_their_way:
+            seconds = held_until - asyncio.get_running_loop().time() + fate.before
+            later(max(0.0, seconds), self._arrive, ticket, line, work, answer, fate)
+            return
         if self._on_their_way.pop(ticket, None) is None:
             return  # its sender died; whether and when it lands was decided then
         result, error = self._land(line, work)
@@ -344,7 +361,7 @@ class _Stream:
         for entry in self._cluster.objects.since(self._kind, version):
             self._offer(entry)
         self._delivered = version
-        self._cluster.objects.listeners.append(self._seen)
+        self._cluster.objects.followers.setdefault(self._kind, []).append(self._seen)
         now = asyncio.get_running_loop().time()
         later(self._faults.stream_seconds(now), self._end)
         later(BOOKMARK_SECONDS, self._bookmark)
@@ -363,8 +380,9 @@ class _Stream:
     def close(self) -> None:
         """Nobody listens any more."""
         self._ended = True
-        if self._seen in self._cluster.objects.listeners:
-            self._cluster.objects.listeners.remove(self._seen)
+        followers = self._cluster.objects.followers.get(self._kind, [])
+        if self._seen in followers:
+            followers.remove(self._seen)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -394,8 +412,8 @@ class _Stream:
         later(BOOKMARK_SECONDS, self._bookmark)
 
     def _seen(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
-        if kind == self._kind:
-            self._offer(Logged(self._cluster.objects.version, old, new))
+        assert kind == self._kind
+        self._offer(Logged(self._cluster.objects.version, old, new))
 
     def _offer(self, entry: Logged) -> None:
         change = self._change_of(entry)

@@ -4,10 +4,13 @@ One rule: a checker looks at the cluster only, never at the memory of an operato
 is what a crash would leave.
 """
 
+import asyncio
 import base64
 import zlib
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from treadle.asl.program import Program
@@ -17,11 +20,15 @@ from treadle.engine.frames import Phase
 from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, JOBS, PAGES, PODS, SECRETS, Kind
+from treadle.kube.names import attempt as attempt_name
 from treadle.runners.transport import HttpRequest
-from treadle.runtime.ports import ExecutionKey
+from treadle.runtime.ports import Attempt, ExecutionKey
 from treadle.sim.api import SimApi
 from treadle.sim.cluster import SimCluster
 from treadle.sim.http import SimTransport, key_of
+
+_LIVE_READ_SECONDS = 5.0
+_STOPPED_SECONDS = 60.0 + 90.0  # and the longest that an operator is down, paused and locked out
 
 OVER = frozenset({"Succeeded", "Failed", "TimedOut", "Aborted"})
 
@@ -45,28 +52,44 @@ def outcome_of(execution: Obj) -> Outcome:
     return Outcome(status.get("phase", ""), output, status.get("error"), status.get("cause"))
 
 
+@dataclass(slots=True)
+class _Known:
+    """What the newest status of an execution says.
+
+    Attributes:
+        live: attempts that must be running, with the uid of the Job that was seen running each.
+        ever: every attempt that was live in any status.
+    """
+
+    checkpoint: str = ""
+    live: dict[TaskId, str] = field(default_factory=dict)
+    ever: set[TaskId] = field(default_factory=set)
+    suspended: bool = False
+    deleted_at: float | None = None
+
+
 class Audit:
     """Watches every act of every operator as it is sent, and every write as it lands.
 
     Args:
         cluster: to watch.
         programs: what each execution runs, by its name.
-        http_strict: whether an HTTP call of an attempt that is over is a violation; not so with
-            two operators that hold no Lease, where one may be behind.
+        strict: whether only one operator acts at a time; without a Lease two do, and one of them
+            may be behind.
     """
 
     def __init__(
-        self, cluster: SimCluster, programs: Mapping[str, Program], *, http_strict: bool = True
+        self, cluster: SimCluster, programs: Mapping[str, Program], *, strict: bool = True
     ) -> None:
         self._cluster = cluster
-        self._programs = programs
-        self._http_strict = http_strict
+        self.programs = dict(programs)
+        self._strict = strict
         self.violations: list[str] = []
         self.deleted_by_hand: set[str] = set()
-        self._created: dict[str, int] = {}
-        self._live_sends: set[str] = set()
-        self._ever: dict[str, set[TaskId]] = {}  # by execution uid: every attempt that was saved
-        self._wanted: dict[str, tuple[str, frozenset[TaskId]]] = {}  # by uid: checkpoint, live
+        self._created: Counter[Attempt] = Counter()
+        self._live_sends: set[Attempt] = set()
+        self._known: dict[str, _Known] = {}  # by the execution's uid
+        self._keys: dict[str, Attempt] = {}  # by Idempotency-Key: every attempt that was saved
         self._bodies: dict[str, bytes] = {}
         cluster.objects.listeners.append(self._landed)
 
@@ -85,67 +108,92 @@ class Audit:
         if attempt is None:
             self._violated(f"{who} creates Job {name}, which names no attempt")
             return
-        uid = attempt.execution.uid
-        if attempt.task in self._live(uid):
-            self._live_sends.add(name)
-        elif attempt.task not in self._ever.get(uid, ()):
+        known = self._of(attempt.execution.uid)
+        if attempt.task in known.live:
+            self._live_sends.add(attempt)
+        elif attempt.task not in known.ever:
             self._violated(f"{who} creates Job {name} before its decision is saved")
+        self._check_deletion(known, f"{who} creates Job {name}")
+        if self._strict and attempt in self._created:
+            self._check_second(f"{who} creates Job {name} again", name, attempt)
+
+    def _check_deletion(self, known: _Known, act: str) -> None:
+        """Deleting an Execution stops everything within 60 s; one that is down has a sweep more."""
+        now = asyncio.get_running_loop().time()
+        if known.deleted_at is not None and now > known.deleted_at + _STOPPED_SECONDS:
+            self._violated(f"{act} long after its Execution was deleted")
+
+    def _check_second(self, act: str, name: str, attempt: Attempt) -> None:
+        """A Job that was seen, or that left a Pod, is never made again; design.md, fence 2."""
+        objects = self._cluster.objects
+        if objects.peek(JOBS, attempt.execution.namespace, name) is not None:
+            return  # it meets a 409, which is how a first create learns of an earlier one
+        if self._of(attempt.execution.uid).live.get(attempt.task):
+            self._violated(f"{act} though it was seen running")
+        for pod in objects.each(PODS):
+            age = objects.now() - datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+            # A younger one may have come after the live read that found none.
+            if names.attempt_of(pod) == attempt and age.total_seconds() > _LIVE_READ_SECONDS:
+                self._violated(f"{act} though a Pod of it is there")
 
     def _http_sent(self, who: str, request: HttpRequest) -> None:
         key = key_of(request)
         content = request.url.encode() + b" " + (request.body or b"")
         if self._bodies.setdefault(key, content) != content:
             self._violated(f"{who} repeats the call {key} with another body")
-        if key in self._keys(live=True):
-            return
-        if key not in self._keys(live=False):
+        attempt = self._keys.get(key)
+        if attempt is None:
             self._violated(f"{who} makes the call {key} before its decision is saved")
-        elif self._http_strict:
+            return
+        known = self._of(attempt.execution.uid)
+        if attempt.task not in known.live and self._strict:
             self._violated(f"{who} makes the call {key} after its end was saved")
-
-    def _keys(self, *, live: bool) -> set[str]:
-        keys = set()
-        for execution in self._cluster.objects.each(EXECUTIONS):
-            key = execution_key(execution)
-            tasks = self._live(key.uid) if live else self._ever.get(key.uid, set())
-            keys |= {names.attempt(key, task) for task in tasks}
-        return keys
+        self._check_deletion(known, f"{who} makes the call {key}")
 
     # -------------------------------------------------------------------------------- when landed
 
     def _landed(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
         if kind == EXECUTIONS and new is not None:
             self._status_landed(new)
+        elif kind == EXECUTIONS and old is not None:
+            now = asyncio.get_running_loop().time()
+            self._of(old["metadata"]["uid"]).deleted_at = now
         elif kind == JOBS and old is None and new is not None:
             self._job_landed(new)
 
     def _status_landed(self, execution: Obj) -> None:
-        metadata = execution["metadata"]
+        key = execution_key(execution)
+        known = self._of(key.uid)
         checkpoint = (execution.get("status") or {}).get("checkpoint")
-        if not checkpoint or self._wanted.get(metadata["uid"], ("",))[0] == checkpoint:
+        if not checkpoint or known.checkpoint == checkpoint:
             return
-        pages = self._pages(metadata["uid"], checkpoint)
-        program = self._programs[metadata["name"]]
-        memory = snapshot.decode(checkpoint, pages, program.machine)
-        live = frozenset(
-            frame.task_id for frame in memory.frames.values() if frame.phase is Phase.RUNNING
-        )
-        self._wanted[metadata["uid"]] = (checkpoint, live)
-        self._ever.setdefault(metadata["uid"], set()).update(live)
+        pages = self._pages(key.uid, checkpoint)
+        memory = snapshot.decode(checkpoint, pages, self.programs[key.name].machine)
+        running = [f for f in memory.frames.values() if f.phase is Phase.RUNNING]
+        live = {frame.task_id: frame.uid for frame in running}
+        begun = live.keys() - known.live.keys()
+        if begun and known.suspended and memory.suspended:
+            self._violated(f"{key.name} begins {sorted(begun)} while it is suspended")
+        known.checkpoint, known.live, known.suspended = checkpoint, live, memory.suspended
+        known.ever |= live.keys()
+        self._keys |= {attempt_name(key, task): Attempt(key, task) for task in live}
 
     def _job_landed(self, job: Obj) -> None:
         name = job["metadata"]["name"]
-        self._created[name] = self._created.get(name, 0) + 1
-        if self._created[name] > 1 and name not in self.deleted_by_hand:
-            self._violated(f"Job {name} is created twice")
         attempt = names.attempt_of(job)
-        if attempt is None or is_tombstone(job):
+        if attempt is None:
             return
-        if attempt.task not in self._live(attempt.execution.uid) and name not in self._live_sends:
+        # Counted by the attempt that it says it is, so that another name hides nothing.
+        self._created[attempt] += 1
+        if self._created[attempt] > 1 and name not in self.deleted_by_hand:
+            self._violated(f"Job {name} is created twice")
+        if is_tombstone(job) or attempt in self._live_sends:
+            return
+        if attempt.task not in self._of(attempt.execution.uid).live:
             self._violated(f"Job {name} starts after its end was saved")
 
-    def _live(self, uid: str) -> frozenset[TaskId]:
-        return self._wanted.get(uid, ("", frozenset[TaskId]()))[1]
+    def _of(self, uid: str) -> _Known:
+        return self._known.setdefault(uid, _Known())
 
     def _pages(self, uid: str, checkpoint: str) -> dict[str, bytes]:
         pages: dict[str, bytes] = {}
@@ -176,12 +224,20 @@ def is_tombstone(job: Obj) -> bool:
     return bool(spec.get("suspend")) and spec.get("activeDeadlineSeconds") == 0
 
 
-def remains(cluster: SimCluster, *, pages: bool) -> list[str]:
-    """What is left outside of executions that are over. `pages`: the executions are deleted."""
+def remains(cluster: SimCluster, *, pages: bool, uid: str | None = None) -> list[str]:
+    """What is left outside, of one execution or of all.
+
+    Args:
+        cluster: where to look.
+        pages: whether they count, as they do once the Execution is deleted.
+        uid: of the one execution.
+    """
     left = []
     for kind in (JOBS, PODS, SECRETS, *((PAGES,) if pages else ())):
         for obj in cluster.objects.each(kind):
             metadata = obj["metadata"]
+            if uid is not None and metadata["labels"].get(names.EXECUTION_UID) != uid:
+                continue
             held = f" held by {metadata['finalizers']}" if metadata.get("finalizers") else ""
             left.append(f"{kind.name} {metadata['name']} remains{held}")
     return left

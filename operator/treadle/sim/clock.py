@@ -7,6 +7,7 @@ with neither a timer nor anything ready is a deadlock, said loudly.
 import asyncio
 import contextlib
 import contextvars
+import heapq
 import random
 from asyncio import events
 from collections.abc import Callable, Coroutine
@@ -48,6 +49,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = _Selector(self)
         self.born: list[asyncio.Task[Any]] = []
         self.unhandled: list[dict[str, Any]] = []
+        self._frozen: dict[Process, list[asyncio.Handle]] = {}
         self.set_task_factory(self._make_task)  # type: ignore[arg-type]
         self.set_exception_handler(lambda _, context: self.unhandled.append(context))
 
@@ -73,10 +75,46 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def cancel_handles(self, doomed: Callable[[contextvars.Context], bool]) -> None:
         """Forget every callback whose context is doomed, without running any `finally`."""
-        for queue in (self._ready, self._scheduled):  # type: ignore[attr-defined]
+        queues = (self._ready, self._scheduled, *self._frozen.values())  # type: ignore[attr-defined]
+        for queue in queues:
             for handle in queue:
                 if not handle.cancelled() and doomed(handle._context):
                     handle.cancel()
+
+    def freeze(self, process: "Process") -> None:
+        """Run nothing of a process until it is thawed; what comes for it meanwhile is kept."""
+        kept = self._frozen.setdefault(process, [])
+        ready: Any = self._ready  # type: ignore[attr-defined]
+        for place, handle in enumerate(ready):
+            if handle._context.get(_PROCESS) is process:
+                kept.append(handle)
+                # Its place stays: the loop has counted what it is about to run.
+                ready[place] = asyncio.Handle(print, (), self, OUTSIDE)
+                ready[place].cancel()
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        theirs = [timer for timer in timers if timer._context.get(_PROCESS) is process]
+        for timer in theirs:
+            timer._scheduled = False  # type: ignore[attr-defined]
+        kept += sorted(theirs)
+        timers[:] = [timer for timer in timers if timer._context.get(_PROCESS) is not process]
+        heapq.heapify(timers)
+
+    def thaw(self, process: "Process") -> None:
+        """Go on with a process: answers that came first, then the timers that are due by now."""
+        kept = [handle for handle in self._frozen.pop(process, ()) if not handle.cancelled()]
+        timers = [handle for handle in kept if isinstance(handle, asyncio.TimerHandle)]
+        self._ready += [h for h in kept if not isinstance(h, asyncio.TimerHandle)]  # type: ignore[attr-defined]
+        for timer in timers:
+            timer._scheduled = True  # type: ignore[attr-defined]
+            heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+
+    def _call_soon(self, callback: Any, args: Any, context: Any) -> asyncio.Handle:
+        handle: asyncio.Handle = super()._call_soon(callback, args, context)  # type: ignore[misc]
+        kept = self._frozen.get(handle._context.get(_PROCESS)) if self._frozen else None
+        if kept is not None:
+            self._ready.pop()  # type: ignore[attr-defined]
+            kept.append(handle)
+        return handle
 
     def bury(self) -> None:
         """Close what is left of the tasks, in the order of their birth, so that a run ends alike.
@@ -138,6 +176,13 @@ class Process:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         loop.cancel_handles(lambda context: context.get(_PROCESS) is self)
+
+    def freeze(self, seconds: float) -> None:
+        """Stop for a while, as a machine does that swaps or is suspended: nobody notices inside."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.freeze(self)
+        loop.call_later(seconds, loop.thaw, self, context=OUTSIDE)
 
     async def end_here(self) -> NoReturn:
         """Kill this process from within it: the caller awaits, and that is its last line."""

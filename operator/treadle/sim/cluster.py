@@ -86,6 +86,10 @@ class SimCluster:
         label = {"metadata": {"labels": {"touched": f"{self.dice.getrandbits(32):x}"}}}
         self._by_hand(lambda: self.objects.patch(kind, *key, label))
 
+    def edit(self, kind: Kind, key: Key, spec: Obj) -> None:
+        """Somebody changes members of an object's spec."""
+        self._by_hand(lambda: self.objects.patch(kind, *key, {"spec": spec}))
+
     def remove(self, kind: Kind, key: Key, *, grace_seconds: int | None = None) -> None:
         """Somebody deletes an object."""
         self._by_hand(lambda: self.objects.delete(kind, *key, grace_seconds=grace_seconds))

@@ -9,6 +9,10 @@ from typing import Literal
 
 Landing = Literal["answered", "lost", "late", "failed", "throttled"]
 
+What = Literal[
+    "label", "delete-pod", "delete-job", "evict", "collect-pods", "compact", "suspend", "resume"
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Fate:
@@ -37,6 +41,7 @@ class Crash:
         landed: just after that request happened (its answer is never read), else just before.
         seconds: after its start.
         down_seconds: how long it stays down.
+        then: what is done to the world while it is down.
     """
 
     operator: int
@@ -45,6 +50,16 @@ class Crash:
     landed: bool = False
     seconds: float = 0.0
     down_seconds: float = 1.0
+    then: tuple[What, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator stands still for so long, and does not know it afterwards."""
+
+    operator: int
+    seconds: float
+    length_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +67,7 @@ class Deed:
     """Something that a person, a drain or the garbage collector does to one object or to all."""
 
     seconds: float
-    what: Literal[
-        "label", "delete-pod", "delete-job", "evict", "collect-pods", "compact", "stop", "delete"
-    ]
+    what: What
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ class Plan:
     admission: bool = True
     skews: tuple[float, ...] = (0.0,)
     crashes: tuple[Crash, ...] = ()
+    pauses: tuple[Pause, ...] = ()
     deeds: tuple[Deed, ...] = field(default=())
 
 
@@ -141,6 +155,10 @@ class Faults:
             return None
         longest = 0.01 if chance < 0.8 or now >= self.plan.until else self.plan.late_seconds
         return self._dice.uniform(0.0, longest)
+
+    def unsent(self) -> bool:
+        """Whether a request was checked but not sent when its sender was frozen."""
+        return self._dice.random() < 0.5
 
     def lag(self, now: float) -> float:
         """How many seconds a watch event takes."""
@@ -199,6 +217,7 @@ def a_plan(seed: int) -> Plan:
         admission=dice.random() < 0.7,
         skews=tuple(dice.choice((0.0, 0.0, -1.5, 2.5)) for _ in range(operators)),
         crashes=_crashes(dice, operators, until),
+        pauses=_pauses(dice, operators, until),
         deeds=_deeds(dice, until),
     )
 
@@ -208,14 +227,36 @@ def _crashes(dice: random.Random, operators: int, until: float) -> tuple[Crash, 
     for operator in range(operators):
         for life in range(dice.choice((0, 1, 1, 2, 3, 5))):
             down = dice.choice((0.0, 0.5, 3.0, 30.0))
+            then = _MEANWHILE[dice.randrange(len(_MEANWHILE))] if dice.random() < 0.4 else ()
             if dice.random() < 0.7:
                 call = int(dice.expovariate(1 / 30)) + 1
                 landed = dice.random() < 0.5
-                crashes.append(Crash(operator, life, call, landed, down_seconds=down))
+                crash = Crash(operator, life, call, landed, down_seconds=down, then=then)
+                crashes.append(crash)
             else:
                 seconds = dice.uniform(0.0, until / 2)
-                crashes.append(Crash(operator, life, seconds=seconds, down_seconds=down))
+                crash = Crash(operator, life, seconds=seconds, down_seconds=down, then=then)
+                crashes.append(crash)
     return tuple(crashes)
+
+
+_MEANWHILE: tuple[tuple[What, ...], ...] = (
+    ("collect-pods",),
+    ("delete-job",),
+    ("delete-job", "collect-pods"),
+    ("evict", "delete-pod"),
+    ("compact",),
+)
+
+
+def _pauses(dice: random.Random, operators: int, until: float) -> tuple[Pause, ...]:
+    if dice.random() < 0.7:
+        return ()
+    return tuple(
+        Pause(operator, dice.uniform(0.0, until * 0.7), dice.choice((4.0, 14.0, 30.0)))
+        for operator in range(operators)
+        if dice.random() < 0.7
+    )
 
 
 def _deeds(dice: random.Random, until: float) -> tuple[Deed, ...]:
@@ -231,4 +272,7 @@ def _deeds(dice: random.Random, until: float) -> tuple[Deed, ...]:
         if dice.random() < chance:
             for _ in range(dice.randint(1, most)):
                 deeds.append(Deed(dice.uniform(0.0, until), what))  # type: ignore[arg-type]
+    if dice.random() < 0.3:
+        begins = sorted(dice.uniform(0.0, until) for _ in range(2))
+        deeds += [Deed(begins[0], "suspend"), Deed(begins[1], "resume")]
     return tuple(sorted(deeds, key=lambda deed: deed.seconds))

@@ -179,13 +179,11 @@ class Kubelet:
             self._objects.delete(PODS, *key, uid=uid, grace_seconds=0)
 
     def _told_to_end(self, pod: Obj) -> None:
-        """SIGTERM, and after the grace period the end."""
+        """SIGTERM, and soon the end; a Pod that is held is ended too when its grace period is 0."""
         key, uid = key_of(pod), pod["metadata"]["uid"]
         if not pod["spec"].get("nodeName"):
             # Only a finalizer keeps it; the Pod garbage collector says Failed of it, every 20 s.
             later(self._dice.uniform(1.0, 20.0), self._give_up, key, uid)
-            return
-        if pod["metadata"]["deletionGracePeriodSeconds"] == 0:
             return
         state = (pod["status"].get("containerStatuses") or [{}])[0].get("state") or {}
         if "terminated" in state:

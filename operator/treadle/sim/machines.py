@@ -7,7 +7,7 @@ never ends or has time enough: so that status, output and error are the same in 
 import json
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 DISRUPTIONS = (
     "Kubernetes.PodDeleted",
@@ -18,18 +18,24 @@ DISRUPTIONS = (
 """What a person or a drain does to a task; a `fragile` task retries it."""
 
 _ENOUGH_SECONDS = 3600
+_FOR_EVER_SECONDS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A definition with an input.
 
-    `fails` says whether its first list of states ends with an error, as far as the generator knows.
+    Attributes:
+        fails: whether its first list of states ends with an error, as far as the generator knows.
+        deed: what a person does to its Execution, `deed_seconds` after its start. Machines of which
+            something is done never end of themselves, so that the outcome does not depend on when.
     """
 
     definition: dict[str, Any]
     input: Any
     fails: bool
+    deed: Literal["", "stop", "delete"] = ""
+    deed_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -72,6 +78,28 @@ class Generator:
             definition["TimeoutSeconds"] = _ENOUGH_SECONDS
         value = {"v": self._dice.randint(0, 9)}
         return Sample(definition, value, steps.fails)
+
+    def endless(self) -> Sample:
+        """A definition that ends by what is done to it only, or by its own TimeoutSeconds."""
+        steps = self._list(depth=0, may_fail=False)
+        name, rest = self._name("Endless"), self._name("Rest")
+        tasks = _Steps()
+        task = {"Type": "Task", "Resource": "treadle:job", "InputPath": "$.v"}
+        for number in range(self._dice.randint(1, 2)):
+            hanging: dict[str, Any] = {"hang": True, "fragile": True}
+            command = ["pretend", json.dumps(hanging, separators=(",", ":"))]
+            parameters = {"image": "busybox:1.36", "command": command}
+            retry = [_retrier([*DISRUPTIONS], attempts=30)]
+            tasks.add(f"{name}-{number}", {**task, "Parameters": parameters, "Retry": retry})
+        resting = {rest: {"Type": "Wait", "Seconds": _FOR_EVER_SECONDS, "End": True}}
+        branches = [tasks.closed(), {"StartAt": rest, "States": resting}]
+        steps.add(name, {"Type": "Parallel", "Branches": branches})
+        definition = steps.closed()
+        deed = self._dice.choice(("", "stop", "delete", "delete"))
+        seconds = self._dice.choice((0.0, 1.0, 5.0, 20.0, 60.0)) * self._dice.random()
+        if not deed:
+            definition["TimeoutSeconds"] = self._dice.choice((10, 30, 60))
+        return Sample(definition, {"v": self._dice.randint(0, 9)}, False, deed, seconds)
 
     def _list(self, depth: int, may_fail: bool) -> _Steps:
         steps = _Steps()
@@ -346,3 +374,8 @@ def _retrier(errors: list[str], attempts: int) -> dict[str, Any]:
 def sample(seed: int | str, tasks_max: int = 6) -> Sample:
     """The machine of a seed."""
     return Generator(random.Random(f"{seed}/machine"), tasks_max).sample()
+
+
+def endless(seed: int | str, tasks_max: int = 3) -> Sample:
+    """The machine of a seed that does not end of itself."""
+    return Generator(random.Random(f"{seed}/endless"), tasks_max).endless()

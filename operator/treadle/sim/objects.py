@@ -71,6 +71,7 @@ class Objects:
         self.version = 1000
         self.namespaces = {"default": "Active"}
         self.listeners: list[Listener] = []
+        self.followers: dict[Kind, list[Listener]] = {}  # of one kind only
         self._seed = str(seed)
         self._used: dict[tuple[str, Key], int] = {}
         self._objects: dict[Kind, dict[Key, Stored]] = {}
@@ -293,7 +294,7 @@ class Objects:
 
     def _tell(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
         self._log.setdefault(kind, []).append(Logged(self.version, old, new))
-        for listener in self.listeners:
+        for listener in (*self.listeners, *self.followers.get(kind, ())):
             listener(kind, old, new)
 
     def _uid(self, what: str, key: Key) -> str:

@@ -1,6 +1,6 @@
 """An operator as a world runs it: the same rooms as in production, with a simulated API.
 
-One rule: nothing here decides; what `app` builds around Kopf is built here around an informer.
+One rule: nothing here decides; what `app` builds around Kopf is built here around a stand-in.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import ExecutionKey, Fault, Request
+from treadle.sim import watching
 from treadle.sim.world import Seat
 from treadle.stores.executions import StatusStore
 from treadle.stores.judging import Judging
@@ -55,8 +56,7 @@ class _Operator:
         self._judging = Judging(self._machines, self.driver.machine_changed)
         self._jobs = _view(api, JOBS)
         self._pods = _view(api, PODS)
-        self._executions = Informer(api, EXECUTIONS)
-        self._definitions = Informer(api, STATE_MACHINES)
+        self._api = api
         self._job_runner = JobRunner(
             api,
             self._jobs,
@@ -69,8 +69,6 @@ class _Operator:
         )
         http = HttpRunner(seat.transport, self.driver, lease, seat.clock)
         self.driver.serve([self._job_runner, http])
-        self._executions.subscribe(self._execution_changed)
-        self._definitions.subscribe(self._definition_changed)
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """All that runs for ever."""
@@ -78,8 +76,8 @@ class _Operator:
             self._lease.keep(),
             self._jobs.run(),
             self._pods.run(),
-            self._executions.run(),
-            self._definitions.run(),
+            watching.watch(self._api, EXECUTIONS, self._execution_changed),
+            watching.watch(self._api, STATE_MACHINES, self._machine_changed),
             self._judging.run(),
             self._job_runner.run(),
             self._open(),
@@ -95,23 +93,22 @@ class _Operator:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
+                self.driver.compare(await self._store.active((None,)))
                 await self.driver.sweep()
                 await self._job_runner.sweep()
                 await self._machines.sweep()
             except Fault:
                 continue
 
-    def _execution_changed(self, old: Obj | None, new: Obj | None) -> None:
-        shown = new or old
-        assert shown is not None
-        self.driver.seen(decode.sighting(shown, deleted=new is None))
+    def _execution_changed(self, kind: str | None, obj: Obj) -> None:
+        self.driver.seen(decode.sighting(obj, deleted=kind == "DELETED"))
 
-    def _definition_changed(self, old: Obj | None, new: Obj | None) -> None:
-        if new is None:
+    def _machine_changed(self, kind: str | None, obj: Obj) -> None:
+        if kind == "DELETED":
             return
-        metadata = new["metadata"]
-        status = new.get("status") or {}
-        if old is not None and status.get("observedGeneration") == metadata["generation"]:
+        metadata = obj["metadata"]
+        status = obj.get("status") or {}
+        if kind is not None and status.get("observedGeneration") == metadata["generation"]:
             self.driver.machine_changed(metadata["namespace"], metadata["name"])
         else:
             self._judging.post(metadata["namespace"], metadata["name"])

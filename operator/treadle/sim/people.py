@@ -10,7 +10,7 @@ from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, SECRETS, Kind
 from treadle.sim.cluster import SimCluster
 from treadle.sim.controllers import ended, key_of, later
-from treadle.sim.faults import Deed, Plan
+from treadle.sim.faults import Deed, Plan, What
 from treadle.sim.kubelet import is_fragile
 
 
@@ -25,21 +25,32 @@ class People:
             later(deed.seconds, self._do, deed)
 
     def _do(self, deed: Deed) -> None:
-        match deed.what:
+        self.do(deed.what)
+
+    def do(self, what: What) -> None:
+        """Do one deed now."""
+        match what:
             case "label":
                 self._label()
             case "delete-pod" | "evict":
                 for pod in self._some(self._pods()):
-                    self._take(pod, evicted=deed.what == "evict")
+                    self._take(pod, evicted=what == "evict")
             case "collect-pods":
                 self._collect_pods()
             case "delete-job":
                 for job in self._some(self._jobs()):
                     self.deleted_jobs.add(job["metadata"]["name"])
                     self._cluster.remove(JOBS, key_of(job))
+            case "suspend" | "resume":
+                self._suspend(what == "suspend")
             case "compact":
                 self._cluster.note("the past is compacted")
                 self._cluster.objects.compact()
+
+    def _suspend(self, suspend: bool) -> None:
+        for execution in self._cluster.objects.each(EXECUTIONS):
+            if not suspend or self._dice.random() < 0.7:
+                self._cluster.edit(EXECUTIONS, key_of(execution), {"suspend": suspend})
 
     def _label(self) -> None:
         kind: Kind = self._dice.choice((EXECUTIONS, EXECUTIONS, JOBS, PODS, SECRETS))

@@ -19,7 +19,7 @@ from treadle.sim.api import SimApi
 from treadle.sim.checkers import Audit, Outcome
 from treadle.sim.cluster import SimCluster, create_before
 from treadle.sim.controllers import later
-from treadle.sim.faults import Crash, Faults, Plan
+from treadle.sim.faults import Crash, Faults, Pause, Plan
 from treadle.sim.http import SimHttp, SimTransport
 from treadle.sim.people import People
 
@@ -32,6 +32,12 @@ SETTLE_SECONDS = 420.0
 
 GONE_SECONDS = 120.0
 """How long after its deletion an Execution leaves nothing: 60 s, and a sweep."""
+
+STOP = {"error": "Sim.Stopped", "cause": "by hand"}
+
+LOOK_SECONDS = 5.0
+QUIET_SECONDS = 30.0
+"""How long nothing may come back: longer than a request that nobody waits for is on its way."""
 
 RESTART_SECONDS = 1.0
 
@@ -118,8 +124,7 @@ class _Operator:
         crash = next(
             (c for c in plan.crashes if (c.operator, c.life) == (self._number, life)), None
         )
-        down_seconds = RESTART_SECONDS if crash is None else crash.down_seconds
-        api.on_death = lambda: self._died(api, down_seconds)
+        api.on_death = lambda: self._died(api, crash)
         if crash is not None and crash.call:
             api.on_call = lambda call: self._fate_at(crash, call)
         elif crash is not None:
@@ -140,9 +145,12 @@ class _Operator:
         if not api.process.dead and not self._world.calm():
             api.die()
 
-    def _died(self, api: SimApi, down_seconds: float) -> None:
-        if self.api is api:
-            later(down_seconds, self.start)
+    def _died(self, api: SimApi, crash: Crash | None) -> None:
+        if self.api is not api:
+            return
+        later(RESTART_SECONDS if crash is None else crash.down_seconds, self.start)
+        for what in crash.then if crash is not None and not self._world.calm() else ():
+            later(crash.down_seconds / 2, self._world.people.do, what)
 
     def _ended(self, api: SimApi, task: "asyncio.Task[None]") -> None:
         """It ended of itself: it gave up its Lease, or it is broken."""
@@ -166,11 +174,12 @@ class World:
         self.http = SimHttp(self.cluster)
         programs = {f"e{n}": setting.compile(s.definition) for n, s in enumerate(setting.samples)}
         strict = plan.operators == 1 or plan.lease
-        self.audit = Audit(self.cluster, programs, http_strict=strict)
+        self.audit = Audit(self.cluster, programs, strict=strict)
         self.people = People(self.cluster, plan, setting.seed)
         self.audit.deleted_by_hand = self.people.deleted_jobs
         self.operators = [_Operator(self, number) for number in range(plan.operators)]
         self._all_over = asyncio.Event()
+        self._deeds_left = 0
         self._loop = asyncio.get_running_loop()
         assert isinstance(self._loop, clock.VirtualLoop)
         self.cluster.objects.listeners.append(self._seen)
@@ -183,21 +192,21 @@ class World:
         """Live through it."""
         for number, sample in enumerate(self.setting.samples):
             self._apply(number, sample)
+        for pause in self.setting.plan.pauses:
+            later(pause.seconds, self._pause, pause)
         for operator in self.operators:
             operator.start()
         await self._until_over()
         ended_at = self._loop.time()
         outcomes = self._outcomes()
         self._compare(outcomes)
-        rest = max(0.0, self.setting.plan.until - ended_at)
-        await asyncio.sleep(rest + SETTLE_SECONDS)
-        self._must_be_empty(checkers.remains(self.cluster, pages=False))
+        await asyncio.sleep(max(0.0, self.setting.plan.until - ended_at))
+        await self._until_empty(SETTLE_SECONDS, pages=False)
         if self._outcomes() != outcomes:
             self._violated("an outcome changed after the end")
         for execution in list(self.cluster.objects.each(EXECUTIONS)):
             self.cluster.remove(EXECUTIONS, (NAMESPACE, execution["metadata"]["name"]))
-        await asyncio.sleep(GONE_SECONDS)
-        self._must_be_empty(checkers.remains(self.cluster, pages=True))
+        await self._until_empty(GONE_SECONDS, pages=True)
         self._stop()
         return Report(
             outcomes,
@@ -215,9 +224,47 @@ class World:
         spec = {"stateMachineRef": {"name": f"m{number}"}, "input": sample.input}
         objects.create(EXECUTIONS, NAMESPACE, {"metadata": {"name": f"e{number}"}, "spec": spec})
 
+        if sample.deed:
+            self._deeds_left += 1
+            later(sample.deed_seconds, self._do, number, sample)
+
+    def _do(self, number: int, sample: machines.Sample) -> None:
+        """What a person does to an Execution that does not end of itself."""
+        key = (NAMESPACE, f"e{number}")
+        if sample.deed == "stop":
+            self.cluster.edit(EXECUTIONS, key, {"stop": STOP})
+        else:
+            execution = self.cluster.objects.get(EXECUTIONS, *key)
+            self.cluster.remove(EXECUTIONS, key)
+            calm_seconds = max(0.0, self.setting.plan.until - self._loop.time())
+            later(calm_seconds + GONE_SECONDS, self._must_be_gone, execution)
+            # Another one of this name, which ends, is none of its business.
+            spec = {**execution["spec"], "stateMachineRef": {"name": "m0"}}
+            self.audit.programs[key[1]] = self.audit.programs["e0"]
+            self.cluster.objects.create(
+                EXECUTIONS, NAMESPACE, {"metadata": {"name": key[1]}, "spec": spec}
+            )
+        self._deeds_left -= 1
+        self._look_whether_over()
+
+    def _must_be_gone(self, execution: Obj) -> None:
+        for sentence in checkers.remains(
+            self.cluster, pages=True, uid=execution["metadata"]["uid"]
+        ):
+            self._violated(f"{sentence} though its Execution was deleted")
+
+    def _pause(self, pause: Pause) -> None:
+        api = self.operators[pause.operator].api
+        if api is not None:
+            api.freeze(pause.length_seconds)
+
     def _seen(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
         del old, new
-        if kind == EXECUTIONS and not checkers.unfinished(self.cluster):
+        if kind == EXECUTIONS:
+            self._look_whether_over()
+
+    def _look_whether_over(self) -> None:
+        if not self._deeds_left and not checkers.unfinished(self.cluster):
             self._all_over.set()
 
     async def _until_over(self) -> None:
@@ -240,7 +287,18 @@ class World:
             if outcomes.get(name) != expected:
                 self._violated(f"{name} ended as {outcomes.get(name)}, undisturbed as {expected}")
 
-    def _must_be_empty(self, left: Sequence[str]) -> None:
+    async def _until_empty(self, seconds: float, *, pages: bool) -> None:
+        """Nothing may remain after so long; a tombstone may come late, so that it is looked on."""
+        bound = self._loop.time() + seconds
+        empty_since: float | None = None
+        while True:
+            left, now = checkers.remains(self.cluster, pages=pages), self._loop.time()
+            if not left and empty_since is not None and now - empty_since >= QUIET_SECONDS:
+                return
+            if left and now >= bound:
+                break
+            empty_since = None if left else now if empty_since is None else empty_since
+            await asyncio.sleep(LOOK_SECONDS)
         for sentence in left:
             self._violated(sentence)
 
@@ -272,7 +330,9 @@ def live_through(setting: Setting) -> Report:
 def samples_of(seed: int) -> tuple[machines.Sample, ...]:
     """The machines of a seed; several plans share them, so that one undisturbed run serves all."""
     group = seed // PLANS_EACH
-    return tuple(machines.sample(f"{group}/{number}") for number in range(1 + group % 2))
+    endless = () if group % 3 else (machines.endless(group),)
+    samples = (machines.sample(f"{group}/{number}") for number in range(1 + group % 2))
+    return (*samples, *endless)
 
 
 PLANS_EACH = 8

@@ -44,3 +44,6 @@ class Judging:
                     _log.warning("judging StateMachine %s/%s: %r", *key, fault)
                     self._waiting[key] = None
                     await asyncio.sleep(RETRY_SECONDS)
+                except Exception:
+                    # One machine that we cannot judge keeps no other from being judged.
+                    _log.exception("judging StateMachine %s/%s", *key)

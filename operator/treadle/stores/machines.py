@@ -141,7 +141,8 @@ class RevisionMachines:
             return MachineUnready(False, f"StateMachine '{name}' does not exist")
         status = obj.get("status") or {}
         if status.get("observedGeneration") != obj["metadata"].get("generation"):
-            return MachineUnready(False, f"StateMachine '{name}' is not judged yet")
+            message = f"StateMachine '{name}' is not judged yet"
+            return MachineUnready(False, message, unjudged=True)
         ready = _ready(status)
         if ready.get("status") != "True":
             message = ready.get("message", "it is not Ready")

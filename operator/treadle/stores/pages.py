@@ -6,7 +6,6 @@ it is read.
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import zlib
 from collections.abc import Mapping
@@ -131,7 +130,7 @@ def _content(obj: Obj, digest: str) -> bytes:
         packed = base64.b64decode(obj["spec"]["data"], validate=True)
         raw = unpacker.decompress(packed, RAW_BYTES_MAX)
         whole = unpacker.eof
-    except (KeyError, TypeError, zlib.error, binascii.Error) as damage:
+    except (KeyError, TypeError, ValueError, zlib.error) as damage:
         raise UnreadableSnapshot(f"page {digest} cannot be read: {damage!r}") from damage
     listed = snapshot.is_list_of_parts(raw)
     if not whole or (not listed and hashlib.sha256(raw).hexdigest() != digest):

@@ -240,16 +240,15 @@ class People:
 
     def _objects(self, api: str, plural: str, uid: str | None) -> list[Obj]:
         client = self.namespace.cluster.client
-        path = f"{api}/namespaces/{self.namespace.name}/{plural}"
-        query = [("labelSelector", f"{EXECUTION_UID}={uid}")] if uid else []
-        answer = client.call_api(
-            path,
+        request = client.param_serialize(
             "GET",
-            query_params=query,
+            f"{api}/namespaces/{self.namespace.name}/{plural}",
+            query_params=[("labelSelector", f"{EXECUTION_UID}={uid}")] if uid else [],
             auth_settings=["BearerToken"],
-            response_type="object",
-            _return_http_data_only=True,
         )
+        answer = client.call_api(*request)
+        answer.read()
+        answer = json.loads(answer.data)
         kind = answer["kind"].removesuffix("List")
         return [{"kind": kind, **item} for item in answer["items"]]
 

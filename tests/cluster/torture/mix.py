@@ -119,7 +119,7 @@ class Sketch:
                 "ApiEndpoint": f"{self.caller_url}/call",
                 "Method": "POST",
                 "RequestBody": {
-                    "call.$": f"States.Format('{{}}/{name}/{{}}', $$.Execution.Name, $$.State.Name)",
+                    "call.$": f"States.Format('{{}}/{name}', $$.Execution.Name)",
                     "seconds": round(self.draw.uniform(0.3, 2.5), 1),
                     "failTimes": fail_times,
                     "status": status,
@@ -376,7 +376,9 @@ def _nested(sketch: Sketch) -> Obj:
         "ResultPath": "$.halves",
         "Next": "Rest",
     }
-    return _machine("Spread", {"Spread": spread, "Rest": _wait("Done"), "Done": {"Type": "Succeed"}})
+    return _machine(
+        "Spread", {"Spread": spread, "Rest": _wait("Done"), "Done": {"Type": "Succeed"}}
+    )
 
 
 def _torn(sketch: Sketch) -> Obj:
@@ -432,11 +434,10 @@ def _bulky(sketch: Sketch) -> Obj:
     """Data that needs pages, and an end by the machine's own deadline or after a Job."""
     text = "".join(sketch.draw.choice("abcdefgh ") for _ in range(6000))
     fill = {"Type": "Pass", "Result": text, "ResultPath": "$.text", "Next": "Rest"}
-    rest = {"Type": "Wait", "Seconds": 9, "Next": "Work"}
-    if sketch.draw.random() < 0.5:
-        rest["Seconds"] = 6000
+    late = sketch.draw.random() < 0.5
+    rest = {"Type": "Wait", "Seconds": 6000 if late else 9, "Next": "Work"}
     states = {"Fill": fill, "Rest": rest, "Work": sketch.job("Work", End=True)}
-    return _machine("Fill", states, **({"TimeoutSeconds": 25} if rest["Seconds"] > 25 else {}))
+    return _machine("Fill", states, **({"TimeoutSeconds": 25} if late else {}))
 
 
 SHAPES: tuple[Callable[[Sketch], Obj], ...] = (

@@ -7,9 +7,8 @@ who sent it, as a network would.
 from __future__ import annotations
 
 import asyncio
-import base64
+import contextlib
 import json
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from typing import Any
 import aiohttp
 import orjson
 from aiohttp import web
-from kubernetes import client, config
 from yarl import URL
+
+from treadle.kube.credentials import Endpoint
 
 Obj = dict[str, Any]
 
@@ -46,6 +46,7 @@ class Write:
         status: of that answer; 0 while there is none.
         audit_id: of the API server's audit log.
         body: as it was sent; only of STATUS, JOB and PAGE.
+        sender: which process sent it; each start of an operator is another.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Write:
     status: int = 0
     audit_id: str = ""
     body: Obj = field(default_factory=dict)
+    sender: str = ""
 
 
 @dataclass
@@ -74,43 +76,21 @@ class Trap:
     sprung: Callable[[Write], bool]
 
 
-class Upstream:
-    """Where the API server is and how one signs in, from a kubeconfig."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        found = client.Configuration()
-        config.load_kube_config(str(kubeconfig), client_configuration=found)
-        self.server = found.host.rstrip("/")
-        self.context: ssl.SSLContext | bool = True
-        if self.server.startswith("https"):
-            context = ssl.create_default_context(cafile=found.ssl_ca_cert)
-            if not found.verify_ssl:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            if found.cert_file:
-                context.load_cert_chain(found.cert_file, found.key_file)
-            self.context = context
-        token = found.api_key.get("authorization") or found.api_key.get("BearerToken")
-        if token and " " not in token:
-            token = f"Bearer {token}"
-        self.headers = {"Authorization": token} if token else {}
-
-
 class Proxy:
     """See the module. `async with` serves it; `kubeconfig` then points to it."""
 
-    def __init__(self, upstream: Upstream, kubeconfig: Path) -> None:
+    def __init__(self, upstream: Endpoint, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
         self.writes: list[Write] = []
         self.reads = 0
+        self.sender = ""
         self._upstream = upstream
         self._trap: Trap | None = None
         self._flying: set[asyncio.Task[web.Response]] = set()
 
     async def __aenter__(self) -> Proxy:
         self._session = aiohttp.ClientSession(
-            headers=self._upstream.headers,
-            connector=aiohttp.TCPConnector(ssl=self._upstream.context, limit=0),
+            connector=aiohttp.TCPConnector(ssl=self._upstream.tls or True, limit=0),
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
         )
@@ -171,7 +151,7 @@ class Proxy:
                 request.method,
                 URL(self._upstream.server + request.raw_path, encoded=True),
                 data=body or None,
-                headers=_passed_on(request.headers),
+                headers=self._signed(request),
                 allow_redirects=False,
             ) as answer:
                 content = await answer.read()
@@ -182,31 +162,35 @@ class Proxy:
             write.status = answer.status
             write.audit_id = answer.headers.get("Audit-Id", "")
             if not self._spring(write):
-                await asyncio.Event().wait()  # whoever asked is dead
-        return web.Response(
-            status=answer.status, body=content, headers=_passed_on(answer.headers)
-        )
+                return web.Response(status=503)  # to nobody: whoever asked is dead
+        return web.Response(status=answer.status, body=content, headers=_passed_on(answer.headers))
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         self.reads += 1
         async with self._session.get(
             URL(self._upstream.server + request.raw_path, encoded=True),
-            headers=_passed_on(request.headers),
+            headers=self._signed(request),
         ) as answer:
-            passing = web.StreamResponse(
-                status=answer.status, headers=_passed_on(answer.headers)
-            )
-            await passing.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await passing.write(chunk)
+            passing = web.StreamResponse(status=answer.status, headers=_passed_on(answer.headers))
+            # Either side may be gone in the middle of it; who is left begins again.
+            with contextlib.suppress(ConnectionResetError, aiohttp.ClientError):
+                await passing.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await passing.write(chunk)
             return passing
+
+    def _signed(self, request: web.Request) -> list[tuple[str, str]]:
+        ours = self._upstream.headers()
+        theirs = _passed_on(request.headers)
+        kept = [(name, value) for name, value in theirs if name.lower() != "authorization"]
+        return [*kept, *ours.items()]
 
     def _note(self, request: web.Request, body: bytes) -> Write | None:
         if request.method in ("GET", "HEAD"):
             self.reads += 1
             return None
         kind = kind_of(request.method, request.path)
-        write = Write(kind, request.method, request.path, time.monotonic())
+        write = Write(kind, request.method, request.path, time.monotonic(), sender=self.sender)
         if kind in (STATUS, JOB, PAGE):
             write.body = orjson.loads(body)
         self.writes.append(write)
@@ -228,8 +212,7 @@ def kind_of(method: str, path: str) -> str:
 
 def _passed_on(headers: Any) -> list[tuple[str, str]]:
     # The Date goes through as it is: the product reads the API server's time from it.
-    kept = _HOP_BY_HOP - {"date"}
-    return [(name, value) for name, value in headers.items() if name.lower() not in kept]
+    return [(name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP]
 
 
 def _kubeconfig(server: str) -> str:
@@ -244,8 +227,3 @@ def _kubeconfig(server: str) -> str:
             "current-context": "proxy",
         }
     )
-
-
-def page_text(spec: Obj) -> bytes:
-    """The packed content of a page."""
-    return base64.b64decode(spec["data"])
