@@ -18,7 +18,7 @@ from tests.cluster.lab.namespaces import Cluster
 from tests.cluster.support import hostile
 from tests.cluster.support.operator_process import OperatorProcess
 from tests.cluster.support.people import People, apply_crds
-from tests.cluster.support.servers import Server, own_address
+from tests.cluster.support.servers import ServerProcess, own_address
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         cluster.namespace() as served,
         cluster.namespace() as calm,
-        Server(own_address()) as server,
+        ServerProcess(own_address()) as server,
         OperatorProcess(
             cluster.kubeconfig,
             Path(folder, "operator.log"),

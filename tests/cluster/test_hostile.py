@@ -17,7 +17,7 @@ from tests.cluster.support import hostile
 from tests.cluster.support.machines import chain, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
 from tests.cluster.support.people import MACHINES, People, condition_of, uid_of
-from tests.cluster.support.servers import Server, own_address
+from tests.cluster.support.servers import Server, ServerProcess, own_address
 from treadle.engine.events import TaskId
 from treadle.kube import names
 from treadle.runtime.ports import ExecutionKey
@@ -48,7 +48,7 @@ def storm(cluster: Cluster, people: People, operator: OperatorProcess) -> Iterat
     """All attacks, first as bare Pods, then through the operator."""
     node = cluster.node_kind()
     waves = 4 if node == places.PRETEND else 2
-    with cluster.namespace() as calm, Server(own_address()) as server:
+    with cluster.namespace() as calm, ServerProcess(own_address()) as server:
         weather = hostile.Storm(people, calm, node, server, waves=waves)
         weather.prepare()
         weather.without_treadle()

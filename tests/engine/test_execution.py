@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from tests.support.desk import BEGIN, Desk, Fails, Gives, script
-from tests.support.machines import chain, endless, failing, mapping, parallel, passing, retrier, task, waiting
+from tests.support.machines import (
+    chain,
+    endless,
+    failing,
+    mapping,
+    parallel,
+    passing,
+    retrier,
+    task,
+    waiting,
+)
 from treadle.asl.errors import StateError
 from treadle.asl.limits import Limits
 from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSucceeded
@@ -344,6 +354,14 @@ def test_the_name_of_an_attempt_that_ended_unseen_stays_taken_for_a_while() -> N
     assert attempt in desk.execution.closing()
     desk.tick(0.001)
     assert attempt not in desk.execution.closing()
+
+
+@pytest.mark.parametrize("kind", ["gives", "fails"])
+def test_an_attempt_whose_outcome_is_known_needs_no_closing(kind: str) -> None:
+    desk = Desk(chain(T=task(InputPath="$.a", ResultPath=None, OutputPath=None)), {"a": 1})
+    getattr(desk, kind)(desk.only)
+    assert desk.over
+    assert _closing(desk) == []
 
 
 def test_an_attempt_that_was_seen_needs_no_closing() -> None:

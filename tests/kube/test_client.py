@@ -218,6 +218,52 @@ async def test_a_failed_test_of_a_json_patch_is_a_conflict() -> None:
             await stage.client.patch(JOBS, "ns", "a", patch[1:], form="json")
 
 
+async def test_an_object_that_a_patch_makes_invalid_is_no_conflict() -> None:
+    causes = [{"reason": "FieldValueInvalid", "message": "no", "field": "spec.a"}]
+    said = {"code": 422, "reason": "Invalid", "message": "no", "details": {"causes": causes}}
+    async with answering(saying(422, said)) as stage:
+        patch = [{"op": "test", "path": "/a", "value": 1}, {"op": "remove", "path": "/a"}]
+        with pytest.raises(Refused):
+            await stage.client.patch(JOBS, "ns", "a", patch, form="json")
+
+
+async def test_what_no_utf8_can_hold_is_sent_as_json_has_it() -> None:
+    async with answering(saying(200)) as stage:
+        sent = {**an_object(), "cause": "half a pair: \ud800", "number": 2**70}
+        await stage.client.update(JOBS, "ns", sent)
+        assert stage.bodies == [sent]
+
+
+async def test_what_is_nested_too_deeply_is_not_sent() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    async with answering(saying(200)) as stage:
+        with pytest.raises(Refused):
+            await stage.client.create(JOBS, "ns", {"metadata": {"name": "a"}, "spec": deep})
+        assert stage.asked == []
+
+
+async def test_requests_that_are_cut_off_leave_room_for_others() -> None:
+    asked = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.endswith("/slow"):
+            asked.set()
+            await asyncio.Event().wait()
+        return web.json_response(an_object())
+
+    async with answering(handle, connections_max=2) as stage:
+        for _ in range(3):
+            calls = [asyncio.create_task(stage.client.get(JOBS, "ns", "slow")) for _ in range(4)]
+            await asked.wait()
+            for call in calls:
+                call.cancel()
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(end, asyncio.CancelledError) for end in ended)
+        assert await stage.client.get(JOBS, "ns", "a") == an_object()
+
+
 async def test_a_busy_server_says_when_to_ask_again() -> None:
     async with answering(saying(429, {}, {"Retry-After": "3"})) as stage:
         with pytest.raises(Unavailable) as raised:

@@ -347,8 +347,15 @@ def test_a_pod_that_was_collected_after_its_end_keeps_its_result() -> None:
     assert of(a_job(*COMPLETE), pod) == Succeeded("{}", when(30))
     soon = a_pod(ended(0, seconds=30), phase="Succeeded", deleted=31, grace=0)
     assert name_of(of(a_job(*COMPLETE), soon)) == "Kubernetes.PodDeleted"
-    counted = a_job(*COMPLETE, status={"completionTime": at(31)})
+    counted = a_job(*COMPLETE, status={"completionTime": at(30)})
     assert of(counted, soon) == Succeeded("{}", when(30))
+
+
+def test_a_job_that_is_complete_in_the_second_of_a_deletion_proves_nothing() -> None:
+    # A worker that exits 0 on SIGTERM, and a Job controller that is quick.
+    pod = a_pod(ended(0, seconds=31), phase="Succeeded", deleted=31, grace=0)
+    same = a_job(*COMPLETE, status={"completionTime": at(31)})
+    assert name_of(of(same, pod)) == "Kubernetes.PodDeleted"
 
 
 def test_a_kubelets_eviction_deletes_nothing_and_is_no_success() -> None:

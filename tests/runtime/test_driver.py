@@ -14,6 +14,7 @@ from tests.runtime.stage import (
     TIMED,
     TWO_TASKS,
     Stage,
+    away,
     on_a_stage,
 )
 from treadle.engine.events import TaskId, TaskStarted, TaskSucceeded
@@ -197,6 +198,21 @@ def test_a_stop_that_is_seen_while_it_ends_is_too_late() -> None:
         stage.see()
         await asyncio.sleep(1)
         assert (stage.phase(), key.name) == ("Failed", "e")
+
+    on_a_stage(play)
+
+
+def test_a_stale_sighting_does_not_resume_what_is_suspended() -> None:
+    async def play(stage: Stage) -> None:
+        await stage.running(ONE_TASK)
+        stale = decode.sighting(stage.of())
+        stage.change(suspend=True)
+        stage.see()
+        await asyncio.sleep(1)
+        stage.driver.seen(stale)
+        await asyncio.sleep(1)
+        assert stage.condition("Suspended") == ("True", "SpecSuspend")
+        assert stage.hands.stopped == []
 
     on_a_stage(play)
 
@@ -605,6 +621,22 @@ def test_a_quiet_driver_saves_what_ends_and_starts_nothing_new() -> None:
         await asyncio.sleep(1)
         assert stage.hands.asked == [A1]
         assert await stage.driver.standing(Attempt(key, B1)) is Standing.LIVE
+
+    on_a_stage(play)
+
+
+def test_what_could_not_start_before_it_became_quiet_does_not_start() -> None:
+    async def play(stage: Stage) -> None:
+        stage.hands.faults.append(away())
+        stage.hands.faults.append(away())
+        await stage.apply_machine(ONE_TASK)
+        stage.apply()
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(0.1)
+        stage.driver.quiesce()
+        await asyncio.sleep(30)
+        assert stage.hands.asked == []
 
     on_a_stage(play)
 

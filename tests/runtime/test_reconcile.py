@@ -131,19 +131,6 @@ def test_a_start_waits_while_its_end_is_decided_and_not_saved() -> None:
     on_a_stage(play)
 
 
-def test_a_start_that_waits_is_given_up_when_its_end_is_saved_and_nobody_acts() -> None:
-    async def play(stage: Stage) -> None:
-        stage.hands.faults.append(Unavailable("full", 5.0))
-        await stage.running(ONE_TASK)
-        stage.driver.quiesce()
-        stage.change(stop={})
-        stage.see()
-        await asyncio.sleep(10)
-        assert (stage.phase(), stage.hands.started) == ("Aborted", [])
-
-    on_a_stage(play)
-
-
 def test_a_start_that_waits_does_not_act_for_another_leader() -> None:
     async def play(stage: Stage) -> None:
         stage.hands.faults.append(away())

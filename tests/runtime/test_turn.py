@@ -437,6 +437,23 @@ def test_the_deadline_counts_from_the_save_that_recorded_pending() -> None:
     on_a_stage(play)
 
 
+def test_a_machine_that_nobody_has_judged_yet_fails_nothing() -> None:
+    async def play(stage: Stage) -> None:
+        spec = {"definition": NOTHING}
+        obj = {"metadata": {"name": "m"}, "spec": spec}
+        stage.objects.create(STATE_MACHINES, "default", obj)
+        stage.apply(startDeadlineSeconds=7)
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(20)
+        assert stage.phase() == "Pending"
+        await stage.machines.judge("default", "m")
+        await asyncio.sleep(6)
+        assert stage.phase() == "Succeeded"
+
+    on_a_stage(play)
+
+
 def test_with_an_invalid_machine_it_fails_at_once() -> None:
     async def play(stage: Stage) -> None:
         await stage.running({"StartAt": "A", "States": {}})
@@ -469,6 +486,20 @@ def test_a_pending_one_can_be_stopped() -> None:
         assert stage.phase() == "Aborted"
         assert (stage.status()["error"], stage.status()["cause"]) == ("No", "not today")
         assert stage.condition("Failed") == ("True", "Aborted")
+
+    on_a_stage(play)
+
+
+def test_a_stop_without_words_leaves_none() -> None:
+    async def play(stage: Stage) -> None:
+        stage.apply(stop={})
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(1)
+        assert stage.phase() == "Aborted"
+        assert "error" not in stage.status()
+        assert "cause" not in stage.status()
+        assert stage.said == [("Warning", "Aborted", "Aborted")]
 
     on_a_stage(play)
 

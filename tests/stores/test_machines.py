@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.runtime.stage import FAILS, NOTHING, ONE_TASK, Stage, on_a_stage
+from treadle.asl import document
 from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES
@@ -397,6 +398,27 @@ def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     on_a_stage(play)
 
 
+def test_those_who_need_it_at_once_share_the_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[Any] = []
+    parse = document.parse
+
+    def counted(definition: Any) -> Any:
+        parsed.append(definition)
+        return parse(definition)
+
+    monkeypatch.setattr(document, "parse", counted)
+
+    async def play(stage: Stage) -> None:
+        await stage.apply_machine(NOTHING)
+        (name,) = revisions(stage)
+        asks = [stage.machines.pinned("default", name) for _ in range(20)]
+        programs = [pinned.program for pinned in await asyncio.gather(*asks)]
+        assert len(parsed) == 1
+        assert all(program is programs[0] for program in programs)
+
+    on_a_stage(play)
+
+
 def test_two_revisions_with_the_same_content_share_a_program() -> None:
     async def play(stage: Stage) -> None:
         await stage.apply_machine(NOTHING)
@@ -499,6 +521,43 @@ def test_one_that_somebody_replaced_meanwhile_stays() -> None:
 
         stage.api.next("delete", REVISIONS, replaced)
         assert await swept(stage, 120) == [name]
+
+    on_a_stage(play)
+
+
+def back_to(stage: Stage, definition: Any) -> "asyncio.Task[bool]":
+    """Somebody applies an earlier definition again, and it is judged."""
+    old = stage.objects.get(STATE_MACHINES, "default", "m")
+    stage.objects.update(STATE_MACHINES, "default", {**old, "spec": {"definition": definition}})
+    return asyncio.create_task(stage.machines.judge("default", "m"))
+
+
+@pytest.mark.parametrize(("verb", "kind"), [("list", EXECUTIONS), ("list", STATE_MACHINES)])
+def test_one_that_becomes_current_in_the_middle_of_a_sweep_stays(verb: str, kind: Any) -> None:
+    async def play(stage: Stage) -> None:
+        await stage.apply_machine(NOTHING)
+        await stage.apply_machine(FAILS)
+        await swept(stage, 90)
+        judging: list[asyncio.Task[bool]] = []
+        stage.api.next(verb, kind, lambda: judging.append(back_to(stage, NOTHING)))
+        await asyncio.sleep(30)
+        await stage.machines.sweep()
+        assert await judging[0]
+        assert isinstance(await stage.machines.current("default", "m"), Pinned)
+
+    on_a_stage(play)
+
+
+def test_one_that_is_removed_while_it_is_judged_is_written_again() -> None:
+    async def play(stage: Stage) -> None:
+        await stage.apply_machine(NOTHING)
+        (name,) = revisions(stage)
+        await stage.apply_machine(FAILS)
+        remove = lambda: stage.cluster.remove(REVISIONS, ("default", name))  # noqa: E731
+        stage.api.next("patch", REVISIONS, remove)
+        assert await back_to(stage, NOTHING)
+        assert name in revisions(stage)
+        assert isinstance(await stage.machines.current("default", "m"), Pinned)
 
     on_a_stage(play)
 

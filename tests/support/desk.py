@@ -105,6 +105,7 @@ class Desk:
         pages: all pages that were saved, by digest.
         checkpoint: of the last save.
         attempts: every attempt that was seen wanted, in order.
+        told: every event that it was told, and when.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Desk:
         self.pages: dict[str, bytes] = {}
         self.checkpoint = ""
         self.attempts: list[Task] = []
+        self.told: list[tuple[datetime, Event]] = []
         self._seen: set[TaskId] = set()
         self._due: list[_Due] = []
         self.execution = Execution.start(
@@ -143,6 +145,7 @@ class Desk:
 
     def tell(self, event: Event) -> bool:
         """Let the execution handle an event now; whether it changed anything."""
+        self.told.append((self.now, event))
         before = None if not self.thorough else self.execution.encode().checkpoint
         changed = self.execution.handle(event, self.now)
         if before is not None and not changed:

@@ -6,7 +6,7 @@ One rule: this room alone reads the environment.
 import math
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from treadle.kube.podsecurity import Level
@@ -85,8 +85,8 @@ def _from_variables() -> Settings:
         account=read("TREADLE_ACCOUNT") or "",
         pod_security_level=_level(read("TREADLE_POD_SECURITY_LEVEL") or "baseline"),
         start_failure_seconds=_seconds("TREADLE_START_FAILURE_SECONDS", "600"),
-        log_format=read("TREADLE_LOG_FORMAT") or "json",
-        log_level=read("TREADLE_LOG_LEVEL") or "INFO",
+        log_format=_one_of("TREADLE_LOG_FORMAT", ("json", "text")),
+        log_level=_one_of("TREADLE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")),
         environment=dict(os.environ),
     )
 
@@ -100,6 +100,13 @@ def _level(text: str) -> Level:
                 f"TREADLE_POD_SECURITY_LEVEL is {text!r}; it must be privileged, baseline or "
                 "restricted"
             )
+
+
+def _one_of(name: str, words: Sequence[str]) -> str:
+    text = os.environ.get(name) or words[0]
+    if text not in words:
+        raise ValueError(f"{name} is {text!r}; it must be one of {', '.join(words)}")
+    return text
 
 
 def _seconds(name: str, default: str) -> float:

@@ -3,6 +3,7 @@
 Source: AWS API, HistoryEventType.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +12,13 @@ from treadle.engine.steps import RunTask
 
 _LAMBDA = ":lambda:"
 _ACTIVITY = ":activity:"
+_INTEGRATION = re.compile(r"^arn:[^:]+:states:::")
+_SDK = "aws-sdk:"
 
 
 def family(resource: str) -> str:
     """`Task`, `LambdaFunction` or `Activity`: what the event types of a Resource begin with."""
-    if _LAMBDA in resource and not resource.startswith("arn:aws:states:"):
+    if _LAMBDA in resource and not _INTEGRATION.match(resource):
         return "LambdaFunction"
     return "Activity" if _ACTIVITY in resource else "Task"
 
@@ -24,7 +27,9 @@ def named(resource: str) -> dict[str, Any]:
     """The members that name a Task's Resource in each of its entries."""
     if family(resource) != "Task":
         return {}
-    service, _, action = resource.removeprefix("arn:aws:states:::").partition(":")
+    named_part = _INTEGRATION.sub("", resource)
+    service, _, action = named_part.removeprefix(_SDK).partition(":")
+    service = _SDK + service if named_part.startswith(_SDK) else service
     return {"resourceType": service, "resource": action}
 
 

@@ -114,7 +114,6 @@ def _core(memory: Memory) -> dict[str, Any]:
         "entries": memory.entries,
         "history": [memory.history.next_id, memory.history.head],
         "progress": [memory.progress.done, memory.progress.total, memory.progress.failed],
-        "pages": memory.pages_bytes,
     }
     if memory.deadline_at is not None:
         core["deadline"] = to_ms(memory.deadline_at)
@@ -134,6 +133,9 @@ def _core(memory: Memory) -> dict[str, Any]:
         core["ended"] = to_ms(memory.ended_at)
         core["output"] = _reference(memory, memory.output)
         core["error"] = [memory.error.name, memory.error.cause] if memory.error else None
+    # Last: what is above may have made pages, which are written when this is.
+    fresh = (len(page.raw) for d, page in memory.unsaved.items() if d not in memory.saved)
+    core["pages"] = memory.pages_bytes + sum(fresh)
     return core
 
 
@@ -185,13 +187,15 @@ def _differences(numbers: Iterable[int]) -> list[int]:
 
 
 def _pack_uids(uids: Sequence[str]) -> Any:
+    if not any(uids):
+        return ""
     try:
-        packed = b"".join(bytes.fromhex(uid.replace("-", "")) if uid else _NO_UID for uid in uids)
+        raw = b"".join(bytes.fromhex(uid.replace("-", "")) if uid else _NO_UID for uid in uids)
     except ValueError:
         return list(uids)
-    if len(packed) != len(_NO_UID) * len(uids):
-        return list(uids)
-    return base64.b64encode(packed).decode() if any(uids) else ""
+    packed = base64.b64encode(raw).decode()
+    # Other spellings of a UUID, and what is none, stay as they are.
+    return packed if _unpack_uids(packed, len(uids)) == list(uids) else list(uids)
 
 
 def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:

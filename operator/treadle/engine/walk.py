@@ -213,6 +213,7 @@ class Walk:
             self.task_failed(frame, error, now)
             return
         self.task_started(frame, now)
+        frame.phase = Phase.READY  # nothing of it is left to abandon
         visit = self.visit(frame, now)
 
         def finish() -> Step:
@@ -227,6 +228,7 @@ class Walk:
         state = frame.definition
         assert isinstance(state, Task)
         self.task_started(frame, now)
+        frame.phase = Phase.READY
         outcome = "TimedOut" if error.name == "States.Timeout" else "Failed"
         details = {**records.named(state.resource), **records.failed(error.name, error.cause)}
         self._record(frame, f"{records.family(state.resource)}{outcome}", now, details)

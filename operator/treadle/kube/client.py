@@ -5,6 +5,7 @@ One rule: whoever calls decides what a fault means; a write whose answer did not
 """
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -35,6 +36,7 @@ REQUEST_SECONDS = 30.0
 RENEW_SECONDS = 10.0  # between two readings of credentials that are not let in
 CONNECTIONS_MAX = 100
 CHUNK_ITEMS = 500
+LARGE_BYTES = 2**20  # sent piece by piece, so that it does not hold the loop
 WATCH_SECONDS = 290
 SILENCE_SECONDS = 90.0
 """A watch that sends nothing for so long, no bookmark either, is dead."""
@@ -257,11 +259,12 @@ class Client:
         headers: Mapping[str, str] = _JSON,
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         assert self._session is not None
+        sent = io.BytesIO(data) if data is not None and len(data) > LARGE_BYTES else data
         return self._session.request(
             _METHODS[verb],
             self._endpoint.server + path,
             params=query,
-            data=data,
+            data=sent,
             headers={**self._credentials(), **(headers if data is not None else {})},
             timeout=timeout,
             allow_redirects=False,

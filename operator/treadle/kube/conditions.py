@@ -42,5 +42,8 @@ def set_condition(
         "lastTransitionTime": since,
         "observedGeneration": generation,
     }
-    others = [dict(c) for c in conditions if c.get("type") != kind]
-    return [*others, condition]
+    kept = [dict(c) for c in conditions]
+    if before is None:
+        return [*kept, condition]
+    # In its old place: a condition that is set again changes nothing else.
+    return [condition if c.get("type") == kind else c for c in kept]

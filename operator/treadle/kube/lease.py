@@ -103,15 +103,16 @@ class Lease:
             wait = RENEW_SECONDS
             try:
                 async with self._writing, asyncio.timeout(ANSWER_SECONDS):
-                    if self._held is None:
-                        return
-                    await self._write(self._held)
+                    if self._held is not None:
+                        await self._write(self._held)
             except (Conflict, Missing):
                 # Somebody labelled it, our own write's answer was lost, or it is another's.
                 wait = await self._look_again()
             except (Fault, TimeoutError) as fault:
                 _log.warning("the Lease %s is not renewed: %r", self._name, fault)
                 wait = POLL_SECONDS
+            if self._held is None:
+                return
             if not self.fresh() and await self._is_lost():
                 self._meter.leading(False)
                 raise LeaseLost(f"the Lease {self._name} is held by another")
@@ -122,18 +123,19 @@ class Lease:
             lease = await self._read()
         except Fault:
             return POLL_SECONDS
-        if _mark(lease)[0] == self._holder:
-            if self._held is not None:
-                self._held = lease
+        if _mark(lease)[0] == self._holder and self._held is not None:
+            self._held = lease
             return 0.0
         self._fresh_until = float("-inf")
         return POLL_SECONDS
 
     async def _is_lost(self) -> bool:
         try:
-            return _mark(await self._read())[0] != self._holder
+            lost = _mark(await self._read())[0] != self._holder
         except Fault:
             return False
+        # Unless it was given up in the meantime.
+        return lost and self._held is not None
 
     async def release(self) -> None:
         """Give it up, so that another need not wait."""

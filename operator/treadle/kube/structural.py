@@ -193,7 +193,7 @@ def _check(schema: Schema, place: str) -> None:
     free = schema.get("x-kubernetes-preserve-unknown-fields")
     if "type" not in schema and not free:
         raise ValueError(f"{place}: a structural schema has a type")
-    typed = any(name in schema for name in ("properties", "additionalProperties"))
+    typed = any(schema.get(name) for name in ("properties", "additionalProperties"))
     if schema.get("type") == "object" and not typed and not free:
         raise ValueError(f"{place}: all members of this object would be pruned")
     if not schema.get("description") and not place.endswith(("[]", ".*")):

@@ -196,7 +196,8 @@ def _by_itself(pod: Obj, job: Obj | None, policy: Policy) -> bool:
         return False
     counted = podfacts.instant(((job or {}).get("status") or {}).get("completionTime"))
     skew = timedelta(seconds=policy.skew_seconds)
-    return ended + skew < asked or (counted is not None and counted <= asked)
+    # Both are in whole seconds: the same one may have been after.
+    return ended + skew < asked or (counted is not None and counted < asked)
 
 
 def _judged(pod: Obj, job: Obj | None, now: datetime, policy: Policy) -> Succeeded | Failed:

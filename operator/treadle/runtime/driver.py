@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from treadle.engine.events import Event, StopRequested, SuspendChanged, TaskId
+from treadle.engine.events import Event, StopRequested, TaskId
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
     Announce,
@@ -72,6 +72,7 @@ class Driver:
         self._runs: dict[str, Run] = {}
         self._finished: OrderedDict[str, Saved] = OrderedDict()
         self._slots = asyncio.Semaphore(TURNS_AT_ONCE)
+        self._long_slot = asyncio.Semaphore(1)
         self._open = False
         self._quiet = False
         self._draining = False
@@ -144,11 +145,8 @@ class Driver:
             run.inbox.append(StopRequested(sighting.stop.error, sighting.stop.cause))
             self._schedule(run)
         elif sighting.suspend != execution.suspended:
-            if run.turning is None:
-                run.inbox.append(SuspendChanged(sighting.suspend))
-                self._schedule(run)
-            else:
-                run.afresh = run.look = True  # which of the two is newer, a read tells
+            run.afresh = run.look = True  # which of the two is newer, a read tells
+            self._schedule(run)
 
     def machine_changed(self, namespace: str, name: str) -> None:
         """A StateMachine was judged: executions that wait for it look again."""
@@ -196,6 +194,9 @@ class Driver:
     def quiesce(self) -> None:
         """Start nothing new outside; what runs may still end and be saved."""
         self._quiet = True
+        for run in self._runs.values():
+            for start in run.effects.values():
+                start.cancel()
 
     async def drain(self) -> None:
         """Begin no further turn, and wait for those that run."""
@@ -244,8 +245,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         began_at, events = loop.time(), len(run.inbox)
         try:
-            async with self._slots:
-                again = await self._turns.turn(run)
+            again = await self._turn(run)
             run.failures = 0
             self._meter.turned(loop.time() - began_at, events)
         except Missing:
@@ -288,6 +288,15 @@ class Driver:
         except Fault as fault:
             run.untidy = True
             _log.info("pages of %s are not tidied: %r", run.key.name, fault)
+
+    async def _turn(self, run: Run) -> float | None:
+        if run.execution is None or not run.execution.busy:
+            async with self._slots:
+                return await self._turns.turn(run)
+        # Those that have more to do than one turn may go on one at a time: they hold up each
+        # other, and everybody else for the length of one turn.
+        async with self._long_slot, self._slots:
+            return await self._turns.turn(run)
 
     def _lose(self, run: Run) -> None:
         """The execution is gone: drop its events, stop what is left."""

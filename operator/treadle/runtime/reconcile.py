@@ -49,8 +49,10 @@ class Reconciler:
             return  # what is stored has to be read first: not knowing is no reason to stop anything
         wanted = set(execution.wanted()) if execution is not None and not run.gone else set()
         wanted = {task for task in wanted if run.saved.standing(task) is Standing.LIVE}
-        for task in wanted - run.effects.keys():
-            run.effects[task] = self._begin(run, task)
+        for task in wanted:
+            effect = run.effects.get(task)
+            if effect is None or effect.cancelling():
+                run.effects[task] = self._begin(run, task)
         for task in run.effects.keys() - wanted:
             # What is over in memory only is not over yet.
             if run.standing(task) in _FINISHED:

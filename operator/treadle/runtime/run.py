@@ -109,6 +109,17 @@ class Run:
             return Standing.UNKNOWN
         return self.saved.standing(task)
 
+    def hold_starts(self) -> None:
+        """Begin nothing any more that is over in memory, though no save says so yet.
+
+        What is held is begun again where the save turns out otherwise.
+        """
+        assert self.execution is not None
+        wanted = set(self.execution.wanted())
+        for task, effect in self.effects.items():
+            if task not in wanted:
+                effect.cancel()
+
     def forget_memory(self) -> None:
         """What is stored is not what we thought: the same events are handled on what is."""
         self.inbox.extendleft(reversed(self.handled))

@@ -248,7 +248,8 @@ class Turns:
         run.over = True
         run.ended_at = now
         self.meter.ended(failure.phase)
-        self.announce(run.key, "Warning", failure.phase, f"{failure.error}: {failure.cause}")
+        said = _said(failure.error, failure.cause) or failure.phase
+        self.announce(run.key, "Warning", failure.phase, said)
 
     async def _start(self, run: Run, request: Request, pinned: Pinned) -> None:
         run.pinned = pinned
@@ -341,6 +342,7 @@ class Turns:
     async def _save(self, run: Run) -> None:
         execution = run.execution
         assert execution is not None
+        run.hold_starts()
         while True:
             loaded = run.loaded
             assert loaded is not None
@@ -378,7 +380,7 @@ class Turns:
             self.meter.ended(stored.phase)
             error = execution.memory.error
             if error is not None:
-                said = f"{error.name or ''}: {error.cause or ''}"
+                said = _said(error.name, error.cause) or stored.phase
                 self.announce(run.key, "Warning", stored.phase, said)
 
     async def _settle_conflict(self, run: Run, loaded: Loaded) -> bool:
@@ -398,6 +400,10 @@ class Turns:
         run.forget_memory()
         run.look = True
         return False
+
+
+def _said(error: str | None, cause: str | None) -> str:
+    return ": ".join(filter(None, (error, cause)))
 
 
 def _order(event: Event) -> tuple[int, datetime]:

@@ -83,20 +83,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def freeze(self, process: "Process") -> None:
         """Run nothing of a process until it is thawed; what comes for it meanwhile is kept."""
+
+        def is_theirs(handle: Any) -> bool:
+            return handle._context.get(_PROCESS) is process
+
         kept = self._frozen.setdefault(process, [])
         ready: Any = self._ready  # type: ignore[attr-defined]
         for place, handle in enumerate(ready):
-            if handle._context.get(_PROCESS) is process:
+            if is_theirs(handle):
                 kept.append(handle)
                 # Its place stays: the loop has counted what it is about to run.
                 ready[place] = asyncio.Handle(print, (), self, OUTSIDE)
                 ready[place].cancel()
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        theirs = [timer for timer in timers if timer._context.get(_PROCESS) is process]
+        theirs = [timer for timer in timers if is_theirs(timer)]
         for timer in theirs:
             timer._scheduled = False  # type: ignore[attr-defined]
         kept += sorted(theirs)
-        timers[:] = [timer for timer in timers if timer._context.get(_PROCESS) is not process]
+        timers[:] = [timer for timer in timers if not is_theirs(timer)]
         heapq.heapify(timers)
 
     def thaw(self, process: "Process") -> None:
@@ -108,8 +112,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             timer._scheduled = True  # type: ignore[attr-defined]
             heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
 
-    def _call_soon(self, callback: Any, args: Any, context: Any) -> asyncio.Handle:
-        handle: asyncio.Handle = super()._call_soon(callback, args, context)  # type: ignore[misc]
+    def _call_soon(self, callback: Any, args: Any, context: Any) -> Any:
+        handle: Any = super()._call_soon(callback, args, context)  # type: ignore[misc]
         kept = self._frozen.get(handle._context.get(_PROCESS)) if self._frozen else None
         if kept is not None:
             self._ready.pop()  # type: ignore[attr-defined]
@@ -153,6 +157,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 _PROCESS: contextvars.ContextVar["Process | None"] = contextvars.ContextVar("process", default=None)
 
+
+def process_name() -> str:
+    """Of the process that runs now; empty outside of all."""
+    process = _PROCESS.get()
+    return process.name if process is not None else ""
+
+
 OUTSIDE = contextvars.Context()
 """The context of what belongs to no process: the cluster, servers, people."""
 
@@ -195,6 +206,11 @@ def wall(skew_seconds: float = 0.0) -> datetime:
     """The wall clock of a machine whose clock is this much ahead."""
     seconds = asyncio.get_running_loop().time() + skew_seconds
     return BASE + timedelta(seconds=seconds)
+
+
+def seconds() -> float:
+    """Virtual seconds since the start of the world that runs now."""
+    return asyncio.get_running_loop().time()
 
 
 def run(coro: Coroutine[Any, Any, T], seed: int = 0) -> T:

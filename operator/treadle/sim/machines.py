@@ -7,7 +7,7 @@ never ends or has time enough: so that status, output and error are the same in 
 import json
 import random
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 DISRUPTIONS = (
     "Kubernetes.PodDeleted",
@@ -16,6 +16,9 @@ DISRUPTIONS = (
     "Kubernetes.ResultLost",
 )
 """What a person or a drain does to a task; a `fragile` task retries it."""
+
+Deed: TypeAlias = Literal["", "stop", "delete"]
+_DEEDS: tuple[Deed, ...] = ("", "stop", "delete", "delete")
 
 _ENOUGH_SECONDS = 3600
 _FOR_EVER_SECONDS = 10_000_000
@@ -34,7 +37,7 @@ class Sample:
     definition: dict[str, Any]
     input: Any
     fails: bool
-    deed: Literal["", "stop", "delete"] = ""
+    deed: Deed = ""
     deed_seconds: float = 0.0
 
 
@@ -95,7 +98,7 @@ class Generator:
         branches = [tasks.closed(), {"StartAt": rest, "States": resting}]
         steps.add(name, {"Type": "Parallel", "Branches": branches})
         definition = steps.closed()
-        deed = self._dice.choice(("", "stop", "delete", "delete"))
+        deed: Deed = self._dice.choice(_DEEDS)
         seconds = self._dice.choice((0.0, 1.0, 5.0, 20.0, 60.0)) * self._dice.random()
         if not deed:
             definition["TimeoutSeconds"] = self._dice.choice((10, 30, 60))

@@ -31,7 +31,7 @@ async def life(seat: Seat) -> None:
     """Run an operator until it is killed or loses its Lease."""
     lease = Lease(seat.api, "default", "treadle", seat.holder) if seat.lease else NoLease()
     await lease.acquire()
-    operator = _Operator(seat, lease)
+    operator = Operator(seat, lease)
     try:
         async with asyncio.TaskGroup() as group:
             for work in operator.works():
@@ -40,7 +40,9 @@ async def life(seat: Seat) -> None:
         pass
 
 
-class _Operator:
+class Operator:
+    """See the module."""
+
     def __init__(self, seat: Seat, lease: Lease | NoLease) -> None:
         api = seat.api
         self._lease = lease

@@ -5,7 +5,9 @@ transport and a clock, and takes them away.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -149,8 +151,9 @@ class _Operator:
         if self.api is not api:
             return
         later(RESTART_SECONDS if crash is None else crash.down_seconds, self.start)
-        for what in crash.then if crash is not None and not self._world.calm() else ():
-            later(crash.down_seconds / 2, self._world.people.do, what)
+        if crash is not None and not self._world.calm():
+            for what in crash.then:
+                later(crash.down_seconds / 2, self._world.people.do, what)
 
     def _ended(self, api: SimApi, task: "asyncio.Task[None]") -> None:
         """It ended of itself: it gave up its Lease, or it is broken."""
@@ -317,11 +320,35 @@ class World:
             self._violated(f"unhandled: {context.get('exception')!r} {context.get('message')}")
 
 
+class _Errors(logging.Handler):
+    """What an operator logs as an error is one: a room says so when it is wrong."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.ERROR)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else ""
+        self._world.audit.violations.append(f"logged: {record.getMessage()}: {error!r}")
+
+
+@contextlib.contextmanager
+def _errors_noticed(world: World) -> Iterator[None]:
+    logger, handler = logging.getLogger("treadle"), _Errors(world)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 def live_through(setting: Setting) -> Report:
     """Run a world to its end."""
 
     async def main() -> Report:
-        return await World(setting).run()
+        world = World(setting)
+        with _errors_noticed(world):
+            return await world.run()
 
     number = setting.seed if isinstance(setting.seed, int) else 0
     return clock.run(main(), number)

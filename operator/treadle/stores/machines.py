@@ -28,6 +28,7 @@ from treadle.runtime.ports import (
     Missing,
     Pinned,
 )
+from treadle.stores.pages import touched_at
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class RevisionMachines:
         self._programs: OrderedDict[str, Program] = OrderedDict()
         self._pinned: OrderedDict[tuple[str, str], Pinned] = OrderedDict()
         self._reads: dict[tuple[str, str], asyncio.Task[Obj]] = {}
+        self._parsing: dict[str, asyncio.Task[Program]] = {}
         self._spare_since: dict[str, float] = {}
 
     # ------------------------------------------------------------------------------- judging
@@ -88,7 +90,8 @@ class RevisionMachines:
         reason = "NullsDropped"
         if not problems:
             reason = "InvalidDefinition"
-            _, problems = document.inspect(spec.get("definition"))
+            # In a thread: a long text takes seconds, and the Lease must be renewed meanwhile.
+            _, problems = await asyncio.to_thread(document.inspect, spec.get("definition"))
         errors = [problem for problem in problems if problem.severity == "error"]
         status: dict[str, Any] = dict(obj.get("status") or {})
         generation = obj["metadata"]["generation"]
@@ -126,10 +129,18 @@ class RevisionMachines:
         try:
             await self._api.create(REVISIONS, namespace, manifest)
         except AlreadyExists:
-            found = await self._api.get(REVISIONS, namespace, name)
+            found = await self._touch(namespace, name, manifest)
             if found["spec"].get("digest") != digest:
                 raise Conflict(f"the name {name} is taken by another definition") from None
         return name
+
+    async def _touch(self, namespace: str, name: str, manifest: Obj) -> Obj:
+        # Whoever sweeps compares the resourceVersion: touched is not removed.
+        touched = {"metadata": {"annotations": {names.TOUCHED_AT: self._api.now().isoformat()}}}
+        try:
+            return await self._api.patch(REVISIONS, namespace, name, touched)
+        except Missing:
+            return await self._api.create(REVISIONS, namespace, manifest)
 
     # ------------------------------------------------------------------------------- reading
 
@@ -177,23 +188,34 @@ class RevisionMachines:
         spec = obj["spec"]
         digest = spec["digest"]
         pods = {member: spec[member] for member in _PODS if member in spec}
-        pinned = Pinned(revision, self._program(digest, spec["definition"]), digest, pods, DEFAULT)
+        program = await self._program(digest, spec["definition"])
+        pinned = Pinned(revision, program, digest, pods, DEFAULT)
         self._pinned[key] = pinned
         while len(self._pinned) > PROGRAMS_MAX:
             self._pinned.popitem(last=False)
         return pinned
 
-    def _program(self, digest: str, definition: Json) -> Program:
+    async def _program(self, digest: str, definition: Json) -> Program:
+        """The parsed definition; those who wait for the same one share the work."""
         program = self._programs.get(digest)
-        if program is None:
-            try:
-                program = document.parse(definition)
-            except InvalidDocument as why:
-                # It was valid when it was written: this release judges it differently.
-                raise Missing(f"the revision is no longer valid: {why}") from why
-            self._programs[digest] = program
-            while len(self._programs) > PROGRAMS_MAX:
-                self._programs.popitem(last=False)
+        if program is not None:
+            return program
+        parsing = self._parsing.get(digest)
+        if parsing is None:
+            parsing = asyncio.ensure_future(self._parse(digest, definition))
+            self._parsing[digest] = parsing
+            parsing.add_done_callback(lambda _: self._parsing.pop(digest, None))
+        return await asyncio.shield(parsing)
+
+    async def _parse(self, digest: str, definition: Json) -> Program:
+        try:
+            program = await asyncio.to_thread(document.parse, definition)
+        except InvalidDocument as why:
+            # It was valid when it was written: this release judges it differently.
+            raise Missing(f"the revision is no longer valid: {why}") from why
+        self._programs[digest] = program
+        while len(self._programs) > PROGRAMS_MAX:
+            self._programs.popitem(last=False)
         return program
 
     # ------------------------------------------------------------------------------- tidying
@@ -210,7 +232,10 @@ class RevisionMachines:
         uids = {r["metadata"]["uid"] for r in spare}
         self._spare_since = {uid: self._spare_since.get(uid, loop_time) for uid in uids}
         due = [
-            r for r in spare if loop_time - self._spare_since[r["metadata"]["uid"]] >= SPARE_SECONDS
+            r
+            for r in spare
+            if loop_time - self._spare_since[r["metadata"]["uid"]] >= SPARE_SECONDS
+            and (self._api.now() - touched_at(r)).total_seconds() >= SPARE_SECONDS
         ]
         if not due:
             return
@@ -230,7 +255,11 @@ class RevisionMachines:
         metadata = obj["metadata"]
         try:
             await self._api.delete(
-                REVISIONS, metadata["namespace"], metadata["name"], uid=metadata["uid"]
+                REVISIONS,
+                metadata["namespace"],
+                metadata["name"],
+                uid=metadata["uid"],
+                version=metadata["resourceVersion"],
             )
         except (Missing, Conflict):
             return

@@ -78,7 +78,7 @@ class Pages:
             spec = obj["spec"]
             if spec["kind"] != "snapshot" or spec["digest"] in keep:
                 continue
-            if now - _touched_at(obj) < AGE_BEFORE_REMOVAL:
+            if now - touched_at(obj) < AGE_BEFORE_REMOVAL:
                 continue
             metadata = obj["metadata"]
             try:
@@ -138,7 +138,8 @@ def _content(obj: Obj, digest: str) -> bytes:
     return raw
 
 
-def _touched_at(obj: Obj) -> datetime:
+def touched_at(obj: Obj) -> datetime:
+    """When somebody last said that he is about to refer to an object."""
     metadata = obj["metadata"]
     annotations = metadata.get("annotations") or {}
     return datetime.fromisoformat(

@@ -51,11 +51,14 @@ def _of_failure(loaded: Loaded, record: Record, now: datetime) -> dict[str, Any]
     assert failure is not None
     status: dict[str, Any] = {
         "phase": failure.phase,
-        "error": failure.error,
-        "cause": failure.cause,
         "completionTime": _text(now),
     }
-    _condition(status, loaded, now, "Failed", True, failure.phase, failure.cause)
+    if failure.error:
+        status["error"] = failure.error
+    if failure.cause:
+        status["cause"] = failure.cause[:CAUSE_CHARS_MAX]
+    message = failure.cause or failure.error or failure.phase
+    _condition(status, loaded, now, "Failed", True, failure.phase, message)
     return status
 
 

@@ -22,11 +22,14 @@ from tests.cluster.lab import places
 from tests.cluster.lab.namespaces import Namespace
 from tests.cluster.support.machines import IMAGE, State, call, chain, job, passes
 from tests.cluster.support.people import EXECUTIONS, GROUP, VERSION, Obj, People, is_over, uid_of
-from tests.cluster.support.servers import METADATA, Server
+from tests.cluster.support.servers import METADATA, Server, ServerProcess
+
+AnyServer = Server | ServerProcess
 
 PYTHON = "python:3.11-slim"
 START_FAILURE_SECONDS = 5
 PACE_SECONDS = 0.1
+LOOPS_MORE = 5
 _RESULT = "$TREADLE_RESULT_FILE"
 _LIMIT = 4096
 # 4,096 bytes that parse; and a text that is JSON only once its head is gone.
@@ -78,11 +81,11 @@ class Attack:
     pod: Bad | None = None
     more: State = field(default_factory=dict)
     state: State = field(default_factory=dict)
-    url: Callable[[Server], str] | None = None
+    url: Callable[[AnyServer], str] | None = None
     machine: Obj | None = None
     meddle: Callable[[People, str], None] | None = None
 
-    def definition(self, node: str, server: Server) -> Any:
+    def definition(self, node: str, server: AnyServer) -> Any:
         """Its machine."""
         if self.machine is not None:
             return self.machine
@@ -239,7 +242,7 @@ class Storm:
     people: People
     calm: Namespace
     node: str
-    server: Server
+    server: ServerProcess
     waves: int = 4
     quick: int = 200
     medians: dict[str, float] = field(default_factory=dict)
@@ -281,6 +284,10 @@ class Storm:
     def _wave(self, wave: int, meddlers: ThreadPoolExecutor) -> Iterator[Future[None]]:
         for attack in ATTACKS:
             made = self.people.execution(f"{attack.name}-{wave}", attack.name)
+            if attack.name == "endless-loop":
+                # It is over in a second by itself; several keep one running most of the time.
+                for more in range(LOOPS_MORE):
+                    self.people.execution(f"{attack.name}-{wave}-{more}", attack.name)
             if attack.meddle is not None:
                 yield meddlers.submit(attack.meddle, self.people, uid_of(made))
 

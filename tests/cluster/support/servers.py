@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
+import urllib.request
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.cluster.lab import places
 
 _PIECE = b"x" * (1 << 20)
 METADATA = "http://169.254.169.254/latest/meta-data/"
@@ -43,7 +48,7 @@ class Server:
     Paths: `/echo` answers with the body, `/status?code=503&times=2` so often with that status and
     then like `/echo`, `/hold` when `release` was called, `/hang` never, `/huge` one gigabyte,
     `/huge?told` the same with its length said first, `/redirect` to a metadata address, `/garbage`
-    no HTTP, `/drip` one byte in two seconds.
+    no HTTP, `/drip` one byte in two seconds, `/sent` with the bytes of `/huge` that were taken.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -91,10 +96,43 @@ class Server:
         """Let `/hold` answer."""
         self._manners.released.set()
 
+
+class ServerProcess:
+    """A Server in a process of its own: its gigabytes take nothing from the test's."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> ServerProcess:
+        command = [sys.executable, "-m", "tests.cluster.support.servers", self._host]
+        self._process = subprocess.Popen(
+            command, cwd=places.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self._port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process is not None
+        self._process.communicate("")  # the end of its input is its end
+        assert self._process.returncode == 0
+
+    def url(self, path: str, host: str | None = None) -> str:
+        """The URL of a path, by the address that it listens on or by another name."""
+        return f"http://{host or self._host}:{self._port}{path}"
+
     @property
     def sent_bytes(self) -> int:
-        """How much of `/huge` was taken."""
-        return self._manners.sent_bytes
+        """How much of `/huge` was taken so far."""
+        with urllib.request.urlopen(self.url("/sent"), timeout=10) as answer:
+            return int(json.load(answer))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -158,6 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.shared.sent_bytes += len(_PIECE)
         self.close_connection = True
 
+    def _sent(self) -> None:
+        self._answer(200, self.shared.sent_bytes)
+
     def _redirect(self) -> None:
         self.send_response(302)
         self.send_header("Location", METADATA)
@@ -192,3 +233,14 @@ def own_address() -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return "127.0.0.1"
+
+
+def main() -> None:
+    """Serve on a port that is printed, until the end of the input."""
+    with Server(sys.argv[1]) as server:
+        print(server.port, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Worlds without one of the fences of design.md: each must be noticed.
+
+One rule: the product has no switch for this; a guard is taken out of it from here, for one world.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from treadle.engine.events import TaskId
+from treadle.kube import manifests, names
+from treadle.kube.api import Obj
+from treadle.kube.kinds import EXECUTIONS, Kind
+from treadle.runners.launch import Launcher
+from treadle.runners.tombstones import Tombstones
+from treadle.runtime.driver import Driver
+from treadle.runtime.ports import ExecutionKey, Fault
+from treadle.runtime.run import Run, Saved
+from treadle.runtime.turn import Turns
+from treadle.sim import clock, operator
+from treadle.sim.objects import Objects
+
+
+@contextlib.contextmanager
+def _in_place_of(owner: Any, name: str, other: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, other)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextlib.contextmanager
+def _save_before_act() -> Iterator[None]:
+    """The world is touched first, and the decision is saved afterwards."""
+    init, save = Driver.__init__, Turns._save
+    drivers: list[Driver] = []
+
+    def remembered(driver: Driver, **given: Any) -> None:
+        init(driver, **given)
+        drivers.append(driver)
+
+    async def late(turns: Turns, run: Run) -> None:
+        driver = next(driver for driver in drivers if driver._turns is turns)
+        assert run.execution is not None
+        run.saved = Saved.of(run.execution)
+        driver._reconciler.align(run)
+        await asyncio.sleep(0)
+        await save(turns, run)
+
+    with _in_place_of(Driver, "__init__", remembered), _in_place_of(Turns, "_save", late):
+        yield
+
+
+def _resource_version() -> AbstractContextManager[None]:
+    """A status is written over whatever is stored."""
+    update = Objects.update
+
+    def blind(
+        objects: Objects, kind: Kind, namespace: str | None, obj: Obj, *, status: bool = False
+    ) -> Obj:
+        stored = objects.peek(kind, namespace, obj["metadata"]["name"])
+        if kind == EXECUTIONS and stored is not None:
+            version = stored["metadata"]["resourceVersion"]
+            obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": version}}
+        return update(objects, kind, namespace, obj, status=status)
+
+    return _in_place_of(Objects, "update", blind)
+
+
+@contextlib.contextmanager
+def _events_kept() -> Iterator[None]:
+    """An event leaves the mailbox when it is handled, whatever comes of the save."""
+    turn, forget = Turns.turn, Run.forget_memory
+
+    def without_events(run: Run) -> None:
+        run.handled.clear()
+        forget(run)
+
+    async def forgetful(turns: Turns, run: Run) -> float | None:
+        try:
+            return await turn(turns, run)
+        except Fault:
+            without_events(run)
+            raise
+
+    with (
+        _in_place_of(Run, "forget_memory", without_events),
+        _in_place_of(Turns, "turn", forgetful),
+    ):
+        yield
+
+
+def _derived_names() -> AbstractContextManager[None]:
+    """Each process gives its own names."""
+    derived = names.attempt
+
+    def drawn(key: ExecutionKey, task: TaskId) -> str:
+        own = ExecutionKey(key.namespace, key.name, f"{key.uid}/{clock.process_name()}")
+        return derived(own, task)
+
+    return _in_place_of(names, "attempt", drawn)
+
+
+def _live_read() -> AbstractContextManager[None]:
+    """What the cache does not show counts as not there."""
+
+    async def unread(*_: Any) -> bool:
+        return False
+
+    return _in_place_of(Launcher, "_exists", unread)
+
+
+@contextlib.contextmanager
+def _tombstone() -> Iterator[None]:
+    """A finished Job goes as soon as its result is saved; no name is taken for nothing."""
+
+    async def at_once(tombstones: Tombstones, job: Obj, _: Any) -> None:
+        await tombstones._writes.delete_job(job)
+
+    async def untaken(*_: Any) -> None:
+        pass
+
+    with _in_place_of(Tombstones, "_rest", at_once), _in_place_of(Launcher, "take_name", untaken):
+        yield
+
+
+def _finalizer() -> AbstractContextManager[None]:
+    """Nothing holds a Pod that may have a result."""
+    whole = manifests.job
+
+    def unheld(*given: Any, **more: Any) -> Any:
+        job = whole(*given, **more)
+        if isinstance(job, dict):
+            job["spec"]["template"]["metadata"].pop("finalizers")
+        return job
+
+    return _in_place_of(manifests, "job", unheld)
+
+
+def _sweep() -> AbstractContextManager[None]:
+    """Only what events say is done."""
+
+    async def never(_: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    return _in_place_of(operator.Operator, "_sweep", never)
+
+
+GUARDS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
+    "save-before-act": _save_before_act,
+    "resource-version": _resource_version,
+    "events-kept": _events_kept,
+    "derived-names": _derived_names,
+    "live-read": _live_read,
+    "tombstone": _tombstone,
+    "finalizer": _finalizer,
+    "sweep": _sweep,
+}
+"""What can be taken out, by name; issue 3, Must show 5."""

@@ -1,0 +1,135 @@
+"""The command line: sentences instead of tracebacks, and a help that loads nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from treadle import __version__
+from treadle.app import operator as operators
+from treadle.app.settings import Settings
+from treadle.cli.main import main
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+current-context: c
+"""
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner(env={"KUBECONFIG": None, **environment}).invoke(main, list(arguments))
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings that an operator was run with; none is run."""
+    found: list[Settings] = []
+
+    def keep(settings: Settings) -> int:
+        found.append(settings)
+        return 3
+
+    monkeypatch.setattr(operators, "run", keep)
+    return found
+
+
+def test_the_version_is_said() -> None:
+    assert run("--version").output == f"treadle, version {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["operator", "--help"]])
+def test_help_says_what_there_is(arguments: list[str]) -> None:
+    found = run(*arguments)
+    assert found.exit_code == 0
+    assert "Usage:" in found.output
+
+
+def test_flags_become_settings(ran: list[Settings]) -> None:
+    arguments = "--kubeconfig k --context c -n a --namespace b --no-lease --lease-namespace l"
+    found = run("operator", *arguments.split(), "--health-port", "0", "--log-format", "text")
+    assert found.exit_code == 3  # what the operator says
+    (settings,) = ran
+    assert (settings.kubeconfig, settings.context) == ("k", "c")
+    assert (settings.namespaces, settings.lease) == (("a", "b"), False)
+    assert (settings.lease_namespace, settings.health_port) == ("l", 0)
+    assert settings.log_format == "text"
+
+
+def test_without_flags_the_environment_counts(ran: list[Settings]) -> None:
+    run("operator", TREADLE_NAMESPACES="a,b", TREADLE_LEASE="false")
+    (settings,) = ran
+    assert (settings.namespaces, settings.lease) == (("a", "b"), False)
+    run("operator", "--lease", "-n", "c", TREADLE_NAMESPACES="a,b", TREADLE_LEASE="false")
+    assert (ran[1].namespaces, ran[1].lease) == (("c",), True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (["operator", "--health-port", "x"], {}, "'x' is not a valid integer"),
+        (["operator", "--health-port", "65536"], {}, "65536 is not in the range"),
+        (["operator", "--log-format", "xml"], {}, "'xml' is not one of"),
+        (["operator", "--nonsense"], {}, "No such option"),
+        (["nonsense"], {}, "No such command"),
+        (["operator"], {"TREADLE_HEALTH_PORT": "x"}, "TREADLE_HEALTH_PORT is 'x'"),
+        (["operator"], {"TREADLE_LEASE": "perhaps"}, "TREADLE_LEASE is 'perhaps'"),
+        (["operator", "--kubeconfig", "/no/such/file"], {}, "no credentials for a cluster"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence(
+    arguments: list[str], environment: dict[str, Any], sentence: str
+) -> None:
+    found = run(*arguments, **environment)
+    assert found.exit_code == 2
+    assert sentence in found.output
+    assert "Traceback" not in found.output
+    assert isinstance(found.exception, SystemExit)
+
+
+def treadle(*arguments: str, check: str = "") -> "subprocess.CompletedProcess[str]":
+    program = (
+        "import sys\n"
+        "from treadle.cli.main import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        f"finally:\n    {check or 'pass'}\n"
+    )
+    folder = Path(operators.__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PYTHONPATH": str(folder), "PATH": ""},
+    )
+
+
+def test_help_loads_nothing_that_is_slow() -> None:
+    slow = "('kopf', 'kubernetes', 'aiohttp', 'pydantic', 'uvloop', 'prometheus_client')"
+    check = f"print([name for name in {slow} if name in sys.modules])"
+    for arguments in (["--help"], ["operator", "--help"]):
+        found = treadle(*arguments, check=check)
+        assert found.returncode == 0
+        assert found.stdout.endswith("[]\n")
+
+
+def test_a_whole_process_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
+    found = treadle("operator", "--kubeconfig", str(tmp_path / "missing"))
+    assert found.returncode == 2
+    assert found.stderr.splitlines()[-1].startswith("Error: no credentials for a cluster")
+    assert "Traceback" not in found.stderr
+
+
+def test_a_context_that_is_not_there_is_a_sentence_too(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(KUBECONFIG)
+    found = run("operator", "--kubeconfig", str(path), "--context", "other")
+    assert (found.exit_code, "other" in found.output) == (2, True)
