@@ -15,6 +15,7 @@ from treadle.engine.events import TaskId, TaskStarted, TaskSucceeded
 from treadle.kube import decode
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES, Kind
+from treadle.kube.podtemplates import PodDefaults
 from treadle.runtime.driver import Driver
 from treadle.runtime.meter import NoMeter
 from treadle.runtime.ports import Attempt, ExecutionKey, Fault, Order, Unavailable
@@ -23,6 +24,7 @@ from treadle.sim.api import SimApi
 from treadle.sim.cluster import SimCluster
 from treadle.sim.faults import Fate, Faults
 from treadle.stores.executions import StatusStore
+from treadle.stores.judgement import Here
 from treadle.stores.machines import RevisionMachines
 
 T = TypeVar("T")
@@ -189,7 +191,7 @@ class Stage:
         """Another process takes over; what the one before remembers is gone with it."""
         self.hands = Hands()
         self.store = StatusStore(self.api)
-        self.machines = RevisionMachines(self.api, self.now)
+        self.machines = RevisionMachines(self.api, self.now, Here(PodDefaults(), lambda _: True))
         self.driver = Driver(
             store=self.store,
             machines=self.machines,

@@ -650,7 +650,7 @@ def test_a_drained_driver_has_saved_what_had_happened() -> None:
         stage.driver.post(key, TaskSucceeded(one, "1", stage.now()))
         await asyncio.sleep(0.005)  # its save is on the way
         stage.driver.post(key, TaskSucceeded(other, "2", stage.now()))
-        await stage.driver.drain()
+        await stage.driver.drain(5.0)
         assert stage.phase() == "Succeeded"
 
     on_a_stage(play)
@@ -659,7 +659,7 @@ def test_a_drained_driver_has_saved_what_had_happened() -> None:
 def test_after_the_drain_no_turn_begins() -> None:
     async def play(stage: Stage) -> None:
         key = await stage.running(A_MINUTE)
-        await stage.driver.drain()
+        await stage.driver.drain(5.0)
         stage.driver.post(key, TaskStarted(A1, ""))
         await asyncio.sleep(100)
         assert stage.phase() == "Running"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -10,18 +11,23 @@ from treadle.kube.api import Api
 from treadle.kube.credentials import Endpoint
 from treadle.kube.kinds import NODES
 from treadle.runners.addresses import Address, AddressPolicy, Lists
-from treadle.runtime.ports import Fault
+from treadle.runtime.ports import Fault, Refused
 
 _log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 300.0
+RETRY_SECONDS = 5.0
 
 
 class Addresses:
-    """The policy of every namespace; nodes are listed again and again in cluster scope."""
+    """The policy of every namespace; nodes are listed again and again in cluster scope.
+
+    No turn begins before `known` is set: until then a node could be called.
+    """
 
     def __init__(self, settings: Settings, api: Api, endpoint: Endpoint) -> None:
         self._api = api
+        self.known = asyncio.Event()
         self._host = urlsplit(endpoint.server).hostname or ""
         self._service_host = settings.environment.get("KUBERNETES_SERVICE_HOST", "")
         self._lists_nodes = not settings.namespaces
@@ -38,11 +44,18 @@ class Addresses:
     async def run(self) -> None:
         """Keep the addresses of the API server and the nodes up to date."""
         while True:
+            delay = REFRESH_SECONDS
             try:
                 await self._refresh()
+                self.known.set()
+            except Refused as refused:
+                # No right to list nodes, and none to come: work, and say what is not known.
+                _log.error("nodes cannot be listed, so HTTP tasks may call them: %s", refused)
+                self.known.set()
             except (Fault, OSError) as fault:
                 _log.warning("addresses of nodes or API server are not known: %r", fault)
-            await asyncio.sleep(REFRESH_SECONDS)
+                delay = RETRY_SECONDS
+            await asyncio.sleep(delay)
 
     async def _refresh(self) -> None:
         loop = asyncio.get_running_loop()
@@ -50,16 +63,12 @@ class Addresses:
         for host in filter(None, {self._host, self._service_host}):
             for *_, address in await loop.getaddrinfo(host, None):
                 servers.add(ip_address(str(address[0]).partition("%")[0]))
-        nodes: set[Address] = set()
+        self._policy = replace(self._policy, api_server=frozenset(servers))
         if self._lists_nodes:
+            nodes: set[Address] = set()
             for node in (await self._api.list(NODES, None)).items:
                 nodes |= set(_addresses_of(node))
-        self._policy = AddressPolicy(
-            api_server=frozenset(servers),
-            nodes=frozenset(nodes),
-            loopback_allowed=self._policy.loopback_allowed,
-            lists=self._policy.lists,
-        )
+            self._policy = replace(self._policy, nodes=frozenset(nodes))
 
 
 def _addresses_of(node: dict[str, object]) -> list[Address]:

@@ -30,20 +30,25 @@ from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults
 from treadle.kube.recorder import Recorder
 from treadle.runners import observed
+from treadle.runners.call import AWS, NATIVE
 from treadle.runners.http import HttpRunner
-from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runners.jobs import RESOURCE, JobRunner, JobSettings
 from treadle.runners.transport import AiohttpTransport
 from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import Fault, Sighting
 from treadle.stores.executions import StatusStore
+from treadle.stores.judgement import Here
 from treadle.stores.judging import Judging
 from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
 
+_RUNNABLE = frozenset({RESOURCE, NATIVE, AWS})
+
 SWEEP_SECONDS = 30.0
 DRAIN_SECONDS = 80.0  # the chart's grace period of 90 s, less 10 s
+SAVE_SECONDS = 6.0
 
 
 def run(settings: Settings) -> int:
@@ -85,7 +90,8 @@ class _Operator:
         self._lease = _lease(settings, api, metrics)
         self._recorder = Recorder(api, "treadle", metrics)
         self._store = StatusStore(api)
-        self._machines = RevisionMachines(api, _now)
+        jobs = _job_settings(settings)
+        self._machines = RevisionMachines(api, _now, Here(jobs.defaults, _RUNNABLE.__contains__))
         self._driver = Driver(
             store=self._store,
             machines=self._machines,
@@ -106,7 +112,7 @@ class _Operator:
             leading=self._lease,
             standings=self._driver.standing,
             clock=_now,
-            settings=_job_settings(settings),
+            settings=jobs,
         )
         self._addresses = Addresses(settings, api, endpoint)
         transport = AiohttpTransport(self._addresses.policy)
@@ -202,6 +208,7 @@ class _Operator:
     async def _open(self) -> None:
         await self._jobs.synced.wait()
         await self._pods.synced.wait()
+        await self._addresses.known.wait()
         self._driver.open()
         self._opened = True
         gc.freeze()
@@ -224,21 +231,31 @@ class _Operator:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             began_at = asyncio.get_running_loop().time()
-            try:
-                self._driver.compare(await self._store.active(self._namespaces))
-                await self._driver.sweep()
-                await self._job_runner.sweep()
-                await self._machines.sweep(self._namespaces)
-            except Fault as fault:
-                _log.warning("the sweep is cut short: %r", fault)
+            for step in (
+                self._compare,
+                self._driver.sweep,
+                self._job_runner.sweep,
+                self._sweep_machines,
+            ):
+                # One that fails for good, for want of a right perhaps, must not stop the others.
+                try:
+                    await step()
+                except Fault as fault:
+                    _log.warning("the sweep is cut short: %r", fault)
             self._metrics.swept(asyncio.get_running_loop().time() - began_at)
+
+    async def _compare(self) -> None:
+        self._driver.compare(await self._store.active(self._namespaces))
+
+    async def _sweep_machines(self) -> None:
+        await self._machines.sweep(self._namespaces)
 
     async def _end(self) -> None:
         """SIGTERM: start nothing, let calls end, save, give up the Lease."""
         _log.info("stopping")
         self._driver.quiesce()
         await self._http.drain(DRAIN_SECONDS)
-        await self._driver.drain()
+        await self._driver.drain(SAVE_SECONDS)
         await self._recorder.drain(2.0)
         await self._lease.release()
 

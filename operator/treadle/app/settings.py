@@ -65,7 +65,7 @@ def from_environment(flags: Mapping[str, object]) -> Settings:
 
 def _from_variables() -> Settings:
     read = os.environ.get
-    port = read("TREADLE_HEALTH_PORT", "8080")
+    port = read("TREADLE_HEALTH_PORT") or "8080"
     if not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"TREADLE_HEALTH_PORT is {port!r}; it must be a port number")
     return Settings(
@@ -125,7 +125,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _flag(name: str, default: str) -> bool:
-    value = os.environ.get(name, default).lower()
+    value = (os.environ.get(name) or default).lower()
     if value not in ("true", "false"):
         raise ValueError(f"{name} is {value!r}; it must be true or false")
     return value == "true"

@@ -338,9 +338,13 @@ class Execution:
         )
 
     def attempts(self) -> Iterator[tuple[TaskId, bool]]:
-        """Every frame's newest attempt, and whether it must be running outside."""
+        """Every frame's newest attempt that was begun, and whether it must be running outside."""
         for frame in self.memory.frames.values():
-            yield frame.task_id, frame.phase is Phase.RUNNING
+            task = frame.task_id
+            if frame.phase is Phase.READY:
+                # The next one may be running by now for somebody who knows more than this.
+                task = task._replace(attempt=task.attempt - 1)
+            yield task, frame.phase is Phase.RUNNING
 
     def closing(self) -> Mapping[TaskId, Closing]:
         """Attempts whose names must stay taken though they are over."""

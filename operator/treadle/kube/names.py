@@ -26,6 +26,7 @@ TOUCHED_AT = "treadle.dev/touched-at"
 RESULT_FINALIZER = "treadle.dev/result"
 
 _STEM_CHARS_MAX = 40  # with the digest within a Job's 63 characters
+_MACHINE_CHARS_MAX = 244  # with the digits within an object's 253 characters
 _NOT_A_NAME = re.compile(r"[^a-z0-9-]+")
 
 
@@ -48,8 +49,8 @@ def page(key: ExecutionKey, digest: str) -> str:
 
 
 def revision(machine: str, digest: str) -> str:
-    """The name of a machine's revision."""
-    return f"{machine}-{digest[:8]}"
+    """The name of a machine's revision: the machine's, cut so that a legal name remains."""
+    return f"{machine[:_MACHINE_CHARS_MAX]}-{digest[:8]}"
 
 
 def task_id_text(task: TaskId) -> str:

@@ -198,12 +198,12 @@ class Driver:
             for start in run.effects.values():
                 start.cancel()
 
-    async def drain(self) -> None:
-        """Begin no further turn, and wait for those that run."""
+    async def drain(self, seconds: float) -> None:
+        """Begin no further turn, and wait so long for those that run."""
         self._draining = True
         turning = [run.turning for run in self._runs.values() if run.turning is not None]
         if turning:
-            await asyncio.wait(turning)
+            await asyncio.wait(turning, timeout=seconds)
         for run in self._runs.values():
             self._disarm(run)
 

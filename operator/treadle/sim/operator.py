@@ -13,16 +13,21 @@ from treadle.kube.api import Api, Obj
 from treadle.kube.informer import Informer
 from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
+from treadle.kube.podtemplates import PodDefaults
 from treadle.runners import observed
+from treadle.runners.call import AWS, NATIVE
 from treadle.runners.http import HttpRunner
-from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runners.jobs import RESOURCE, JobRunner, JobSettings
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import ExecutionKey, Fault, Request
 from treadle.sim import watching
 from treadle.sim.world import Seat
 from treadle.stores.executions import StatusStore
+from treadle.stores.judgement import Here
 from treadle.stores.judging import Judging
 from treadle.stores.machines import RevisionMachines
+
+_RUNNABLE = frozenset({RESOURCE, NATIVE, AWS})
 
 SWEEP_SECONDS = 30.0
 
@@ -47,7 +52,9 @@ class Operator:
         api = seat.api
         self._lease = lease
         self._store = StatusStore(api)
-        self._machines = RevisionMachines(api, seat.clock)
+        self._machines = RevisionMachines(
+            api, seat.clock, Here(PodDefaults(), _RUNNABLE.__contains__)
+        )
         self.driver = Driver(
             store=self._store,
             machines=self._machines,

@@ -42,8 +42,8 @@ class Judging:
                     self._judged(*key)
                 except Fault as fault:
                     _log.warning("judging StateMachine %s/%s: %r", *key, fault)
-                    self._waiting[key] = None
-                    await asyncio.sleep(RETRY_SECONDS)
+                    # The others go on meanwhile.
+                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self.post, *key)
                 except Exception:
                     # One machine that we cannot judge keeps no other from being judged.
                     _log.exception("judging StateMachine %s/%s", *key)

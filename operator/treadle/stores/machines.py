@@ -28,6 +28,7 @@ from treadle.runtime.ports import (
     Missing,
     Pinned,
 )
+from treadle.stores.judgement import PODS, Here, judge, shown
 from treadle.stores.pages import touched_at
 
 _log = logging.getLogger(__name__)
@@ -35,16 +36,15 @@ _log = logging.getLogger(__name__)
 PROGRAMS_MAX = 256
 PROBLEMS_MAX = 100  # in a status; the first ones
 SPARE_SECONDS = 120.0  # design.md section 4: how long a revision outlives its use
-_PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode", "functions")
-_HELD = ("definition", "type", *_PODS, "limits")
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_HELD = ("definition", "type", *PODS)
 
 
 class RevisionMachines:
     """Judges machines, and reads what executions pin."""
 
-    def __init__(self, api: Api, clock: Clock) -> None:
+    def __init__(self, api: Api, clock: Clock, here: Here) -> None:
         self._api = api
+        self._here = here
         self._clock = clock
         self._programs: OrderedDict[str, Program] = OrderedDict()
         self._pinned: OrderedDict[tuple[str, str], Pinned] = OrderedDict()
@@ -86,17 +86,19 @@ class RevisionMachines:
 
     async def _judged(self, namespace: str, name: str, obj: Obj) -> Obj:
         spec = obj["spec"]
-        problems = _nulls_dropped(obj)
-        reason = "NullsDropped"
-        if not problems:
-            reason = "InvalidDefinition"
-            # In a thread: a long text takes seconds, and the Lease must be renewed meanwhile.
-            _, problems = await asyncio.to_thread(document.inspect, spec.get("definition"))
-        errors = [problem for problem in problems if problem.severity == "error"]
+        # In a thread: a long text takes seconds, and the Lease must be renewed meanwhile.
+        judgement = await asyncio.to_thread(judge, obj, self._here)
+        errors, reason = judgement.errors, judgement.reason
+        digest = digest_of(spec)
+        revision = ""
+        if not errors:
+            revision = await self._write_revision(namespace, name, spec, digest)
+            if not revision:
+                reason, errors = "RevisionNameTaken", (_name_taken(name, digest),)
         status: dict[str, Any] = dict(obj.get("status") or {})
         generation = obj["metadata"]["generation"]
         status["observedGeneration"] = generation
-        status["problems"] = [_shown(problem) for problem in problems[:PROBLEMS_MAX]]
+        status["problems"] = [dict(shown(problem)) for problem in judgement.problems[:PROBLEMS_MAX]]
         now = self._clock()
         conditions = status.get("conditions") or []
         if errors:
@@ -106,8 +108,6 @@ class RevisionMachines:
                 conditions, "Ready", "False", reason, message, now, generation
             )
         else:
-            digest = digest_of(spec)
-            revision = await self._write_revision(namespace, name, spec, digest)
             status["revision"] = {"name": revision, "digest": digest}
             message = "executions may start"
             status["conditions"] = set_condition(
@@ -118,6 +118,7 @@ class RevisionMachines:
     async def _write_revision(
         self, namespace: str, machine: str, spec: Mapping[str, Json], digest: str
     ) -> str:
+        """Make the revision exist; gives its name, or nothing where another has that name."""
         name = names.revision(machine, digest)
         held = {member: spec[member] for member in _HELD if member in spec}
         manifest = {
@@ -131,7 +132,7 @@ class RevisionMachines:
         except AlreadyExists:
             found = await self._touch(namespace, name, manifest)
             if found["spec"].get("digest") != digest:
-                raise Conflict(f"the name {name} is taken by another definition") from None
+                return ""
         return name
 
     async def _touch(self, namespace: str, name: str, manifest: Obj) -> Obj:
@@ -187,7 +188,7 @@ class RevisionMachines:
         obj = await self._api.get(REVISIONS, namespace, revision)
         spec = obj["spec"]
         digest = spec["digest"]
-        pods = {member: spec[member] for member in _PODS if member in spec}
+        pods = {member: spec[member] for member in PODS if member in spec}
         program = await self._program(digest, spec["definition"])
         pinned = Pinned(revision, program, digest, pods, DEFAULT)
         self._pinned[key] = pinned
@@ -273,6 +274,15 @@ def digest_of(spec: Mapping[str, Json]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _name_taken(machine: str, digest: str) -> Problem:
+    name = names.revision(machine, digest)
+    message = (
+        f"the StateMachineRevision {name} holds another definition with the same first digits of "
+        "its digest; delete it if nothing runs it, or change the definition's Comment"
+    )
+    return Problem("", "revision-name-taken", message)
+
+
 def _place(obj: Obj, name: str | None) -> tuple[str, str]:
     return obj["metadata"]["namespace"], name or ""
 
@@ -284,50 +294,3 @@ def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_ready(status: Mapping[str, Any]) -> bool:
     return _ready(status).get("status") == "True"
-
-
-def _shown(problem: Problem) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "pointer": problem.pointer,
-        "code": problem.code,
-        "message": problem.message,
-        "severity": problem.severity,
-    }
-    if problem.line is not None:
-        shown["line"] = problem.line
-    return shown
-
-
-def _nulls_dropped(obj: Obj) -> tuple[Problem, ...]:
-    """Nulls that client-side `kubectl apply` left out: `ResultPath: null` would be lost."""
-    text = (obj["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
-    if not text:
-        return ()
-    try:
-        applied = json.loads(text)["spec"]["definition"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ()
-    found: list[str] = []
-    _compare(applied, obj["spec"].get("definition"), "", found)
-    return tuple(
-        Problem(
-            pointer,
-            "nulls-dropped",
-            "this null was dropped by client-side kubectl apply; use "
-            "`kubectl apply --server-side`, or write the definition as text",
-        )
-        for pointer in found
-    )
-
-
-def _compare(applied: Json, stored: Json, pointer: str, found: list[str]) -> None:
-    if isinstance(applied, dict) and isinstance(stored, dict):
-        for key, value in applied.items():
-            step = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-            if value is None and key not in stored:
-                found.append(step)
-            else:
-                _compare(value, stored.get(key), step, found)
-    elif isinstance(applied, list) and isinstance(stored, list):
-        for index, (one, other) in enumerate(zip(applied, stored, strict=False)):
-            _compare(one, other, f"{pointer}/{index}", found)

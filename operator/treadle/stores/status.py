@@ -15,6 +15,7 @@ from treadle.kube.conditions import set_condition
 from treadle.runtime.ports import Loaded, Record
 
 PLACES_MAX = 10  # of currentStates; design.md: bounded
+PATH_CHARS_MAX = 500
 CAPACITY_CHARS_MAX = 1_000
 CAUSE_CHARS_MAX = 4_096  # the whole cause is in the history
 
@@ -75,7 +76,7 @@ def _of_execution(
         "currentStates": [
             {
                 "name": place.name,
-                "path": place.path,
+                "path": place.path[:PATH_CHARS_MAX],
                 "enteredAt": _text(place.entered_at),
                 "attempt": place.attempt,
                 "waitsFor": place.waits_for,

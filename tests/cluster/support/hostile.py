@@ -29,7 +29,7 @@ AnyServer = Server | ServerProcess
 PYTHON = "python:3.11-slim"
 START_FAILURE_SECONDS = 5
 PACE_SECONDS = 0.1
-LOOPS_MORE = 5
+LOOPS_MORE = 1
 _RESULT = "$TREADLE_RESULT_FILE"
 _LIMIT = 4096
 # 4,096 bytes that parse; and a text that is JSON only once its head is gone.

@@ -1,0 +1,138 @@
+"""What is wrong with a StateMachine, from its object alone.
+
+One rule: whatever can be known before anything runs is a problem of the machine, not of an
+execution.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from treadle.asl import document
+from treadle.asl.errors import Problem
+from treadle.asl.json import Json
+from treadle.asl.program import Machine, Map, Parallel, Program, Task
+from treadle.kube import podtemplates
+from treadle.kube.api import Obj
+from treadle.kube.podtemplates import PodDefaults
+
+PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode")
+"""Members of a StateMachine's spec that say how its Jobs run."""
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What this installation can run. `runs` says whether a Resource is one of them."""
+
+    defaults: PodDefaults
+    runs: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Problems, and the reason for the condition `Ready` where some are errors."""
+
+    reason: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Those that keep the machine from running."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def judge(obj: Obj, here: Here) -> Judgement:
+    """All problems of a StateMachine. May take seconds: the definition may be long."""
+    spec = obj["spec"]
+    dropped = _nulls_dropped(obj)
+    if dropped:
+        return Judgement("NullsDropped", dropped)
+    program, problems = document.inspect(spec.get("definition"))
+    if program is None:
+        return Judgement("InvalidDefinition", problems)
+    pods = {member: spec[member] for member in PODS if member in spec}
+    wrong = podtemplates.problems(pods, here.defaults)
+    if wrong:
+        found = tuple(Problem(where, "pod-template", said) for where, said in wrong)
+        return Judgement("InvalidPodTemplate", problems + found)
+    return Judgement("ResourceNotRunnable", problems + tuple(_not_runnable(program, here)))
+
+
+def _not_runnable(program: Program, here: Here) -> Iterator[Problem]:
+    for pointer, task in _tasks(program.machine, ""):
+        if not here.runs(task.resource):
+            message = (
+                f"nothing here runs {task.resource}; this release runs treadle:job, treadle:http "
+                "and arn:aws:states:::http:invoke"
+            )
+            yield Problem(f"{pointer}/Resource", "resource-not-runnable", message)
+
+
+def _tasks(machine: Machine, pointer: str) -> Iterator[tuple[str, Task]]:
+    for name, state in machine.states.items():
+        where = f"{pointer}/States/{_escaped(name)}"
+        match state:
+            case Task():
+                yield where, state
+            case Parallel():
+                for number, branch in enumerate(state.branches):
+                    yield from _tasks(branch, f"{where}/Branches/{number}")
+            case Map():
+                yield from _tasks(state.processor, f"{where}/ItemProcessor")
+            case _:
+                pass
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def shown(problem: Problem) -> Mapping[str, Any]:
+    """A problem as the status shows it."""
+    found: dict[str, Any] = {
+        "pointer": problem.pointer,
+        "code": problem.code,
+        "message": problem.message,
+        "severity": problem.severity,
+    }
+    if problem.line is not None:
+        found["line"] = problem.line
+    return found
+
+
+def _nulls_dropped(obj: Obj) -> tuple[Problem, ...]:
+    """Nulls that client-side `kubectl apply` left out: `ResultPath: null` would be lost."""
+    text = (obj["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+    if not text:
+        return ()
+    try:
+        applied = json.loads(text)["spec"]["definition"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    found: list[str] = []
+    _compare(applied, obj["spec"].get("definition"), "", found)
+    return tuple(
+        Problem(
+            pointer,
+            "nulls-dropped",
+            "this null was dropped by client-side kubectl apply; use "
+            "`kubectl apply --server-side`, or write the definition as text",
+        )
+        for pointer in found
+    )
+
+
+def _compare(applied: Json, stored: Json, pointer: str, found: list[str]) -> None:
+    if isinstance(applied, dict) and isinstance(stored, dict):
+        for key, value in applied.items():
+            step = f"{pointer}/{_escaped(key)}"
+            if value is None and key not in stored:
+                found.append(step)
+            else:
+                _compare(value, stored.get(key), step, found)
+    elif isinstance(applied, list) and isinstance(stored, list):
+        for index, (one, other) in enumerate(zip(applied, stored, strict=False)):
+            _compare(one, other, f"{pointer}/{index}", found)
