@@ -63,16 +63,20 @@ def pretend(node_kind: str) -> None:
 
 
 @pytest.fixture
-def loner(crds: None, namespace: Namespace) -> People:
+def loner(crds: None, namespace: Namespace) -> Iterator[People]:
     """A user of a fresh namespace that no operator serves unless the test starts one."""
-    return People(namespace)
+    alone = People(namespace)
+    yield alone
+    alone.free_pods()
 
 
 @pytest.fixture(scope="module")
 def people(cluster: Cluster, crds: None) -> Iterator[People]:
     """A user of the module's namespace."""
     with cluster.namespace() as made:
-        yield People(made)
+        several = People(made)
+        yield several
+        several.free_pods()
 
 
 @pytest.fixture(scope="module")

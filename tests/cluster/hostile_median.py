@@ -25,7 +25,7 @@ def main() -> int:
     """Measure once and print."""
     cluster = Cluster.reach(Path(os.environ.get("KUBECONFIG") or places.KUBECONFIG))
     apply_crds(cluster.kubeconfig)
-    patience = str(hostile.START_FAILURE_SECONDS)
+    patience = str(hostile.START_FAILURE_SECONDS[cluster.node_kind()])
     with (
         tempfile.TemporaryDirectory() as folder,
         cluster.namespace() as served,

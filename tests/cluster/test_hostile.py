@@ -34,7 +34,7 @@ def operator(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """As it is installed: no loopback, no allow lists; only its patience is shorter."""
     log = tmp_path_factory.mktemp("hostile") / "operator.log"
     where = people.namespace
-    patience = str(hostile.START_FAILURE_SECONDS)
+    patience = str(hostile.START_FAILURE_SECONDS[where.cluster.node_kind()])
     kubeconfig = where.cluster.kubeconfig
     with OperatorProcess(
         kubeconfig, log, namespaces=[where.name], start_failure_seconds=patience

@@ -75,6 +75,8 @@ def site(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory)
         )
         address = space.core.read_namespaced_service(RECEIVER, space.name).spec.cluster_ip
         yield Site(people, operator, files, f"http://{address}:8080/results")
+        operator.terminate()
+        people.free_pods()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from tests.conformance.serving import Answer, Served
 from tests.support import histories
 from treadle.asl import arns, document
-from treadle.asl.json import Json, dumps
+from treadle.asl.json import Json, dumps, loads
 from treadle.asl.limits import AWS
 from treadle.asl.lint import aws_message
 from treadle.asl.program import Program
@@ -51,7 +51,13 @@ def row_of(case: Mapping[str, Any]) -> Row:
 
 def _judge(case: Mapping[str, Any]) -> tuple[Program | None, str]:
     express = case.get("type") == "EXPRESS"
-    program, problems = document.inspect(case["definition"], express=express)
+    definition = case["definition"]
+    if isinstance(definition, str):
+        try:
+            definition = loads(definition)  # YAML is ours, not AWS's
+        except ValueError as e:
+            return None, f"Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION: {e}'"
+    program, problems = document.inspect(definition, express=express)
     return program, "" if program else aws_message(problems)
 
 

@@ -98,6 +98,16 @@ def test_fail_ends_with_an_error(members: Members, error: tuple[str | None, str 
     assert desk.types()[-1] == "ExecutionFailed"
 
 
+def test_an_error_made_of_data_is_no_longer_than_it_may_be() -> None:
+    limits = Limits(error_chars_max=4, cause_chars_max=8)
+    desk = Desk(
+        chain({"Type": "Fail", "ErrorPath": "$", "CausePath": "$"}), "x" * 99, limits=limits
+    )
+    assert desk.error == ("xxxx", "xxxxxxxx")
+    desk = Desk(chain(passing(InputPath="$.no")), limits=limits)
+    assert len(cause_of(desk)) == 8
+
+
 # --------------------------------------------------------------------------------------- Choice
 
 

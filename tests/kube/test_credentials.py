@@ -94,6 +94,17 @@ def test_what_a_kubeconfig_says_of_the_way_there(tmp_path: Path) -> None:
     assert endpoint.tls.verify_mode is ssl.CERT_NONE
 
 
+def test_no_proxy_holds_for_the_api_server_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_kubeconfig(tmp_path, server="https://10.96.0.1:443")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "10.0.0.0/8,.svc")
+    assert credentials.load(str(path), None, {}).proxy is None
+    monkeypatch.setenv("NO_PROXY", ".svc")
+    assert credentials.load(str(path), None, {}).proxy == "http://proxy.example:3128"
+
+
 def test_without_credentials_no_header_is_sent(tmp_path: Path) -> None:
     path = a_kubeconfig(tmp_path, {"username": "me"})
     assert credentials.load(str(path), None, {}).headers() == {}

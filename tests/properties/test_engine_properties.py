@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.desk import BEGIN, Desk, Script
 from tests.support.machines import Definition
-from tests.support.strategies import ERRORS, VALUES, definitions, inputs, limits, worlds
+from tests.support.strategies import ERRORS, VALUES, limits, machines, worlds
 from treadle.asl.errors import StateError
 from treadle.asl.json import dumps
 from treadle.asl.limits import Limits
@@ -29,17 +29,17 @@ ordinary = settings(
 
 
 @ordinary
-@given(definitions(), inputs(), worlds(), limits(), st.data())
+@given(machines(), worlds(), limits(), st.data())
 def test_a_run_that_is_cut_anywhere_ends_the_same(
-    definition: Definition, value: Any, world: Script, bounds: Limits, data: st.DataObject
+    machine: tuple[Definition, Any], world: Script, bounds: Limits, data: st.DataObject
 ) -> None:
-    whole = Desk(definition, value, world, limits=bounds, thorough=False).run(STEPS_MAX)
+    whole = Desk(*machine, world, limits=bounds, thorough=False).run(STEPS_MAX)
     count = len(whole.told)
     everywhere = set(range(count))
     one = {data.draw(st.integers(0, count - 1))} if count else set()
     some = data.draw(st.sets(st.sampled_from(sorted(everywhere)))) if count else set()
     for cuts in (everywhere, one, some):
-        cut = Desk(definition, value, world, limits=bounds, thorough=False)
+        cut = Desk(*machine, world, limits=bounds, thorough=False)
         for position, (now, event) in enumerate(whole.told):
             if position in cuts:
                 cut.restart()
@@ -51,12 +51,12 @@ def test_a_run_that_is_cut_anywhere_ends_the_same(
 
 
 @ordinary
-@given(definitions(), inputs(), worlds(), limits(), st.randoms(use_true_random=False))
+@given(machines(), worlds(), limits(), st.randoms(use_true_random=False))
 def test_late_and_repeated_events_change_nothing(
-    definition: Definition, value: Any, world: Script, bounds: Limits, dice: Any
+    machine: tuple[Definition, Any], world: Script, bounds: Limits, dice: Any
 ) -> None:
-    whole = Desk(definition, value, world, limits=bounds, thorough=False).run(STEPS_MAX)
-    desk = Desk(definition, value, world, limits=bounds, thorough=False)
+    whole = Desk(*machine, world, limits=bounds, thorough=False).run(STEPS_MAX)
+    desk = Desk(*machine, world, limits=bounds, thorough=False)
     for position, (now, event) in enumerate(whole.told):
         desk.now = now
         desk.tell(event)
@@ -99,13 +99,13 @@ def events(desk: Desk) -> st.SearchStrategy[Event]:
     )
 
 
-@ordinary
-@given(definitions(), inputs(), limits(), st.booleans(), st.data())
+@settings(ordinary, max_examples=50)
+@given(machines(), limits(), st.booleans(), st.data())
 def test_whatever_is_said_in_whatever_order_everything_stays_sound(
-    definition: Definition, value: Any, bounds: Limits, suspended: bool, data: st.DataObject
+    machine: tuple[Definition, Any], bounds: Limits, suspended: bool, data: st.DataObject
 ) -> None:
-    desk = Desk(definition, value, limits=bounds, suspended=suspended)
-    for _ in range(data.draw(st.integers(0, 25))):
+    desk = Desk(*machine, limits=bounds, suspended=suspended)
+    for _ in range(data.draw(st.integers(0, 20))):
         if data.draw(st.booleans()):
             desk.now = max(desk.now, desk.execution.next_due() or desk.now)
         desk.tell(data.draw(events(desk)))
@@ -114,11 +114,11 @@ def test_whatever_is_said_in_whatever_order_everything_stays_sound(
 
 
 @ordinary
-@given(definitions(), inputs(), worlds(), limits())
+@given(machines(), worlds(), limits())
 def test_every_run_ends_unless_it_waits_for_an_attempt_without_a_time(
-    definition: Definition, value: Any, world: Script, bounds: Limits
+    machine: tuple[Definition, Any], world: Script, bounds: Limits
 ) -> None:
-    desk = Desk(definition, value, world, limits=bounds, thorough=False).run(5_000)
+    desk = Desk(*machine, world, limits=bounds, thorough=False).run(5_000)
     if not desk.over:
         assert desk.wanted
         assert desk.execution.next_due() is None

@@ -133,3 +133,96 @@ def test_what_others_answer_does_not_wake_the_dead() -> None:
         return seen
 
     assert clock.run(world()) == []
+
+
+# ------------------------------------------------------------------------------ frozen processes
+
+
+def test_a_frozen_process_does_nothing_and_then_finds_its_timers_late() -> None:
+    seen: list[float] = []
+
+    async def ticking() -> None:
+        while True:
+            await asyncio.sleep(1)
+            seen.append(clock.seconds())
+
+    async def world() -> None:
+        process = clock.Process("p")
+        process.start(ticking())
+        await asyncio.sleep(2.5)
+        process.freeze(10)
+        await asyncio.sleep(11.5)
+
+    clock.run(world())
+    assert seen == pytest.approx([1, 2, 12.5, 13.5])
+
+
+def test_what_came_for_a_frozen_process_comes_before_its_timers() -> None:
+    seen: list[str] = []
+
+    async def waiting(answer: asyncio.Future[None]) -> None:
+        await answer
+        seen.append("answer")
+
+    async def sleeping() -> None:
+        await asyncio.sleep(2)
+        seen.append("timer")
+
+    async def both(answer: asyncio.Future[None]) -> None:
+        await asyncio.gather(sleeping(), waiting(answer))
+
+    async def world() -> None:
+        answer = asyncio.get_running_loop().create_future()
+        process = clock.Process("p")
+        process.start(both(answer))
+        await asyncio.sleep(1)
+        process.freeze(10)
+        await asyncio.sleep(5)
+        answer.set_result(None)
+        await asyncio.sleep(4)
+        assert seen == []
+        await asyncio.sleep(2)
+
+    clock.run(world())
+    assert seen == ["answer", "timer"]
+
+
+def test_one_can_freeze_itself_and_others_go_on() -> None:
+    seen: list[tuple[str, float]] = []
+
+    async def life(process: clock.Process, freezes: bool) -> None:
+        if freezes:
+            process.freeze(3)
+        for _ in range(2):
+            await asyncio.sleep(1)
+            seen.append((clock.process_name(), clock.seconds()))
+
+    async def world() -> None:
+        for name in ("a", "b"):
+            process = clock.Process(name)
+            process.start(life(process, name == "a"))
+        await asyncio.sleep(10)
+        assert clock.process_name() == ""
+
+    clock.run(world())
+    assert [name for name, _ in seen] == ["b", "b", "a", "a"]
+    assert [at for _, at in seen] == pytest.approx([1, 2, 3, 4])
+
+
+def test_a_frozen_process_can_be_killed() -> None:
+    seen: list[float] = []
+
+    async def one() -> None:
+        await asyncio.sleep(1)
+        seen.append(clock.seconds())
+
+    async def world() -> None:
+        process = clock.Process("p")
+        process.start(one())
+        await asyncio.sleep(0.5)
+        process.freeze(5)
+        process.kill()
+        await asyncio.sleep(20)
+
+    clock.run(world())
+    assert seen == []

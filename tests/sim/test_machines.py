@@ -65,3 +65,11 @@ def test_all_kinds_of_states_are_written() -> None:
 def test_some_machines_fail_and_most_do_not() -> None:
     fails = sum(machines.sample(seed).fails for seed in range(300))
     assert 20 < fails < 150
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_an_endless_machine_is_valid_and_says_how_it_ends(seed: int) -> None:
+    sample = machines.endless(seed)
+    document.parse(sample.definition)
+    assert bool(sample.deed) != ("TimeoutSeconds" in sample.definition)
+    assert not sample.fails

@@ -14,9 +14,10 @@ from tests.support.desk import Answer, Fails, Gives, Script, Silent
 from tests.support.machines import Definition, State
 from treadle.asl.limits import Limits
 from treadle.engine.commands import Task
+from treadle.sim import machines as machines_of_the_simulation
 
 ERRORS = ("Boom", "Other", "States.Timeout", "States.TaskFailed", None)
-VALUES: tuple[Any, ...] = (None, 0, 1, "x", [], [1, 2], {"n": 1}, {"n": 2, "l": [1, [2], {}]})
+VALUES: tuple[Any, ...] = ({"n": 1}, {"n": 2, "l": [1, [2]]}, {}, {"a": "x"}, [1, {}], None, "x")
 DEPTH_MAX = 2
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -31,7 +32,7 @@ class _Author:
 
     def machine(self, depth: int) -> Definition:
         """A list of states: a chain, with side ways of Choices and Catches."""
-        count = self._draw(st.integers(1, 3 if depth else 2))
+        count = self._draw(st.integers(1 + (depth == DEPTH_MAX), 4 if depth else 2))
         names = [f"S{next(self._numbers)}" for _ in range(count)]
         states: dict[str, State] = {}
         for position, name in enumerate(names):
@@ -41,8 +42,8 @@ class _Author:
 
     def _state(self, name: str, following: list[str], depth: int) -> dict[str, State]:
         kinds = ["pass", "task", "task", "wait", "choice"]
-        kinds += ["parallel", "map", "map"] if depth else []
-        kinds += ["fail", "succeed"] if not following else []
+        kinds += ["parallel", "parallel", "map", "map", "map"] if depth else []
+        kinds += ["fail", "succeed"] if not following and depth < DEPTH_MAX else []
         kind = self._draw(st.sampled_from(kinds))
         arguments = {"choice": (following,), "parallel": (depth,), "map": (depth,)}.get(kind, ())
         state, more = getattr(self, f"_{kind}")(*arguments)
@@ -59,11 +60,11 @@ class _Author:
             st.sampled_from(
                 [
                     {},
-                    {"Result": [1, 2, 3]},
+                    {"Result": {"l": [1, 2, 3]}},
                     {"Result": "r", "ResultPath": "$.r"},
                     {"Parameters": {"u.$": "States.UUID()", "was.$": "$"}},
                     {"Parameters": {"l.$": "States.ArrayRange(1, 3, 1)"}},
-                    {"OutputPath": "$.n"},
+                    {"Parameters": {"n.$": "$$.State.Name"}},
                 ]
             )
         )
@@ -107,9 +108,12 @@ class _Author:
         state: State = {"Type": "Map", "ItemProcessor": self.machine(depth - 1)}
         state |= self._draw(
             st.sampled_from(
-                [{}, {"MaxConcurrency": 1}, {"MaxConcurrency": 2}, {"ItemsPath": "$.l"}]
+                [{}, {"MaxConcurrency": 1}, {"MaxConcurrency": 2}, {"MaxConcurrency": 2}]
             )
         )
+        # The input of the execution always has a list, what comes along here may have none.
+        paths = ["$$.Execution.Input.l", "$$.Execution.Input.l", "$$.Execution.Input.l", "$.l"]
+        state["ItemsPath"] = self._draw(st.sampled_from(paths))
         if self._draw(st.booleans()):
             state["ItemSelector"] = {"n.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"}
         return self._with_ladder(state)
@@ -143,7 +147,20 @@ def definitions(draw: Draw) -> Definition:
 
 def inputs() -> st.SearchStrategy[Any]:
     """Inputs that random machines can do something with."""
-    return st.sampled_from([[1, 2, 3], [[1, 2], [3]], {"l": [1, 2], "n": 1}, {"l": []}, {}, "x"])
+    return st.sampled_from(
+        [{"l": [{"n": 1}, {}, {"l": [1]}]}, {"l": [1, 2], "n": 1}, {"l": []}, {}]
+    )
+
+
+def machines() -> st.SearchStrategy[tuple[Definition, Any]]:
+    """Definitions with inputs: small odd ones, and larger sensible ones from the simulation."""
+    odd = st.tuples(definitions(), inputs())
+    return st.one_of(odd, st.integers(0, 2**32).map(_sensible))
+
+
+def _sensible(seed: int) -> tuple[Definition, Any]:
+    sample = machines_of_the_simulation.sample(seed, tasks_max=12)
+    return sample.definition, sample.input
 
 
 def limits() -> st.SearchStrategy[Limits]:
@@ -151,7 +168,7 @@ def limits() -> st.SearchStrategy[Limits]:
     narrow = st.builds(
         Limits,
         history_events_max=st.sampled_from([40, 200, 25_000]),
-        payload_bytes_max=st.sampled_from([60, 1_000_000]),
+        payload_bytes_max=st.sampled_from([400, 1_000_000]),
         live_frames_max=st.integers(1, 6),
         turn_transitions_max=st.integers(1, 5),
     )
@@ -169,9 +186,9 @@ def world(salt: int) -> Script:
     def answer(task: Task) -> Answer:
         dice = hashlib.sha256(f"{salt}/{tuple(task.id)}".encode()).digest()
         after = (0.0, 0.0, 0.25, 1.0, 3.0, 7.5)[dice[1] % 6]
-        if dice[0] < 150:
+        if dice[0] < 190:
             return Gives(VALUES[dice[2] % len(VALUES)], after)
-        if dice[0] < 235:
+        if dice[0] < 248:
             return Fails(ERRORS[dice[2] % len(ERRORS)], "why", after)
         return Silent()
 

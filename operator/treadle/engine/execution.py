@@ -209,7 +209,7 @@ class Execution:
         elif isinstance(event, TaskSucceeded):
             self._succeeded(frame, event.output, now)
         else:
-            self._failed(frame, event.error, now)
+            self._walk.task_failed(frame, flow.short(event.error, self._walk.limits), now)
         return True
 
     def _succeeded(self, frame: Frame, output: str, now: datetime) -> None:
@@ -220,13 +220,6 @@ class Execution:
             self._walk.task_failed(frame, StateError("Treadle.InvalidResult", sentence), now)
         else:
             self._walk.task_succeeded(frame, result, now)
-
-    def _failed(self, frame: Frame, error: StateError, now: datetime) -> None:
-        limits, name, cause = self._walk.limits, error.name, error.cause
-        short = StateError(
-            name and name[: limits.error_chars_max], cause and cause[: limits.cause_chars_max]
-        )
-        self._walk.task_failed(frame, short, now)
 
     def _tick(self, now: datetime) -> bool:
         memory = self.memory

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from treadle.asl.chance import Chance
-from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed
+from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
 from treadle.asl.json import Json
 from treadle.asl.limits import Limits
 from treadle.asl.paths import Path, PathNotFound, Reference
@@ -94,6 +94,14 @@ def output(
     selected = render(selector, result, visit, "ResultSelector")
     merged = put(result_path, visit.raw, selected)
     return bounded(select(visit.frame.definition.output_path, merged, visit, "OutputPath"), visit)
+
+
+def short(error: StateError, limits: Limits) -> StateError:
+    """An error that is no longer than it may be. Source: AWS, SendTaskFailure."""
+    return StateError(
+        error.name and error.name[: limits.error_chars_max],
+        error.cause and error.cause[: limits.cause_chars_max],
+    )
 
 
 def fits(payload: Payload, limits: Limits) -> bool:

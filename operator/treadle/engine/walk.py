@@ -104,7 +104,8 @@ class Walk:
             f"An error occurred while executing the state '{frame.state}' "
             f"(entered at the event id #{frame.entered_id}). {failure.cause}"
         )
-        return Failed(StateError(failure.name, cause))
+        # A sentence may quote all of a state's input.
+        return Failed(StateError(failure.name, cause[: self.limits.cause_chars_max]))
 
     def apply(self, frame: Frame, step: Step, now: datetime) -> None:
         """Act on a step."""

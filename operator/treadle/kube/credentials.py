@@ -83,7 +83,7 @@ def load(kubeconfig: str | None, context: str | None, environment: Mapping[str, 
         server,
         _tls(server, configuration),
         configuration.tls_server_name,
-        configuration.proxy,
+        _proxy(server, configuration),
         configuration,
         read,
     )
@@ -111,6 +111,16 @@ def _read(kubeconfig: str | None, context: str | None, environment: Mapping[str,
     except Exception as why:  # the package lets through whatever its parsers raise
         raise ValueError(f"no credentials for a cluster: {why}") from why
     return configuration
+
+
+def _proxy(server: str, configuration: Any) -> str | None:
+    """The proxy on the way: the kubeconfig's, or one of the environment, unless NO_PROXY has it."""
+    from kubernetes.client.rest import should_bypass_proxies  # noqa: PLC0415
+
+    proxy: str | None = configuration.proxy or None
+    if proxy and should_bypass_proxies(server, configuration.no_proxy or ""):
+        return None
+    return proxy
 
 
 def _tls(server: str, configuration: Any) -> ssl.SSLContext | None:

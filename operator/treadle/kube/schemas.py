@@ -269,7 +269,8 @@ class ExecutionSpec(_Model):
     """The name that the definition sees in its context object; metadata.name unless given."""
     input: Free | None = None
     """The execution's input, an object; {} unless given. The API server makes 1.0 to 1 and rounds
-    integers beyond 2^53, and client-side `kubectl apply` drops nulls: inputJson is exact."""
+    integers beyond 2^53, and client-side `kubectl apply` drops nulls: inputJson is exact, and
+    much cheaper to keep if it is large."""
     input_json: str | None = None
     """The execution's input as a text: any JSON, kept to the letter."""
     input_from: Free | None = None

@@ -13,6 +13,7 @@ from treadle.sim.campaign import Found
 from treadle.sim.guards import GUARDS
 
 _REPORT_EVERY = 500
+_SAID_MAX = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,8 +61,10 @@ def _try_all(seeds: range, workers: int) -> int:
 
 def _tell(found: Found) -> None:
     _say(f"seed {found.seed}:")
-    for violation in found.violations:
+    for violation in found.violations[:_SAID_MAX]:
         _say(f"  {violation}")
+    if len(found.violations) > _SAID_MAX:
+        _say(f"  and {len(found.violations) - _SAID_MAX} more")
     _say(f"  replay: {found.command}")
 
 

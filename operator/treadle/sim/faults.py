@@ -40,6 +40,7 @@ class Crash:
         call: at this request; 0 where `seconds` counts.
         landed: just after that request happened (its answer is never read), else just before.
         seconds: after its start.
+        gently: it is told to end, and killed only when its grace period is over.
         down_seconds: how long it stays down.
         then: what is done to the world while it is down.
     """
@@ -49,6 +50,7 @@ class Crash:
     call: int = 0
     landed: bool = False
     seconds: float = 0.0
+    gently: bool = False
     down_seconds: float = 1.0
     then: tuple[What, ...] = ()
 
@@ -88,6 +90,7 @@ class Plan:
         lease: whether they hold a Lease.
         admission: whether the chart's admission policy is there.
         skews: how far each operator's wall clock is ahead, in seconds.
+        machines_go: in the end the machines are deleted too, and their revisions must go.
     """
 
     until: float = 0.0
@@ -108,6 +111,7 @@ class Plan:
     lease: bool = True
     admission: bool = True
     skews: tuple[float, ...] = (0.0,)
+    machines_go: bool = False
     crashes: tuple[Crash, ...] = ()
     pauses: tuple[Pause, ...] = ()
     deeds: tuple[Deed, ...] = field(default=())
@@ -216,6 +220,7 @@ def a_plan(seed: int) -> Plan:
         lease=lease,
         admission=dice.random() < 0.7,
         skews=tuple(dice.choice((0.0, 0.0, -1.5, 2.5)) for _ in range(operators)),
+        machines_go=dice.random() < 0.1,
         crashes=_crashes(dice, operators, until),
         pauses=_pauses(dice, operators, until),
         deeds=_deeds(dice, until),
@@ -235,8 +240,8 @@ def _crashes(dice: random.Random, operators: int, until: float) -> tuple[Crash, 
                 crashes.append(crash)
             else:
                 seconds = dice.uniform(0.0, until / 2)
-                crash = Crash(operator, life, seconds=seconds, down_seconds=down, then=then)
-                crashes.append(crash)
+                gently = dice.random() < 0.4
+                crashes.append(Crash(operator, life, 0, False, seconds, gently, down, then))
     return tuple(crashes)
 
 

@@ -4,6 +4,7 @@ One rule: nothing here decides; what `app` builds around Kopf is built here arou
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -30,17 +31,22 @@ from treadle.stores.machines import RevisionMachines
 _RUNNABLE = frozenset({RESOURCE, NATIVE, AWS})
 
 SWEEP_SECONDS = 30.0
+DRAIN_SECONDS = 80.0
+SAVE_SECONDS = 6.0
 
 
 async def life(seat: Seat) -> None:
-    """Run an operator until it is killed or loses its Lease."""
+    """Run an operator until it is killed, told to stop, or loses its Lease."""
     lease = Lease(seat.api, "default", "treadle", seat.holder) if seat.lease else NoLease()
     await lease.acquire()
     operator = Operator(seat, lease)
     try:
         async with asyncio.TaskGroup() as group:
-            for work in operator.works():
-                group.create_task(work)
+            tasks = [group.create_task(work) for work in operator.works()]
+            await seat.stopping.wait()
+            await operator.end()
+            for task in tasks:
+                task.cancel()
     except* LeaseLost:
         pass
 
@@ -76,8 +82,8 @@ class Operator:
             clock=seat.clock,
             settings=JobSettings(),
         )
-        http = HttpRunner(seat.transport, self.driver, lease, seat.clock)
-        self.driver.serve([self._job_runner, http])
+        self._http = HttpRunner(seat.transport, self.driver, lease, seat.clock)
+        self.driver.serve([self._job_runner, self._http])
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """All that runs for ever."""
@@ -101,13 +107,24 @@ class Operator:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                self.driver.compare(await self._store.active((None,)))
-                await self.driver.sweep()
-                await self._job_runner.sweep()
-                await self._machines.sweep()
-            except Fault:
-                continue
+            for step in (
+                self._compare,
+                self.driver.sweep,
+                self._job_runner.sweep,
+                self._machines.sweep,
+            ):
+                with contextlib.suppress(Fault):
+                    await step()
+
+    async def _compare(self) -> None:
+        self.driver.compare(await self._store.active((None,)))
+
+    async def end(self) -> None:
+        """SIGTERM."""
+        self.driver.quiesce()
+        await self._http.drain(DRAIN_SECONDS)
+        await self.driver.drain(SAVE_SECONDS)
+        await self._lease.release()
 
     def _execution_changed(self, kind: str | None, obj: Obj) -> None:
         self.driver.seen(decode.sighting(obj, deleted=kind == "DELETED"))

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from treadle.asl.program import Program
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES, Kind
+from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import Clock
 from treadle.sim import checkers, clock, faults, machines
 from treadle.sim.api import SimApi
@@ -41,18 +41,24 @@ LOOK_SECONDS = 5.0
 QUIET_SECONDS = 30.0
 """How long nothing may come back: longer than a request that nobody waits for is on its way."""
 
+SPARE_SECONDS = 120.0
+"""How long a revision outlives its use; design.md, section 4."""
+
 RESTART_SECONDS = 1.0
+GRACE_SECONDS = 90.0
+"""From SIGTERM to the kill, as in the chart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """What one life of an operator is given."""
+    """What one life of an operator is given; `stopping` is set when SIGTERM comes."""
 
     api: SimApi
     transport: SimTransport
     clock: Clock
     holder: str
     lease: bool
+    stopping: asyncio.Event
 
 
 Life: TypeAlias = Callable[[Seat], Coroutine[Any, Any, None]]
@@ -130,10 +136,14 @@ class _Operator:
         if crash is not None and crash.call:
             api.on_call = lambda call: self._fate_at(crash, call)
         elif crash is not None:
-            later(crash.seconds, self._kill, api)
+            grace_seconds = GRACE_SECONDS if crash.gently else 0.0
+            later(crash.seconds + grace_seconds, self._kill, api)
         world.audit.watch(api, transport)
         skew = plan.skews[self._number % len(plan.skews)]
-        seat = Seat(api, transport, lambda: clock.wall(skew), api.who, plan.lease)
+        stopping = asyncio.Event()
+        if crash is not None and crash.gently:
+            later(crash.seconds, self._tell_to_end, api, stopping)
+        seat = Seat(api, transport, lambda: clock.wall(skew), api.who, plan.lease, stopping)
         self.api = api
         task = api.process.start(world.setting.life(seat))
         task.add_done_callback(lambda ended: self._ended(api, ended))
@@ -146,6 +156,11 @@ class _Operator:
     def _kill(self, api: SimApi) -> None:
         if not api.process.dead and not self._world.calm():
             api.die()
+
+    def _tell_to_end(self, api: SimApi, stopping: asyncio.Event) -> None:
+        if not api.process.dead:
+            self._world.cluster.note(f"{api.who} is told to end")
+            stopping.set()
 
     def _died(self, api: SimApi, crash: Crash | None) -> None:
         if self.api is not api:
@@ -210,6 +225,8 @@ class World:
         for execution in list(self.cluster.objects.each(EXECUTIONS)):
             self.cluster.remove(EXECUTIONS, (NAMESPACE, execution["metadata"]["name"]))
         await self._until_empty(GONE_SECONDS, pages=True)
+        if self.setting.plan.machines_go:
+            await self._let_machines_go()
         self._stop()
         return Report(
             outcomes,
@@ -289,6 +306,14 @@ class World:
         for name, expected in (self.setting.expected or {}).items():
             if outcomes.get(name) != expected:
                 self._violated(f"{name} ended as {outcomes.get(name)}, undisturbed as {expected}")
+
+    async def _let_machines_go(self) -> None:
+        """A revision that nobody names goes after a while; only the sweep sees to that."""
+        for machine in list(self.cluster.objects.each(STATE_MACHINES)):
+            self.cluster.remove(STATE_MACHINES, (NAMESPACE, machine["metadata"]["name"]))
+        await asyncio.sleep(SPARE_SECONDS + GONE_SECONDS)
+        for revision in self.cluster.objects.each(REVISIONS):
+            self._violated(f"StateMachineRevision {revision['metadata']['name']} remains")
 
     async def _until_empty(self, seconds: float, *, pages: bool) -> None:
         """Nothing may remain after so long; a tombstone may come late, so that it is looked on."""

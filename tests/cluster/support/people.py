@@ -26,6 +26,7 @@ MACHINES, REVISIONS = "statemachines", "statemachinerevisions"
 EXECUTIONS, PAGES = "executions", "executionpages"
 TERMINAL = frozenset(("Succeeded", "Failed", "TimedOut", "Aborted"))
 EXECUTION_UID = "treadle.dev/execution"
+RESULT_FINALIZER = "treadle.dev/result"
 
 Obj = dict[str, Any]
 
@@ -110,6 +111,18 @@ class People:
         """Evict a Pod as `kubectl drain` does."""
         body = {"metadata": {"name": pod, "namespace": self.namespace.name}}
         self.namespace.core.create_namespaced_pod_eviction(pod, self.namespace.name, body)
+
+    def free_pods(self) -> None:
+        """Let go of Pods that wait for an operator which will not come back.
+
+        Otherwise the namespace could not be deleted.
+        """
+        core, space = self.namespace.core, self.namespace.name
+        for pod in self.pods():
+            if RESULT_FINALIZER in pod["metadata"].get("finalizers", []):
+                core.patch_namespaced_pod(
+                    pod["metadata"]["name"], space, {"metadata": {"finalizers": None}}
+                )
 
     # ----------------------------------------------------------------------------- what they see
 

@@ -7,6 +7,8 @@ import asyncio
 import sys
 import time
 
+from tests.cluster.lab import places
+from tests.cluster.lab.namespaces import Cluster
 from tests.cluster.support.people import apply_crds
 from tests.cluster.torture.runs import tortured
 from tests.cluster.torture.stage import kubeconfig
@@ -21,6 +23,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--executions", type=int, default=200, metavar="M", help="at least")
     told = parser.parse_args()
+    try:
+        cluster = Cluster.reach(kubeconfig())
+    except ConnectionError as away:
+        parser.error(f"no cluster ({away}); `make control-plane` starts one")
+    if cluster.node_kind() != places.PRETEND:
+        parser.error("the mix is scripted for the pretend node; `make control-plane` starts it")
     apply_crds(kubeconfig())
     began_at = time.monotonic()
     report = asyncio.run(tortured(told.seed, told.kills, told.executions))

@@ -59,6 +59,8 @@ class Frames:
 
     def add(self, entry: Any) -> None:
         """Take the next entry of a history (`stores.histories.HistoryEntry`)."""
+        if entry.id != len(self._of):
+            raise ValueError(f"entry {entry.id} comes where {len(self._of)} should")
         frame = self._place(entry.type, entry.previous, entry.details)
         frame.steps.append((entry.type, _plain(entry.details)))
         self._of[entry.id] = frame

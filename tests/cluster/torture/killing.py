@@ -31,6 +31,7 @@ _PAUSE_SECONDS = {STATUS: (0.3, 7.5), JOB: (0.3, 7.5), RANDOM: (0.2, 9.0)}
 _SPRING_SECONDS = 12.0
 _FINISHED_MAX = 10
 _RUNNING_MAX = 2
+_FED_PER_KILL_MAX = 8  # more than that end at once, which no execution of the mix does
 _OWN_ENDS_MAX = 3
 _SETTLED_SECONDS = 4.0
 
@@ -86,7 +87,7 @@ class Torture:
     async def run(self, kills: int, executions: int) -> None:
         """Kill so many times; at least so many executions are created, the last ones unkilled."""
         self._began_at = time.monotonic()
-        feeding = asyncio.create_task(self._feed())
+        feeding = asyncio.create_task(self._feed(executions + _FED_PER_KILL_MAX * kills))
         try:
             self._start()
             await comes(self._is_under_way, 60)
@@ -112,8 +113,8 @@ class Torture:
         self.draw.shuffle(wheres)
         return wheres
 
-    async def _feed(self) -> None:
-        while True:
+    async def _feed(self, at_most: int) -> None:
+        while len(self.stage.plans) < at_most:
             while self.stage.unfinished() < UNFINISHED_TARGET:
                 await self.stage.submit(self.mix.plan(len(self.stage.plans)))
             await asyncio.sleep(0.1)

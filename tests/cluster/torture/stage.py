@@ -22,11 +22,12 @@ from tests.cluster.support.people import API_VERSION, TERMINAL
 from tests.cluster.torture import frames
 from tests.cluster.torture.mix import Mix, Plan
 from tests.cluster.torture.proxy import Proxy
+from treadle.engine.snapshot import Unreadable
 from treadle.kube import credentials, names
 from treadle.kube.client import Client
 from treadle.kube.informer import Informer
 from treadle.kube.kinds import EXECUTIONS, JOBS, PAGES, PODS, STATE_MACHINES, Kind
-from treadle.runtime.ports import AlreadyExists, Fault, Missing
+from treadle.runtime.ports import AlreadyExists, Fault, Missing, UnreadableSnapshot
 from treadle.stores import histories
 
 Obj = dict[str, Any]
@@ -145,9 +146,12 @@ class Stage:
             # A page's name says whose it is; its digest says what is in it.
             page = await self.api.get(PAGES, self.namespace, status["outputRef"]["page"])
             shown["output"] = f"page {page['spec']['digest']}"
-        entries = await histories.read(self.api, obj)
-        steps = {path: frame.steps for path, frame in frames.frames_of(entries).items()}
-        return Result(shown, steps)
+        try:
+            entries = await histories.read(self.api, obj)
+            found = frames.frames_of(entries)
+        except (Unreadable, UnreadableSnapshot, ValueError) as why:
+            return Result(shown, {"": [("unreadable", str(why))]})
+        return Result(shown, {path: frame.steps for path, frame in found.items()})
 
     async def left_running(self) -> list[str]:
         """Jobs that have not ended and Pods that run or are held."""

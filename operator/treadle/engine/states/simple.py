@@ -4,7 +4,7 @@ from treadle.asl.errors import StateError
 from treadle.asl.json import Json, dumps
 from treadle.asl.program import Fail, Pass, Succeed
 from treadle.asl.templates import Template
-from treadle.engine.flow import Visit, bounded, effective_input, output, render, select
+from treadle.engine.flow import Visit, bounded, effective_input, output, render, select, short
 from treadle.engine.payloads import Payload
 from treadle.engine.steps import Done, Failed, Step
 
@@ -26,12 +26,11 @@ def succeed(state: Succeed, visit: Visit) -> Step:
 
 def fail(state: Fail, visit: Visit) -> Step:
     """Spec: "Fail State"."""
-    return Failed(
-        StateError(
-            _text(state.error, state.error_path, visit, "ErrorPath"),
-            _text(state.cause, state.cause_path, visit, "CausePath"),
-        )
+    error = StateError(
+        _text(state.error, state.error_path, visit, "ErrorPath"),
+        _text(state.cause, state.cause_path, visit, "CausePath"),
     )
+    return Failed(short(error, visit.limits))
 
 
 def _text(fixed: str | None, path: Template | None, visit: Visit, stage: str) -> str | None:
