@@ -440,11 +440,23 @@ def test_a_revision_that_nobody_wrote_is_missing() -> None:
 
 def test_a_revision_that_this_release_finds_invalid_cannot_be_pinned() -> None:
     async def play(stage: Stage) -> None:
-        spec = {"stateMachine": "m", "digest": "d" * 64, "definition": {"States": {}}}
+        held = {"definition": {"States": {}}}
+        spec = {"stateMachine": "m", "digest": digest_of(held), **held}
         obj = {"metadata": {"name": "m-dddddddd"}, "spec": spec}
         stage.objects.create(REVISIONS, "default", obj)
         with pytest.raises(Missing, match="no longer valid"):
             await stage.machines.pinned("default", "m-dddddddd")
+
+    on_a_stage(play)
+
+
+def test_a_revision_that_lies_about_its_digest_stands_for_nothing() -> None:
+    async def play(stage: Stage) -> None:
+        spec = {"stateMachine": "m", "digest": digest_of({"definition": NOTHING})}
+        obj = {"metadata": {"name": "planted"}, "spec": {**spec, "definition": FAILS}}
+        stage.objects.create(REVISIONS, "default", obj)
+        with pytest.raises(Missing, match="not what its digest says"):
+            await stage.machines.pinned("default", "planted")
 
     on_a_stage(play)
 

@@ -58,6 +58,11 @@ def task_id_text(task: TaskId) -> str:
     return f"{task.frame}.{task.entry}.{task.attempt}"
 
 
+def _is_number(text: str) -> bool:
+    # Anybody may write a Job with our labels: what is read back is bounded.
+    return text.isascii() and text.isdecimal() and len(text) <= 12
+
+
 def attempt_of(obj: Mapping[str, object]) -> Attempt | None:
     """The attempt that a Job or a Pod says it belongs to; None where it is not one of ours."""
     metadata = obj.get("metadata")
@@ -67,7 +72,7 @@ def attempt_of(obj: Mapping[str, object]) -> Attempt | None:
     annotations = metadata.get("annotations") or {}
     uid, name = labels.get(EXECUTION_UID), annotations.get(EXECUTION_NAME)
     parts = str(annotations.get(TASK_ID, "")).split(".")
-    if not uid or not name or len(parts) != 3 or not all(p.isdecimal() for p in parts):
+    if not uid or not name or len(parts) != 3 or not all(map(_is_number, parts)):
         return None
     key = ExecutionKey(str(metadata.get("namespace", "")), str(name), str(uid))
     return Attempt(key, TaskId(*(int(part) for part in parts)))

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from treadle.asl.errors import StateError
+from treadle.asl.errors import RUNTIME, StateError
 from treadle.engine.commands import Task
 from treadle.engine.events import Event, TaskFailed, TaskId
 from treadle.engine.memory import Closing
@@ -92,7 +92,16 @@ class Reconciler:
                 pinned.limits.payload_bytes_max,
                 restored=task in run.restored,
             )
-            await runner.start(order)
+            try:
+                await runner.start(order)
+            except Fault:
+                raise
+            except Exception as error:
+                # We are wrong. Without this the attempt would wait for ever.
+                _log.exception("start %s of %s", task, run.key.name)
+                cause = f"the attempt could not be started here: {type(error).__name__}"
+                failed = TaskFailed(task, StateError(RUNTIME, cause), self.clock())
+                self.post(run.key, failed)
 
         await self._until_done(once, f"start {task} of {run.key.name}")
 
@@ -183,6 +192,10 @@ class Reconciler:
                 _log.info("%s: %s; again in %s s", what, fault, delay)
             except Fault as fault:
                 _log.info("%s: %r; again in %s s", what, fault, delay)
+            except Exception:
+                # We are wrong; what this left is a difference that the sweep sees again.
+                _log.exception("%s", what)
+                return
             await asyncio.sleep(delay)
 
 

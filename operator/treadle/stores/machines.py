@@ -131,7 +131,7 @@ class RevisionMachines:
             await self._api.create(REVISIONS, namespace, manifest)
         except AlreadyExists:
             found = await self._touch(namespace, name, manifest)
-            if found["spec"].get("digest") != digest:
+            if digest_of(found["spec"]) != digest:
                 return ""
         return name
 
@@ -188,6 +188,9 @@ class RevisionMachines:
         obj = await self._api.get(REVISIONS, namespace, revision)
         spec = obj["spec"]
         digest = spec["digest"]
+        if digest_of(spec) != digest:
+            # Programs are kept by digest: one that lies about its own must not stand for another's.
+            raise Missing(f"the revision {revision} is not what its digest says")
         pods = {member: spec[member] for member in PODS if member in spec}
         program = await self._program(digest, spec["definition"])
         pinned = Pinned(revision, program, digest, pods, DEFAULT)

@@ -141,7 +141,10 @@ def _content(obj: Obj, digest: str) -> bytes:
 def touched_at(obj: Obj) -> datetime:
     """When somebody last said that he is about to refer to an object."""
     metadata = obj["metadata"]
-    annotations = metadata.get("annotations") or {}
-    return datetime.fromisoformat(
-        annotations.get(names.TOUCHED_AT) or metadata["creationTimestamp"]
-    )
+    created_at = datetime.fromisoformat(metadata["creationTimestamp"])
+    try:
+        said = (metadata.get("annotations") or {}).get(names.TOUCHED_AT, "")
+        touched = datetime.fromisoformat(said)
+    except ValueError:
+        return created_at  # never, or somebody else's text
+    return max(created_at, touched) if touched.tzinfo is not None else created_at
