@@ -86,10 +86,9 @@ class _Reader:
         """An encoded entry, with its payloads as texts."""
         number, previous, kind, at_ms, details = row
         found: dict[str, Json] = dict(details or {})
-        for member in ("input", "output"):
-            # A scheduled attempt's input is a value, every other one a payload.
-            if member in found and not kind.endswith("Scheduled"):
-                found[member] = await self._payload(found[member])
+        for member, value in found.items():
+            if isinstance(value, dict):  # nothing else in an entry is one
+                found[member] = await self._payload(value)
         return HistoryEntry(number, previous, kind, from_ms(at_ms), found)
 
     async def _payload(self, encoded: Mapping[str, Any]) -> str:

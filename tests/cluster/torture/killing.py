@@ -70,6 +70,7 @@ class Torture:
         show: told of each kill once all is known of it.
         deletions: how many running attempts were deleted, by execution and state.
         violations: what must not be.
+        fed: how many executions were created before the last kill.
     """
 
     stage: Stage
@@ -80,6 +81,7 @@ class Torture:
     kills: list[Kill] = field(default_factory=list)
     deletions: Counter[tuple[str, str]] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
+    fed: int = 0
     _began_at: float = 0.0
     _started_at: float = 0.0
     _first_write: int = 0
@@ -103,6 +105,7 @@ class Torture:
         finally:
             feeding.cancel()
         self.show(self.kills[-1])
+        self.fed = len(self.stage.plans)
         for number in range(len(self.stage.plans), executions):
             await self.stage.submit(self.mix.plan(number))
 

@@ -66,7 +66,10 @@ async def tortured(seed: int, kills: int, executions: int) -> Report:
         report.violations += [f"kill {k.number}: {k.unfinished} were unfinished" for k in few]
         for line in show.figures(torture.kills):
             report.say(line)
-        report.say(f"executions: {len(torn.plans)}, {_phases(torn)}; all over after {took:.0f} s")
+        report.say(
+            f"executions: {len(torn.plans)}, of which {torture.fed} were created before the last kill; "
+            f"{_phases(torn)}; all over after {took:.0f} s"
+        )
         # What is left outside is tidied up while the other run goes on.
         calm = await undisturbed(mix, torn.plans, caller)
         report.say(f"undisturbed: the same executions in {calm.seconds:.0f} s")
