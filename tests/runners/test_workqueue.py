@@ -43,3 +43,25 @@ async def test_takers_wait_for_work() -> None:
     queue.put("a")
     queue.put("b")
     assert sorted(await asyncio.gather(*takers)) == ["a", "b"]
+
+
+async def test_a_key_wakes_one_taker_only() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    takers = [asyncio.create_task(queue.take()) for _ in range(3)]
+    await asyncio.sleep(0)
+    queue.put("a")
+    await asyncio.gather(*takers[:1])
+    assert len(queue._takers) == 2
+    for taker in takers[1:]:
+        taker.cancel()
+
+
+async def test_a_taker_that_is_cancelled_hands_its_key_on() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    takers = [asyncio.create_task(queue.take()) for _ in range(3)]
+    await asyncio.sleep(0)
+    takers[0].cancel()
+    await asyncio.sleep(0)
+    queue.put("a")
+    takers[1].cancel()
+    assert await takers[2] == "a"

@@ -51,6 +51,16 @@ def test_a_save_says_what_the_execution_wants() -> None:
     assert Saved.of(execution) == Saved(1, {0: (TaskId(0, 1, 1), True)})
 
 
+def test_what_a_save_has_not_begun_may_run_for_someone_who_knows_more() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    identity = Identity("arn:aws:states:r:1:execution:m:e", "e", "", "m")
+    program = document.parse(ONE_TASK)
+    execution = Execution.start(
+        program, "d", identity, "{}", seed=b"s" * 16, now=now, suspended=True
+    )
+    assert Saved.of(execution).standing(TaskId(0, 1, 1)) is Standing.NEWER
+
+
 def test_nothing_is_known_before_the_first_load() -> None:
     assert Run(KEY).standing(TaskId(0, 1, 1)) is Standing.UNKNOWN
 

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import json
+import logging
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from treadle.asl import document
-from treadle.kube.kinds import EXECUTIONS, JOBS
+from treadle.kube.kinds import EXECUTIONS, JOBS, REVISIONS
 from treadle.runtime.ports import AlreadyExists, Conflict, Fault, Missing
 from treadle.sim import faults, machines
 from treadle.sim.checkers import Outcome
@@ -137,3 +139,111 @@ def test_plans_differ() -> None:
     assert {plan.operators for plan in plans} == {1, 2}
     assert any(not plan.lease for plan in plans)
     assert any(not plan.crashes for plan in plans)
+
+
+# ---------------------------------------------------------------- what people do to an Execution
+
+
+def test_an_execution_that_does_not_end_is_stopped_by_hand() -> None:
+    async def stopping(seat: Seat) -> None:
+        while True:
+            for obj in (await seat.api.list(EXECUTIONS, None)).items:
+                if "stop" in obj["spec"] and not obj.get("status"):
+                    obj["status"] = {"phase": "Aborted", "error": obj["spec"]["stop"]["error"]}
+                    await seat.api.update_status(EXECUTIONS, "default", obj)
+            await asyncio.sleep(1)
+
+    stopped = replace(SAMPLE, deed="stop", deed_seconds=7.0)
+    report = live_through(replace(a_world(stopping), samples=(stopped,)))
+    assert report.violations == ()
+    assert report.outcomes == {"e0": Outcome("Aborted", None, "Sim.Stopped", None)}
+    assert report.ended_at > 7
+
+
+def test_a_deleted_execution_is_followed_by_another_of_its_name() -> None:
+    deleted = replace(SAMPLE, deed="delete", deed_seconds=3.0)
+    report = live_through(replace(a_world(end_all), samples=(SAMPLE, deleted)))
+    assert report.violations == ()
+    assert report.outcomes == {"e0": SUCCEEDED, "e1": SUCCEEDED}
+    assert any("- Execution e1" in line for line in report.trace)
+
+
+def test_what_a_deleted_execution_left_is_noticed() -> None:
+    async def leaving(seat: Seat) -> None:
+        for obj in (await seat.api.list(EXECUTIONS, None)).items:
+            if obj["metadata"]["name"] == "e1":
+                job = a_job(uid=obj["metadata"]["uid"])
+                await seat.api.create(JOBS, "default", job)
+        await end_all(seat)
+
+    deleted = replace(SAMPLE, deed="delete", deed_seconds=3.0)
+    report = live_through(replace(a_world(leaving), samples=(SAMPLE, deleted)))
+    assert "Job e0-x remains though its Execution was deleted" in report.violations
+
+
+def test_a_revision_that_nobody_needs_is_noticed() -> None:
+    async def keeping(seat: Seat) -> None:
+        revision = {"metadata": {"name": "m0-x"}, "spec": {}}
+        with contextlib.suppress(AlreadyExists):
+            await seat.api.create(REVISIONS, "default", revision)
+        await end_all(seat)
+
+    assert "StateMachineRevision m0-x remains" in violations(keeping, Plan(machines_go=True))
+    assert violations(keeping, Plan()) == ""
+
+
+# -------------------------------------------------------------------------- the ends of operators
+
+
+async def until_told(seat: Seat) -> None:
+    ending = asyncio.ensure_future(end_all(seat))
+    await seat.stopping.wait()
+    ending.cancel()
+
+
+def test_an_operator_is_told_to_end_and_another_begins() -> None:
+    plan = Plan(until=60, crashes=(Crash(0, 0, seconds=2.0, gently=True),))
+    report = live_through(a_world(until_told, plan))
+    assert report.violations == ()
+    assert report.lives == 2
+    assert any("operator-0.0 is told to end" in line for line in report.trace)
+
+
+def test_one_that_does_not_end_when_told_is_killed() -> None:
+    plan = Plan(until=300, crashes=(Crash(0, 0, seconds=2.0, gently=True),))
+    report = live_through(a_world(end_all, plan))
+    assert any(line.endswith("92.000 operator-0.0 is killed") for line in report.trace)
+    assert report.lives == 2
+
+
+def test_an_operator_stands_still_for_a_while() -> None:
+    plan = Plan(until=60, pauses=(faults.Pause(0, 1.5, 20.0),))
+    report = live_through(a_world(end_all, plan))
+    assert report.violations == ()
+    calls = [float(line.split()[0]) for line in report.trace if "operator-0.0 list" in line]
+    assert max(after - before for before, after in pairwise(calls)) > 19
+
+
+def test_people_act_while_an_operator_is_down() -> None:
+    crash = Crash(0, 0, seconds=2.0, down_seconds=10.0, then=("compact",))
+    report = live_through(a_world(end_all, Plan(until=60, crashes=(crash,))))
+    assert any(line.endswith("7.000 the past is compacted") for line in report.trace)
+
+
+def test_an_error_that_is_logged_is_noticed() -> None:
+    async def wrong(seat: Seat) -> None:
+        logging.getLogger("treadle.rooms").error("this is wrong")
+        await end_all(seat)
+
+    assert "logged: this is wrong" in violations(wrong)
+
+
+def test_executions_are_suspended_and_resumed() -> None:
+    async def slow(seat: Seat) -> None:
+        await asyncio.sleep(20)
+        await end_all(seat)
+
+    plan = Plan(until=60, deeds=(Deed(2.0, "suspend"), Deed(4.0, "resume")))
+    report = live_through(a_world(slow, plan))
+    assert report.violations == ()
+    assert sum("~ Execution e0" in line for line in report.trace) >= 2

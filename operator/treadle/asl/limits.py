@@ -14,7 +14,7 @@ class Limits:
     payload_bytes_max: int = 1_048_576  # AWS: 262,144
     execution_pages_bytes_max: int = 64 * 1024 * 1024
     live_frames_max: int = 1_000
-    turn_transitions_max: int = 100  # design.md: at most 500; 500 hold the loop for 15 ms
+    turn_transitions_max: int = 500
     wait_seconds_max: int = 31_536_000  # AWS: a Wait takes at most a year
     error_chars_max: int = 256  # AWS: SendTaskFailure `error`
     cause_chars_max: int = 32_768  # AWS: SendTaskFailure `cause`

@@ -4,6 +4,7 @@ One rule: what is put while it is being worked on is worked on once more afterwa
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -17,7 +18,7 @@ class WorkQueue(Generic[K]):
         self._waiting: dict[K, None] = {}
         self._working: set[K] = set()
         self._again: set[K] = set()
-        self._filled = asyncio.Event()
+        self._takers: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._working)
@@ -28,16 +29,30 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting[key] = None
-            self._filled.set()
+            self._wake_one()
 
     async def take(self) -> K:
         """The next key; `done` must follow."""
         while not self._waiting:
-            self._filled.clear()
-            await self._filled.wait()
+            taker = asyncio.get_running_loop().create_future()
+            self._takers.append(taker)
+            try:
+                await taker
+            except asyncio.CancelledError:
+                if self._waiting and not taker.cancelled():
+                    self._wake_one()  # it was woken for a key, and goes: another takes it
+                raise
         key = next(iter(self._waiting))
         self.begin(key)
         return key
+
+    def _wake_one(self) -> None:
+        """One for each key: to wake all for one would cost more than most of the work does."""
+        while self._takers:
+            taker = self._takers.popleft()
+            if not taker.done():
+                taker.set_result(None)
+                return
 
     def begin(self, key: K) -> bool:
         """Take a certain key out of turn; False where somebody is working on it."""

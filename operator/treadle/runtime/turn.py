@@ -8,9 +8,10 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from treadle.asl.limits import Limits
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     Event,
@@ -44,6 +45,9 @@ from treadle.runtime.run import NOTHING_SAVED, Run, Saved
 
 LAZY_SAVE_SECONDS = 5.0
 """A change that only says "seen running" waits this long for another save to ride on."""
+
+STRETCH_TRANSITIONS = 100
+"""After so many of them a turn lets others have the loop; it saves once at its end all the same."""
 
 START_POLL_SECONDS = 5.0
 """How often a Pending execution looks for its machine, beside being told of changes."""
@@ -108,7 +112,7 @@ class Turns:
                 self.meter.saved("conflict")
                 run.forget_memory()
                 return 0.0
-        self._handle(run)
+        await self._handle(run)
         if self._must_save(run):
             await self._save(run)
         return self._rest(run)
@@ -146,7 +150,7 @@ class Turns:
                 self.identify(run.key, request),
                 loaded.checkpoint,
                 loaded.pages,
-                limits=pinned.limits,
+                limits=_in_stretches(pinned.limits),
             )
         except Missing:
             await self._park(run, loaded, f"its StateMachineRevision {loaded.revision} is missing")
@@ -262,15 +266,16 @@ class Turns:
             seed=hashlib.sha256(run.key.uid.encode()).digest()[:16],
             now=self.clock(),
             suspended=request.suspend,
-            limits=pinned.limits,
+            limits=_in_stretches(pinned.limits),
         )
         self.meter.started()
         run.dirty = True  # until a save holds it, also where this one fails
+        await self._go_on(run, pinned.limits.turn_transitions_max)
         await self._save(run)
 
     # ------------------------------------------------------------------------------- handling
 
-    def _handle(self, run: Run) -> None:
+    async def _handle(self, run: Run) -> None:
         execution = run.execution
         assert execution is not None
         now = self.clock()
@@ -287,21 +292,25 @@ class Turns:
                 run.handled.append(event)
                 self._note_change(run, event)
         run.inbox.extendleft(reversed(waiting))
-        if not waiting and execution.transitions < budget:
-            self._go_on(run, execution, now)
-
-    def _go_on(self, run: Run, execution: Execution, now: datetime) -> None:
-        """What no event asked for: timers that are due, and work that an earlier turn left over."""
-        event: Event
+        if waiting:
+            return
         if run.tick and self.current():
             run.tick = False
-            event = Tick()
-        elif execution.busy:
-            event = SuspendChanged(execution.suspended)  # changes nothing, and fires no timer
-        else:
-            return
-        if execution.handle(event, now):
-            run.dirty = True
+            if execution.handle(Tick(), now):
+                run.dirty = True
+        await self._go_on(run, budget)
+
+    async def _go_on(self, run: Run, budget: int) -> None:
+        """Do what waits for nothing, a stretch at a time, up to so many transitions."""
+        execution = run.execution
+        assert execution is not None
+        before = -1
+        while execution.busy and before < execution.transitions < budget:
+            before = execution.transitions
+            await asyncio.sleep(0)
+            # It changes nothing itself, and fires no timer.
+            if execution.handle(SuspendChanged(execution.suspended), self.clock()):
+                run.dirty = True
 
     def _note_change(self, run: Run, event: Event) -> None:
         if isinstance(event, TaskStarted):
@@ -404,6 +413,12 @@ class Turns:
 
 def _said(error: str | None, cause: str | None) -> str:
     return ": ".join(filter(None, (error, cause)))
+
+
+def _in_stretches(limits: Limits) -> Limits:
+    """The limits for an engine that is asked to go on several times in a turn."""
+    stretch = min(STRETCH_TRANSITIONS, limits.turn_transitions_max)
+    return replace(limits, turn_transitions_max=stretch)
 
 
 def _order(event: Event) -> tuple[int, datetime]:

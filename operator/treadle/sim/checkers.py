@@ -183,13 +183,16 @@ class Audit:
         attempt = names.attempt_of(job)
         if attempt is None:
             return
+        known = self._of(attempt.execution.uid)
+        if known.deleted_at is not None:
+            return  # a late create for a deleted Execution falls to the garbage collector
         # Counted by the attempt that it says it is, so that another name hides nothing.
         self._created[attempt] += 1
         if self._created[attempt] > 1 and name not in self.deleted_by_hand:
             self._violated(f"Job {name} is created twice")
         if is_tombstone(job) or attempt in self._live_sends:
             return
-        if self._strict and attempt.task not in self._of(attempt.execution.uid).live:
+        if self._strict and attempt.task not in known.live:
             self._violated(f"Job {name} starts after its end was saved")
 
     def _of(self, uid: str) -> _Known:

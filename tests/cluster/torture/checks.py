@@ -30,6 +30,8 @@ from treadle.kube import names
 Obj = dict[str, Any]
 
 _STEPS_SHOWN = 3
+_CHARS_BEFORE = 80
+_CHARS_SHOWN = 500
 
 
 # ------------------------------------------------------------------------------------- two runs
@@ -73,7 +75,7 @@ def _compare_one(
 ) -> None:
     before = len(found.violations)
     if calm.status != torn.status:
-        found.violations.append(f"{name}: {_short(calm.status)} became {_short(torn.status)}")
+        found.violations.append(f"{name}: {_became(calm.status, torn.status)}")
     retried: Counter[str] = Counter()
     for path in sorted(calm.frames.keys() | torn.frames.keys()):
         usual, got = calm.frames.get(path, []), torn.frames.get(path, [])
@@ -119,12 +121,20 @@ def _difference(usual: Sequence[Step], got: Sequence[Step]) -> str:
         min(len(usual), len(got)),
     )
     shown = slice(at, at + _STEPS_SHOWN)
-    return f"from step {at} on, {_short(usual[shown])} became {_short(got[shown])}"
+    return f"from step {at} on, {_became(usual[shown], got[shown])}"
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 600 else text[:600] + "…"
+def _became(usual: Any, got: Any) -> str:
+    """Both as texts, from a little before where they part."""
+    before, after = json.dumps(usual), json.dumps(got)
+    parts = (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b)
+    start = max(0, next(parts, min(len(before), len(after))) - _CHARS_BEFORE)
+    return f"{_from(before, start)} became {_from(after, start)}"
+
+
+def _from(text: str, start: int) -> str:
+    shown = text[start : start + _CHARS_SHOWN]
+    return ("…" if start else "") + shown + ("…" if start + len(shown) < len(text) else "")
 
 
 # ------------------------------------------------------------------------------- what was written

@@ -67,18 +67,19 @@ async def tortured(seed: int, kills: int, executions: int) -> Report:
         for line in show.figures(torture.kills):
             report.say(line)
         report.say(
-            f"executions: {len(torn.plans)}, of which {torture.fed} were created before the last kill; "
+            f"executions: {len(torn.plans)} ({torture.fed} of them created before the last kill), "
             f"{_phases(torn)}; all over after {took:.0f} s"
         )
         # What is left outside is tidied up while the other run goes on.
         calm = await undisturbed(mix, torn.plans, caller)
         report.say(f"undisturbed: the same executions in {calm.seconds:.0f} s")
         await compare(report, calm, torn, torture.deletions)
+        wrong = checks.call_violations(calm.heard, heard)
+        report.violations += wrong
         report.say(
-            f"HTTP: {len(heard.keys)} calls, {len(heard.times)} keys, {heard.repeats} repeats, "
-            "each with the key and the body of its first"
+            f"HTTP: {len(heard.keys)} calls, {len(heard.times)} keys, {heard.repeats} requests "
+            f"repeated with the key of their first; {len(wrong)} calls with a key or body too many"
         )
-        report.violations += checks.call_violations(calm.heard, heard)
         await check_writes(report, torn, mix, offset)
         report.violations += await tidy_violations(torn)
     return report
@@ -126,16 +127,18 @@ async def check_writes(report: Report, torn: Stage, mix: Mix, offset: int | None
     if offset is not None:
         await asyncio.sleep(1.0)  # the log is written in batches of a quarter of a second
         times = checks.audited(places.AUDIT_LOG, offset, torn.namespace)
-        report.violations += checks.audit_violations(times.values(), writes)
+        doubled = checks.audit_violations(times.values(), writes)
     else:
         report.say("there is no audit log of this cluster: the proxies' notes must do")
-    report.violations += checks.twice(writes)
-    report.violations += checks.order_violations(writes, saved, times)
+        doubled = checks.twice(writes)
+    untimely = checks.order_violations(writes, saved, times)
+    report.violations += [*doubled, *untimely]
     jobs = checks.made_jobs(writes)
     status = Counter(write.status for write in writes if write.kind == STATUS)
     report.say(
-        f"written: {len(jobs)} Jobs, no name twice, none after its result was saved "
-        f"({len(times)} lines of the audit log); {status[200]} saves, {status[409]} conflicts"
+        f"written: {len(jobs)} Jobs, {len(doubled)} names twice, {len(untimely)} before their "
+        f"decision or after their result was saved ({len(times)} lines of the audit log); "
+        f"{status[200]} saves, {status[409]} conflicts"
     )
 
 
