@@ -152,7 +152,7 @@ async def test_a_name_cannot_lead_elsewhere() -> None:
 
 
 async def test_every_request_is_counted_with_what_came_of_it() -> None:
-    async with answering(status(404)) as stage:
+    async with answering(status(404, "NotFound")) as stage:
         with pytest.raises(Missing):
             await stage.client.get(JOBS, "ns", "a")
         with pytest.raises(Missing):
@@ -167,6 +167,7 @@ async def test_every_request_is_counted_with_what_came_of_it() -> None:
     ("code", "reason", "message", "fault"),
     [
         (404, "NotFound", "no", Missing),
+        (404, "", "404 page not found", Unavailable),
         (409, "AlreadyExists", "no", AlreadyExists),
         (409, "Conflict", "no", Conflict),
         (410, "Expired", "no", Expired),

@@ -449,11 +449,19 @@ def test_the_pod_of_a_deleted_job_gives_its_result_if_it_has_one(pod: Obj, name:
     [
         a_pod(ended(0, "{}", seconds=41), phase="Succeeded", deleted=40),
         a_pod(ended(0, seconds=30), phase="Succeeded", deleted=40),
-        a_pod(ended(0, seconds=30), meta={"ownerReferences": []}),
+        a_pod(
+            ended(0, seconds=30),
+            meta={"ownerReferences": [], "labels": {"batch.kubernetes.io/controller-uid": JOB}},
+        ),
     ],
 )
 def test_so_does_a_success(pod: Obj) -> None:
     assert isinstance(of(None, pod, live=True), Succeeded)
+
+
+def test_a_pod_that_no_job_made_is_not_believed() -> None:
+    pod = a_pod(ended(0, '{"forged": true}', seconds=30), meta={"ownerReferences": []})
+    assert not isinstance(of(None, pod, live=True), Succeeded)
 
 
 def test_an_orphaned_pod_is_awaited() -> None:

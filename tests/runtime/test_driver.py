@@ -387,9 +387,19 @@ def test_of_one_that_was_being_deleted_nothing_is_left() -> None:
         stage.remove()
         stage.reborn()
         stage.driver.open()
-        assert await stage.driver.standing(Attempt(key, A1)) is Standing.UNKNOWN
+        assert await stage.driver.standing(Attempt(key, A1)) is Standing.GONE
         await asyncio.sleep(1)
         assert stage.driver.known() == 0
+
+
+def test_a_uid_that_is_claimed_from_another_namespace_means_nothing() -> None:
+    async def play(stage: Stage) -> None:
+        key = await stage.running(ONE_TASK)
+        claimed = key._replace(namespace="elsewhere")
+        stage.driver.post(claimed, TaskSucceeded(A1, '"forged"', stage.now()))
+        await asyncio.sleep(1)
+        assert await stage.driver.standing(Attempt(claimed, A1)) is Standing.GONE
+        assert stage.phase() == "Running"
 
     on_a_stage(play)
 
@@ -402,8 +412,8 @@ def test_only_so_many_ends_are_remembered(monkeypatch: pytest.MonkeyPatch) -> No
         stage.apply("f")
         stage.see("f")
         await asyncio.sleep(1)
-        assert list(stage.driver._finished) == [stage.of("f")["metadata"]["uid"]]
-        assert first.uid not in stage.driver._finished
+        assert [key.name for key in stage.driver._finished] == ["f"]
+        assert first not in stage.driver._finished
 
     on_a_stage(play)
 

@@ -4,6 +4,7 @@ One rule: the text of a value is compact, keeps the order of keys, and is the sa
 """
 
 import json
+import math
 import re
 from typing import Any, TypeAlias
 
@@ -17,11 +18,15 @@ def loads(text: str | bytes) -> Json:
     """The value of a JSON text.
 
     Raises:
-        ValueError: the text is not JSON. NaN and Infinity are not; nesting deeper than the parser
-            takes is not either.
+        ValueError: the text is not JSON. NaN, Infinity and numbers too large for a float are not;
+            nesting deeper than the parser takes is not either.
     """
-    long_number = _LONG_NUMBER if isinstance(text, str) else _LONG_NUMBER_BYTES
-    if not long_number.search(text):  # type: ignore[arg-type]
+    if not isinstance(text, str):
+        try:
+            text = text.decode()
+        except UnicodeDecodeError as why:
+            raise ValueError(f"not UTF-8: {why}") from None
+    if is_plain(text):
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -29,15 +34,22 @@ def loads(text: str | bytes) -> Json:
     return _loads_slowly(text)
 
 
-# orjson makes floats of integers past 64 bits, which have 19 digits and more.
-_LONG_NUMBER = re.compile(r"\d{19}", re.ASCII)
-_LONG_NUMBER_BYTES = re.compile(rb"\d{19}")
+def is_plain(text: str) -> bool:
+    """Whether orjson reads and writes a text's value exactly, so that texts may be joined.
+
+    It makes floats of integers past 64 bits and nulls of numbers past a float's range, and refuses
+    half a surrogate pair.
+    """
+    return _UNUSUAL.search(text) is None
 
 
-def _loads_slowly(text: str | bytes) -> Json:
-    # orjson refuses lone surrogates, which AWS takes.
+_UNUSUAL = re.compile(r"\d{19}|[eE]\+?\d{3}|\\u[dD][89a-fA-F]", re.ASCII)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def _loads_slowly(text: str) -> Json:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -46,17 +58,31 @@ def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return number
+
+
 def dumps(value: Json) -> str:
     """The compact text of a value, keys in their own order; always valid UTF-8.
 
     Raises:
-        ValueError: it is nested too deeply.
+        ValueError: it is nested too deeply, or a number in it is not finite.
     """
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        # Integers past 64 bits, and lone surrogates: those only exist as escapes.
-        try:
-            return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        pass
+    # Integers past 64 bits; half a surrogate pair, which only exists as an escape.
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def well_formed(text: str) -> str:
+    """A text without halves of surrogate pairs, which no UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode()

@@ -48,3 +48,5 @@ DEFINITION_POINTER_CHARS_MAX = 4_096  # names on the way to one value; bounds ev
 YAML_EVENTS_MAX = 200_000  # the parser takes 20 to 65 µs for one; JSON has no such bound
 PROBLEM_CHARS_MAX = 1_000  # of one sentence about a problem
 PROBLEMS_MAX = 200  # problems kept of one document: enough to mend, and a status stays small
+VISIT_NODES_MAX = 500_000  # nodes visited by all paths of one visit to a state: about a second
+TURN_NODES_MAX = 250_000  # after so many a turn lets others have the loop

@@ -11,7 +11,7 @@ from treadle.asl import limits
 from treadle.asl.errors import RESULT_PATH_MATCH_FAILURE, EvaluationFailed
 from treadle.asl.json import Json
 from treadle.asl.path_syntax import PathSyntaxError, read_steps
-from treadle.asl.scope import Scope
+from treadle.asl.scope import Effort, Scope
 from treadle.asl.steps import Index, PathNotFound, Property, Steps, Walk, evaluate, is_definite
 from treadle.asl.values import text_of
 
@@ -49,13 +49,14 @@ class Path:
             PathNotFound: a definite path matches nothing.
             EvaluationFailed: it visits more than `PATH_NODES_MAX` nodes.
         """
-        return self.find_in(scope.context if self.reads_context else scope.data)
+        document = scope.context if self.reads_context else scope.data
+        return self.find_in(document, scope.effort)
 
-    def find_in(self, document: Json) -> Json:
+    def find_in(self, document: Json, effort: Effort | None = None) -> Json:
         """What the path selects of a document, whether or not it reads the context object."""
         keys = self._keys
         if keys is None:
-            return self._search(document)
+            return self._search(document, effort)
         node = document
         try:
             if self._named:
@@ -64,14 +65,14 @@ class Path:
             else:
                 for key in keys:
                     if key.__class__ is int and node.__class__ is not list:
-                        return self._search(document)
+                        return self._search(document, effort)
                     node = node[key]
         except (KeyError, IndexError, TypeError):
-            return self._search(document)
+            return self._search(document, effort)
         return node
 
-    def _search(self, document: Json) -> Json:
-        found = evaluate(self._steps, document, Walk(document))
+    def _search(self, document: Json, effort: Effort | None) -> Json:
+        found = evaluate(self._steps, document, Walk(document, effort))
         if not self.is_definite:
             return found
         if not found:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from treadle.asl import errors, limits
 from treadle.asl.json import Json
+from treadle.asl.scope import Effort
 from treadle.asl.values import is_container, is_number, java_text
 
 
@@ -34,20 +35,27 @@ class PathNotFound(Exception):  # noqa: N818 - what Jayway calls it
 
 
 class Walk:
-    """One evaluation: the document that `$` means in a filter, and what may still be visited."""
+    """One evaluation: the document that `$` means in a filter, and what may still be visited.
 
-    __slots__ = ("budget", "root")
+    `effort` counts for all evaluations of one visit to a state.
+    """
 
-    def __init__(self, root: Json) -> None:
+    __slots__ = ("budget", "effort", "root")
+
+    def __init__(self, root: Json, effort: Effort | None = None) -> None:
         self.root = root
         self.budget = limits.PATH_NODES_MAX
+        self.effort = effort
 
     def spend(self, nodes: int) -> None:
         """Count visited nodes.
 
         Raises:
-            EvaluationFailed: more than `PATH_NODES_MAX` in this evaluation.
+            EvaluationFailed: more than `PATH_NODES_MAX` in this evaluation, or than
+                `VISIT_NODES_MAX` in all of the visit.
         """
+        if self.effort is not None:
+            self.effort.spend(nodes)
         self.budget -= nodes
         if self.budget < 0:
             raise errors.EvaluationFailed(

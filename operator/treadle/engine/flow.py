@@ -9,13 +9,14 @@ Spec: "Input and Output Processing".
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
-from treadle.asl.json import Json
+from treadle.asl.json import Json, well_formed
 from treadle.asl.limits import Limits
 from treadle.asl.paths import Path, PathNotFound, Reference
-from treadle.asl.scope import Scope
+from treadle.asl.scope import Effort, Scope
 from treadle.asl.templates import Template
 from treadle.engine.frames import Frame
 from treadle.engine.payloads import Payload
@@ -37,12 +38,14 @@ class Visit:
     limits: Limits
     seed: bytes
     context_of: Callable[[Json | None], Json]
+    effort: Effort
 
     def scope(self, data: Json, stage: str, item: Json | None = None) -> Scope:
         """What an expression of a stage may read; the same stage draws the same chances."""
         frame = self.frame
         salt = f"/{frame.entry}/{frame.attempt}/{stage}".encode()
-        return Scope(data, lambda: self.context_of(item), Chance(self.seed + salt))
+        context = partial(self.context_of, item)
+        return Scope(data, context, Chance(self.seed + salt), self.effort)
 
 
 def find(path: Path, scope: Scope) -> Json:
@@ -99,8 +102,8 @@ def output(
 def short(error: StateError, limits: Limits) -> StateError:
     """An error that is no longer than it may be. Source: AWS, SendTaskFailure."""
     return StateError(
-        error.name and error.name[: limits.error_chars_max],
-        error.cause and error.cause[: limits.cause_chars_max],
+        error.name and well_formed(error.name[: limits.error_chars_max]),
+        error.cause and well_formed(error.cause[: limits.cause_chars_max]),
     )
 
 

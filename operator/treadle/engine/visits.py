@@ -6,8 +6,9 @@ One rule: nothing here changes what happens next; what it remembers it can compu
 from datetime import datetime
 
 from treadle.asl.json import Json
-from treadle.asl.limits import Limits
+from treadle.asl.limits import VISIT_NODES_MAX, Limits
 from treadle.asl.program import Map, Parallel
+from treadle.asl.scope import Effort
 from treadle.engine import flow, states
 from treadle.engine.context import Identity, context_object
 from treadle.engine.frames import Fork, Frame
@@ -24,6 +25,7 @@ class Visits:
         self._memory = memory
         self._identity = identity
         self._limits = limits
+        self.effort = Effort()  # of all visits since this process holds the execution
 
     def visit(self, frame: Frame, now: datetime) -> flow.Visit:
         """What a state's code may see."""
@@ -35,7 +37,10 @@ class Visits:
                 self._identity, memory.input.value, memory.started_at, frame, given
             )
 
-        return flow.Visit(frame, self.raw(frame), now, self._limits, memory.seed, context_of)
+        effort = Effort(VISIT_NODES_MAX, self.effort)
+        return flow.Visit(
+            frame, self.raw(frame), now, self._limits, memory.seed, context_of, effort
+        )
 
     def _item(self, frame: Frame) -> Json | None:
         # The nearest enclosing iteration's.

@@ -9,8 +9,8 @@ from typing import assert_never
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
-from treadle.asl.json import Json
-from treadle.asl.limits import Limits
+from treadle.asl.json import Json, well_formed
+from treadle.asl.limits import TURN_NODES_MAX, Limits
 from treadle.asl.program import Machine, Map, Parallel, State, Task, Wait
 from treadle.engine import failures, flow, records, states
 from treadle.engine.context import Identity
@@ -47,16 +47,18 @@ class Walk:
         self.revision = revision
         self._visits = Visits(memory, identity, limits)
         self.visit = self._visits.visit
+        self._entries_max = self._nodes_max = 0  # of the turn that runs
 
     # ------------------------------------------------------------------------------ the loop
 
     def run(self, now: datetime) -> None:
         """Do what there is to do without the world, up to the bound of a turn."""
         memory = self.memory
-        entries_max = memory.entries + self.limits.turn_transitions_max
+        self._entries_max = memory.entries + self.limits.turn_transitions_max
+        self._nodes_max = self._visits.effort.nodes + TURN_NODES_MAX
         self._check_limits(now)
         while memory.ready and not memory.over and not memory.suspended:
-            if memory.entries >= entries_max:
+            if self._turn_is_full():
                 return
             frame = memory.frames.get(memory.ready.popleft())
             if frame is None:
@@ -64,8 +66,12 @@ class Walk:
             if frame.phase is Phase.READY:
                 self.apply(frame, self._work(frame, now), now)
             elif frame.phase is Phase.FORKED:
-                self._start_children(frame, entries_max, now)
+                self._start_children(frame, now)
             self._check_limits(now)
+
+    def _turn_is_full(self) -> bool:
+        effort = self._visits.effort
+        return self.memory.entries >= self._entries_max or effort.nodes >= self._nodes_max
 
     def _check_limits(self, now: datetime) -> None:
         memory, limits = self.memory, self.limits
@@ -105,7 +111,7 @@ class Walk:
             f"(entered at the event id #{frame.entered_id}). {failure.cause}"
         )
         # A sentence may quote all of a state's input.
-        return Failed(StateError(failure.name, cause[: self.limits.cause_chars_max]))
+        return Failed(StateError(failure.name, well_formed(cause[: self.limits.cause_chars_max])))
 
     def apply(self, frame: Frame, step: Step, now: datetime) -> None:
         """Act on a step."""
@@ -266,13 +272,13 @@ class Walk:
         else:
             self.memory.ready.append(frame.id)
 
-    def _start_children(self, frame: Frame, entries_max: int, now: datetime) -> None:
+    def _start_children(self, frame: Frame, now: datetime) -> None:
         memory = self.memory
         found = self._visits.fork(frame)
         state = frame.definition
         assert isinstance(state, Parallel | Map)
         while found.can_start:
-            if memory.entries >= entries_max or self._history_is_full():
+            if self._turn_is_full() or self._history_is_full():
                 memory.ready.appendleft(frame.id)
                 return
             # One child may always live: nested Maps would otherwise wait for each other.

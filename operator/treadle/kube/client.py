@@ -372,8 +372,11 @@ def _fault_of_status(
     code: int, status: Mapping[str, Any], headers: Mapping[str, str], body: Any
 ) -> Fault:
     reason, message = status.get("reason") or "", status.get("message") or f"HTTP {code}"
-    if code == 404:
+    if code == 404 and reason == "NotFound":
         return Missing(message)
+    if code == 404:
+        # Not about the object: a proxy, or a server that does not serve the kind (any more).
+        return Unavailable(message)
     if code == 409:
         return AlreadyExists(message) if reason == "AlreadyExists" else Conflict(message)
     causes = (status.get("details") or {}).get("causes") or ()

@@ -93,6 +93,8 @@ def _input_text(spec: Mapping[str, Any]) -> tuple[str, str]:
         except ValueError as why:
             return "", f"/spec/input cannot be used: {why}"
     text = spec["inputJson"]
+    if not isinstance(text, str):
+        return "", "/spec/inputJson is not JSON in a text"
     try:
         dumps(loads(text))
     except (ValueError, TypeError) as why:

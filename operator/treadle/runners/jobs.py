@@ -98,7 +98,7 @@ class JobRunner:
         self._observed = Observed(jobs, pods)
         self._writes = JobWrites(api, leading, settings.writes_max)
         self._watches: dict[Attempt, Watch] = {}
-        self._running: dict[str, dict[TaskId, None]] = {}  # by the execution's uid
+        self._running: dict[ExecutionKey, dict[TaskId, None]] = {}
         self._dirty: dict[Attempt, None] = {}
         self._outcomes: list[tuple[datetime, Attempt, Event]] = []
         self._flushing = False
@@ -166,7 +166,7 @@ class JobRunner:
 
     def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
         """Attempts of this execution that are seen outside and not known to have ended."""
-        return list(self._running.get(execution.uid, ()))
+        return list(self._running.get(execution, ()))
 
     async def ended(self, attempt: Attempt) -> None:
         """The attempt's end is saved: what held its result may go."""
@@ -298,13 +298,13 @@ class JobRunner:
             runs = not podfacts.has_ended(job) and not podfacts.is_stopped(job)
         else:
             runs = any(map(_may_run, self._observed.pods_of(attempt)))
-        uid = attempt.execution.uid
+        key = attempt.execution
         if runs:
-            self._running.setdefault(uid, {})[attempt.task] = None
-        elif uid in self._running:
-            self._running[uid].pop(attempt.task, None)
-            if not self._running[uid]:
-                del self._running[uid]
+            self._running.setdefault(key, {})[attempt.task] = None
+        elif key in self._running:
+            self._running[key].pop(attempt.task, None)
+            if not self._running[key]:
+                del self._running[key]
 
     def _conclude(self, attempt: Attempt, watch: Watch, seen: Seen) -> None:
         """Tell what a verdict says, and look again when it says so."""

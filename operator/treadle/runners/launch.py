@@ -230,4 +230,4 @@ def _is_passing(why: Refused) -> bool:
     said = why.message
     too_late = any(words in said for words in _TOO_LATE)
     # 401: our own credentials, which is no state's fault.
-    return why.status == 401 or too_late or "exceeded quota" in said
+    return why.status == 401 or too_late or (why.status == 403 and "exceeded quota" in said)

@@ -135,7 +135,9 @@ def _age(pod: Obj) -> tuple[str, str]:
 
 def _mine(seen: Seen) -> list[Obj]:
     owner = seen.uid or (podfacts.uid(seen.job) if seen.job is not None else "")
-    return [pod for pod in seen.pods if not owner or podfacts.job_uid_of(pod) == owner]
+    made = [(pod, podfacts.job_uid_of(pod)) for pod in seen.pods]
+    # Anybody may label a Pod like ours: one that no Job made is nobody's.
+    return [pod for pod, uid in made if uid and (not owner or uid == owner)]
 
 
 def _is_there(seen: Seen) -> bool:

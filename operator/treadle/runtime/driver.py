@@ -69,8 +69,9 @@ class Driver:
             store, machines, clock, self._meter, identify, self._current, self._announce
         )
         self._reconciler = Reconciler(self._runners, leadership, clock, self.post)
-        self._runs: dict[str, Run] = {}
-        self._finished: OrderedDict[str, Saved] = OrderedDict()
+        # By uid, and by namespace and name too: a Pod may claim a uid from another namespace.
+        self._runs: dict[ExecutionKey, Run] = {}
+        self._finished: OrderedDict[ExecutionKey, Saved] = OrderedDict()
         self._slots = asyncio.Semaphore(TURNS_AT_ONCE)
         self._long_slot = asyncio.Semaphore(1)
         self._open = False
@@ -88,7 +89,7 @@ class Driver:
 
     def post(self, execution: ExecutionKey, event: Event) -> None:
         """Leave an event; see `ports.Mailbox`."""
-        if execution.uid in self._finished:
+        if execution in self._finished:
             return
         run = self._run(execution)
         run.inbox.append(event)
@@ -96,7 +97,7 @@ class Driver:
 
     def waits(self, execution: ExecutionKey, task: TaskId, reason: str | None) -> None:
         """Note why an attempt waits; see `ports.Mailbox`."""
-        run = self._runs.get(execution.uid)
+        run = self._runs.get(execution)
         if run is None or run.capacity.get(task) == reason:
             return
         if reason is None:
@@ -109,9 +110,9 @@ class Driver:
 
     def seen(self, sighting: Sighting) -> None:
         """A watch showed an Execution."""
-        run = self._runs.get(sighting.key.uid)
+        run = self._runs.get(sighting.key)
         if sighting.deleted or sighting.deleting:
-            self._finished.pop(sighting.key.uid, None)
+            self._finished.pop(sighting.key, None)
             run = run or self._run(sighting.key)
             run.sighting = None
             run.afresh = run.look = True  # a live read answers whether it is gone
@@ -125,7 +126,7 @@ class Driver:
             self._schedule(run)
 
     def _ended_lately(self, sighting: Sighting) -> bool:
-        if sighting.key.uid in self._finished or sighting.ended_at is None:
+        if sighting.key in self._finished or sighting.ended_at is None:
             return False
         return (self._clock() - sighting.ended_at).total_seconds() < CLOSING_SECONDS
 
@@ -160,10 +161,10 @@ class Driver:
     async def standing(self, attempt: Attempt) -> Standing:
         """Where an attempt stands; a live read answers where its execution is not in hand."""
         key = attempt.execution
-        finished = self._finished.get(key.uid)
+        finished = self._finished.get(key)
         if finished is not None:
             return finished.standing(attempt.task)
-        run = self._runs.get(key.uid)
+        run = self._runs.get(key)
         if run is not None:
             return run.standing(attempt.task)
         try:
@@ -172,6 +173,8 @@ class Driver:
             return Standing.GONE
         except Fault:
             return Standing.UNKNOWN
+        if loaded.deleting:
+            return Standing.GONE  # somebody's finalizer may hold it for long
         # Whatever it is, it is in hand from here on, until its loose ends are tied.
         run = self._run(key)
         run.loaded = run.loaded or loaded
@@ -208,9 +211,9 @@ class Driver:
             self._disarm(run)
 
     def _run(self, key: ExecutionKey) -> Run:
-        run = self._runs.get(key.uid)
+        run = self._runs.get(key)
         if run is None:
-            run = self._runs[key.uid] = Run(key)
+            run = self._runs[key] = Run(key)
         return run
 
     def _schedule(self, run: Run) -> None:
@@ -314,10 +317,10 @@ class Driver:
             return
         closing = run.execution is not None and self._closes(run)
         if run.gone:
-            self._runs.pop(run.key.uid, None)
+            self._runs.pop(run.key, None)
         elif run.over and not run.effects and not closing:
-            self._runs.pop(run.key.uid, None)
-            self._finished[run.key.uid] = run.saved
+            self._runs.pop(run.key, None)
+            self._finished[run.key] = run.saved
             while len(self._finished) > FINISHED_MAX:
                 self._finished.popitem(last=False)
 
@@ -352,9 +355,9 @@ class Driver:
         """
         for sighting in active:
             self.seen(sighting)
-        listed = {sighting.key.uid for sighting in active}
+        listed = {sighting.key for sighting in active}
         for run in list(self._runs.values()):
-            if run.key.uid not in listed and run.execution is not None and not run.over:
+            if run.key not in listed and run.execution is not None and not run.over:
                 run.afresh = run.look = True
                 self._schedule(run)
 

@@ -1,7 +1,7 @@
 """Parallel and Map: children. Spec: "Parallel State", "Map State"."""
 
 from treadle.asl.errors import RUNTIME, EvaluationFailed
-from treadle.asl.json import Json, dumps
+from treadle.asl.json import Json, dumps, is_plain, loads
 from treadle.asl.program import Machine, Map, Parallel
 from treadle.engine.flow import Visit, bounded, effective_input, find, output, render
 from treadle.engine.frames import Fork
@@ -94,5 +94,6 @@ def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> 
 def finish(state: Parallel | Map, visit: Visit, fork: Fork) -> Step:
     """From the children's outputs, in order, to the state's output."""
     text = "[" + ",".join(fork.results[index] for index in range(fork.total)) + "]"
-    result = bounded(Payload.of_text(text), visit)
+    # A text whose parts were written exactly is what writing the whole would give.
+    result = bounded(Payload.of_text(text) if is_plain(text) else Payload(loads(text)), visit)
     return Done(output(visit, result, state.result_selector, state.result_path), state.next)
