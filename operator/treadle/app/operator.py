@@ -7,7 +7,10 @@ import asyncio
 import gc
 import logging
 import signal
+import sys
+import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +52,8 @@ _RUNNABLE = frozenset({RESOURCE, NATIVE, AWS})
 SWEEP_SECONDS = 30.0
 DRAIN_SECONDS = 80.0  # the chart's grace period of 90 s, less 10 s
 SAVE_SECONDS = 6.0
+RECURSION_MAX = 40_000
+STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: pages of a stack cost nothing until touched
 
 
 def run(settings: Settings) -> int:
@@ -63,18 +68,57 @@ def run(settings: Settings) -> int:
     logs.set_up(settings.log_format, settings.log_level)
     # Watch events are many small dicts that live long: collecting them young is wasted work.
     gc.set_threshold(50_000, 20, 50)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(settings))
+    # An object may be nested as deep as the API server reads, 10,000 levels, and one of anybody's
+    # must not end the process: Kopf and json recurse over it. Hence a thread with a deep stack.
+    sys.setrecursionlimit(RECURSION_MAX)
+    threading.stack_size(STACK_BYTES)
+    stopping = _Stopping()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.ask())
+    ended: Future[int] = Future()
+    thread = threading.Thread(target=_run_in_thread, args=(settings, stopping, ended))
+    thread.start()
+    thread.join()
+    return ended.result()
 
 
-async def _run(settings: Settings) -> int:
-    stopping = asyncio.Event()
-    _stop_on_signals(stopping)
+class _Stopping:
+    """Signals reach the main thread; the loop turns in another."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.event = asyncio.Event()
+
+    def ask(self) -> None:
+        """Called by a signal."""
+        self._asked = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.event.set)
+
+    def attach(self) -> asyncio.Event:
+        """Called in the loop: the event that is set when it is time to stop."""
+        self._loop = asyncio.get_running_loop()
+        if self._asked:
+            self.event.set()
+        return self.event
+
+
+def _run_in_thread(settings: Settings, stopping: _Stopping, ended: "Future[int]") -> None:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            ended.set_result(runner.run(_run(settings, stopping)))
+    except BaseException as why:
+        ended.set_exception(why)
+
+
+async def _run(settings: Settings, stopping: _Stopping) -> int:
+    stop = stopping.attach()
     metrics = Metrics()
     endpoint = credentials.load(settings.kubeconfig, settings.context, settings.environment)
     async with Client(endpoint, meter=metrics) as api:
         operator = _Operator(settings, api, metrics, endpoint)
-        return await operator.live(stopping)
+        return await operator.live(stop)
 
 
 class _Operator:
@@ -216,16 +260,8 @@ class _Operator:
 
     async def _watch(self, stopping: asyncio.Event) -> None:
         login = watching.login_with(self._endpoint)
-        ready = asyncio.Event()
-        watch = watching.watch(self, login, self._settings.namespaces, ready)
-        watching_ = asyncio.create_task(watch, name="kopf")
-        try:
-            await _first(ready.wait(), watching_)
-            _stop_on_signals(stopping)
-            await watching_
-        finally:
-            watching_.cancel()
-        stopping.set()  # a signal reached Kopf before its handlers were replaced
+        await watching.watch(self, login, self._settings.namespaces)
+        stopping.set()  # Kopf has ended: there is nothing to be told of any more
 
     async def _sweep(self) -> None:
         while True:
@@ -277,12 +313,6 @@ def _job_settings(settings: Settings) -> JobSettings:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _stop_on_signals(stopping: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
 
 
 async def _first(work: Coroutine[Any, Any, Any], other: asyncio.Task[Any]) -> bool:

@@ -75,12 +75,30 @@ def dumps(value: Json) -> str:
         return orjson.dumps(value).decode()
     except TypeError:
         pass
-    # Integers past 64 bits; half a surrogate pair, which only exists as an escape.
+    # Integers past 64 bits; half a surrogate pair, which only exists as an escape. The bound on
+    # nesting is orjson's own.
+    if _is_deep(value):
+        raise ValueError("nested too deeply")
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+_LEVELS_MAX = 254
+
+
+def _is_deep(value: Json) -> bool:
+    level = [value]
+    for _ in range(_LEVELS_MAX):
+        below = [part for part in level if isinstance(part, dict | list)]
+        if not below:
+            return False
+        level = [
+            inner for part in below for inner in (part.values() if isinstance(part, dict) else part)
+        ]
+    return True
 
 
 def well_formed(text: str) -> str:

@@ -3,7 +3,6 @@
 One rule: a handler decodes, posts and returns. Kopf writes nothing: no annotation, no finalizer.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -71,13 +70,8 @@ def login_with(endpoint: Endpoint) -> Login:
     return login
 
 
-async def watch(
-    doorway: Doorway, login: Login, namespaces: Sequence[str], ready: asyncio.Event
-) -> None:
-    """Watch until cancelled; no namespace means all of them.
-
-    Once `ready` is set, Kopf has put its own signal handlers in place of whatever was there.
-    """
+async def watch(doorway: Doorway, login: Login, namespaces: Sequence[str]) -> None:
+    """Watch until cancelled; no namespace means all of them."""
     registry = kopf.OperatorRegistry()
     register(registry, doorway, login)
     await kopf.operator(
@@ -86,7 +80,6 @@ async def watch(
         clusterwide=not namespaces,
         namespaces=namespaces,
         standalone=True,
-        ready_flag=ready,
     )
 
 

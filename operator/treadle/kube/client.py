@@ -17,7 +17,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from treadle.asl.json import dumps
+from treadle.asl.json import dumps, loads
 from treadle.kube.api import Change, Listing, Obj
 from treadle.kube.credentials import Endpoint
 from treadle.kube.kinds import Kind
@@ -143,7 +143,7 @@ class Client:
                     raise _fault(code, answer.headers, await answer.read(), {})
                 async for line in _lines(answer.content):
                     yield _change(line)
-        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             if not code:
                 self._meter.api_called("watch", kind.plural, code, loop.time() - began_at)
             raise Unavailable(f"watch of {kind.plural}: {error!r}") from error
@@ -229,8 +229,8 @@ class Client:
             self._note_time(got)
             if code >= 300:
                 raise _fault(code, got, raw, body)
-            obj: Obj = orjson.loads(raw)
-        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+            obj: Obj = _read(raw)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Unavailable(f"{verb} {path}: {error!r}") from error
         finally:
             resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
@@ -350,8 +350,15 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
                 yield line
 
 
+def _read(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return loads(raw)  # nested deeper than orjson reads, perhaps
+
+
 def _change(line: bytes) -> Change:
-    said = orjson.loads(line)
+    said = _read(line)
     if said["type"] == "ERROR":
         status = said["object"]
         raise _fault_of_status(status.get("code", 500), status, {}, {})
@@ -361,7 +368,7 @@ def _change(line: bytes) -> Change:
 def _fault(code: int, headers: Mapping[str, str], raw: bytes, body: Any) -> Fault:
     try:
         status = orjson.loads(raw)
-    except orjson.JSONDecodeError:
+    except ValueError:
         status = {"message": raw[:500].decode(errors="replace")}
     if not isinstance(status, dict):
         status = {}

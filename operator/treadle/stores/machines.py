@@ -89,9 +89,9 @@ class RevisionMachines:
         # In a thread: a long text takes seconds, and the Lease must be renewed meanwhile.
         judgement = await asyncio.to_thread(judge, obj, self._here)
         errors, reason = judgement.errors, judgement.reason
-        digest = digest_of(spec)
-        revision = ""
+        digest = revision = ""
         if not errors:
+            digest = digest_of(spec)
             revision = await self._write_revision(namespace, name, spec, digest)
             if not revision:
                 reason, errors = "RevisionNameTaken", (_name_taken(name, digest),)
