@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-from treadle.kube.client import Client
 
 from treadle.kube import credentials
+from treadle.kube.client import Client
 
 ROOT = Path(__file__).parents[1]
 HEALTH_PORT = 18080
