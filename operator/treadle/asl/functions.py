@@ -98,7 +98,7 @@ def fill(pieces: tuple[str, ...], values: list[Json]) -> str:
     AWS also prints arrays and objects, as Java does: `{a=1, b=[]}`.
 
     Raises:
-        FunctionFailed: not as many values as `{}`.
+        FunctionFailed: not as many values as `{}`, or a text that no payload could hold.
     """
     if len(values) != len(pieces) - 1:
         raise FunctionFailed(
@@ -106,9 +106,15 @@ def fill(pieces: tuple[str, ...], values: list[Json]) -> str:
             "number of arguments do not match the occurrences of {}."
         )
     parts = [pieces[0]]
+    chars = 0
     for value, piece in zip(values, pieces[1:], strict=True):
-        parts.append(java_text(value))
-        parts.append(piece)
+        shown = java_text(value)
+        chars += len(shown)
+        if chars > limits.FORMAT_CHARS_MAX:
+            raise FunctionFailed(
+                f"The text would have more than {limits.FORMAT_CHARS_MAX:,} characters."
+            )
+        parts += (shown, piece)
     return "".join(parts)
 
 

@@ -50,3 +50,6 @@ PROBLEM_CHARS_MAX = 1_000  # of one sentence about a problem
 PROBLEMS_MAX = 200  # problems kept of one document: enough to mend, and a status stays small
 VISIT_NODES_MAX = 500_000  # nodes visited by all paths of one visit to a state: about a second
 TURN_NODES_MAX = 250_000  # after so many a turn lets others have the loop
+FORMAT_CHARS_MAX = 4 * 1024 * 1024  # of one States.Format; more than any payload may have
+UNMEASURED_BYTES_MAX = 64 * 1024 * 1024  # what a template may at most make before it is measured
+TURN_BYTES_MAX = 8 * 1024 * 1024  # of states' outputs; then a turn is saved, and its pages counted

@@ -29,10 +29,12 @@ class TemplateSyntaxError(ValueError):
 class Template:
     """A compiled template. Build it with `compile_template` or `compile_value`."""
 
-    __slots__ = ("is_constant", "render")
+    __slots__ = ("is_constant", "paths", "render")
 
-    def __init__(self, render: Build, *, is_constant: bool) -> None:
+    def __init__(self, render: Build, *, is_constant: bool, paths: int = 1) -> None:
         self.is_constant = is_constant
+        self.paths = paths
+        """How many paths and calls it has: each may give as much as all that it reads."""
         self.render = render
         """The value over a scope.
 
@@ -58,7 +60,15 @@ def compile_template(value: Json) -> Template:
         raise TemplateSyntaxError(problems)
     if build is None:
         return Template(lambda _: value, is_constant=True)
-    return Template(build, is_constant=False)
+    return Template(build, is_constant=False, paths=_paths(value))
+
+
+def _paths(value: Json) -> int:
+    if isinstance(value, list):
+        return sum(map(_paths, value))
+    if not isinstance(value, dict):
+        return 0
+    return sum(1 if name.endswith(".$") else _paths(member) for name, member in value.items())
 
 
 def compile_value(text: str, field: str = "") -> Template:

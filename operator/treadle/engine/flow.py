@@ -14,7 +14,7 @@ from functools import partial
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
 from treadle.asl.json import Json, well_formed
-from treadle.asl.limits import Limits
+from treadle.asl.limits import UNMEASURED_BYTES_MAX, Limits
 from treadle.asl.paths import Path, PathNotFound, Reference
 from treadle.asl.scope import Effort, Scope
 from treadle.asl.templates import Template
@@ -70,7 +70,30 @@ def render(template: Template | None, payload: Payload, visit: Visit, stage: str
     """Parameters and ResultSelector; the payload itself where there is no template."""
     if template is None:
         return payload
-    return Payload(template.render(visit.scope(payload.value, stage)))
+    value = template.render(visit.scope(payload.value, stage))
+    # Values are shared, not copied, until they are written: a thousand times `$` would be.
+    readable = payload.size_bytes + visit.limits.payload_bytes_max
+    if template.paths * readable > UNMEASURED_BYTES_MAX:
+        _refuse_bulk(value, visit)
+    return Payload(value)
+
+
+def _refuse_bulk(value: Json, visit: Visit) -> None:
+    """Fail what is larger than any payload before it is written. Its text is at least so long."""
+    left = visit.limits.payload_bytes_max
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        left -= 1
+        if isinstance(part, str):
+            left -= len(part)
+        elif isinstance(part, dict):
+            todo.extend(part.values())
+            left -= sum(map(len, part))
+        elif isinstance(part, list):
+            todo.extend(part)
+        if left < 0 or len(todo) > left + 1:
+            raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))
 
 
 def put(reference: Reference | None, raw: Payload, result: Payload) -> Payload:

@@ -10,7 +10,7 @@ from typing import assert_never
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
 from treadle.asl.json import Json, well_formed
-from treadle.asl.limits import TURN_NODES_MAX, Limits
+from treadle.asl.limits import TURN_BYTES_MAX, TURN_NODES_MAX, Limits
 from treadle.asl.program import Machine, Map, Parallel, State, Task, Wait
 from treadle.engine import failures, flow, records, states
 from treadle.engine.context import Identity
@@ -47,7 +47,7 @@ class Walk:
         self.revision = revision
         self._visits = Visits(memory, identity, limits)
         self.visit = self._visits.visit
-        self._entries_max = self._nodes_max = 0  # of the turn that runs
+        self._entries_max = self._nodes_max = self._bytes = 0  # of the turn that runs
 
     # ------------------------------------------------------------------------------ the loop
 
@@ -56,6 +56,7 @@ class Walk:
         memory = self.memory
         self._entries_max = memory.entries + self.limits.turn_transitions_max
         self._nodes_max = self._visits.effort.nodes + TURN_NODES_MAX
+        self._bytes = 0
         self._check_limits(now)
         while memory.ready and not memory.over and not memory.suspended:
             if self._turn_is_full():
@@ -71,7 +72,11 @@ class Walk:
 
     def _turn_is_full(self) -> bool:
         effort = self._visits.effort
-        return self.memory.entries >= self._entries_max or effort.nodes >= self._nodes_max
+        return (
+            self.memory.entries >= self._entries_max
+            or effort.nodes >= self._nodes_max
+            or self._bytes >= TURN_BYTES_MAX
+        )
 
     def _check_limits(self, now: datetime) -> None:
         memory, limits = self.memory, self.limits
@@ -173,6 +178,7 @@ class Walk:
         return frame.last_id
 
     def _leave(self, frame: Frame, output: Payload, target: str | None, now: datetime) -> None:
+        self._bytes += output.size_bytes
         details = {"name": frame.state, "output": output}
         self._record(frame, f"{_kind(frame.definition)}StateExited", now, details)
         frame.fork = None
@@ -299,6 +305,7 @@ class Walk:
         index = found.cursor
         child = self._new_frame(parent.id, index, fork.child_machine(state, index))
         child.given = given
+        self._bytes += given.size_bytes
         child.last_id = found.previous
         if isinstance(state, Map):
             self._record(child, "MapIterationStarted", now, _iteration(parent, index))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from treadle.asl.errors import DATA_LIMIT_EXCEEDED
 from treadle.asl.limits import Limits
 from treadle.engine.context import Identity
 from treadle.engine.events import (
@@ -217,6 +218,10 @@ class Turns:
         found = await self.machines.current(run.key.namespace, request.machine)
         if isinstance(found, MachineUnready):
             return await self._wait_for_machine(run, loaded, request, found)
+        too_large = _too_large(request, found.limits)
+        if too_large is not None:
+            await self._fail_start(run, loaded, too_large)
+            return None
         await self._start(run, request, found)
         return self._rest(run)
 
@@ -409,6 +414,14 @@ class Turns:
         run.forget_memory()
         run.look = True
         return False
+
+
+def _too_large(request: Request, limits: Limits) -> Failure | None:
+    size, most = len(request.input.encode()), limits.payload_bytes_max
+    if size <= most:
+        return None
+    cause = f"the input has {size:,} bytes; the setting payloadBytesMax allows {most:,}"
+    return Failure(DATA_LIMIT_EXCEEDED, cause)
 
 
 def _said(error: str | None, cause: str | None) -> str:
