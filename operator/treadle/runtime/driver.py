@@ -19,6 +19,7 @@ from treadle.runtime.ports import (
     Leadership,
     Machines,
     Missing,
+    Refused,
     Runner,
     Sighting,
     Standing,
@@ -257,6 +258,9 @@ class Driver:
         except Fault as fault:
             delay = RETRY_SECONDS[min(run.failures, len(RETRY_SECONDS) - 1)]
             run.failures += 1
+            if isinstance(fault, Refused):
+                # A full quota of pages, a missing right: it may pass, but somebody has to know.
+                self._announce(run.key, "Warning", "Refused", fault.message)
             _log.warning("turn of %s: %r; again in %s s", run.key.name, fault, delay)
             return delay
         except Exception:
