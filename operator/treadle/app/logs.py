@@ -20,3 +20,5 @@ def set_up(log_format: str, level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # Kopf logs each object's handling; what matters there is in our own logs.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # It warns that it does not see signals: we do.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
