@@ -282,7 +282,7 @@ def _reading(path: Path) -> Value:
     def read(scope: Scope) -> Json:
         document = scope.context if path.reads_context else scope.data
         try:
-            return path.find_in(document)
+            return path.find_in(document, scope.effort)
         except PathNotFound:
             raise _ArgumentMissing(path, document) from None
 

@@ -167,7 +167,7 @@ def _path(path: Path, field: str) -> Build:
     def read(scope: Scope) -> Json:
         document = scope.context if path.reads_context else scope.data
         try:
-            return path.find_in(document)
+            return path.find_in(document, scope.effort)
         except PathNotFound as e:
             raise _not_found(path, field, document, e) from None
 
