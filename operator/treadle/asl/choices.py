@@ -12,6 +12,7 @@ from treadle.asl import limits
 from treadle.asl.errors import RUNTIME, EvaluationFailed
 from treadle.asl.json import Json
 from treadle.asl.paths import Path, PathNotFound, PathSyntaxError, compile_path
+from treadle.asl.pointers import escaped
 from treadle.asl.scope import Scope
 from treadle.asl.timestamps import parse_timestamp
 from treadle.asl.values import is_number, utf16
@@ -77,7 +78,7 @@ def _compile(rule: Json, pointer: str, problems: Problems, depth: int) -> Test:
     known = [name for name in rule if name in _COMBINED or name in OPERATORS]
     for name in rule:
         if name not in known and name not in _OTHER_MEMBERS:
-            problems.append((f"{pointer}/{_token(name)}", f"A choice rule has no member '{name}'"))
+            problems.append((f"{pointer}/{escaped(name)}", f"A choice rule has no member '{name}'"))
     if len(known) != 1:
         given = ", ".join(known) if known else "none"
         problems.append((pointer, f"A choice rule has exactly one operator; given: {given}"))
@@ -280,10 +281,6 @@ def _fits(text: str, segments: list[str]) -> bool:
             return False
         at = found + len(segment)
     return True
-
-
-def _token(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 _COMBINED: Final = frozenset({"And", "Or", "Not"})

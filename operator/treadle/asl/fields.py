@@ -10,8 +10,8 @@ from treadle.asl import json
 from treadle.asl.json import Json
 from treadle.asl.lint import Report
 from treadle.asl.paths import Path, PathSyntaxError, Reference, compile_path, compile_reference
+from treadle.asl.pointers import escaped
 from treadle.asl.templates import Template, TemplateSyntaxError, compile_template
-from treadle.asl.texts import escaped
 
 JSONATA_MEMBERS = frozenset({"Arguments", "Condition", "Items", "Output"})
 

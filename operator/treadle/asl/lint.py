@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from treadle.asl import limits
 from treadle.asl.errors import Problem
 from treadle.asl.json import Json
+from treadle.asl.pointers import escaped, unescaped
 from treadle.asl.rules import RULES, SCHEMA
-from treadle.asl.texts import escaped, unescaped
 
 Where: TypeAlias = Literal["here", "holder", "nowhere"]
 

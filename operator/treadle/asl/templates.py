@@ -11,6 +11,7 @@ from treadle.asl.errors import RUNTIME, EvaluationFailed
 from treadle.asl.intrinsics import Call, IntrinsicSyntaxError, compile_call
 from treadle.asl.json import Json
 from treadle.asl.paths import Path, PathNotFound, PathSyntaxError, compile_path
+from treadle.asl.pointers import escaped
 from treadle.asl.scope import Scope
 from treadle.asl.values import text_of
 
@@ -90,11 +91,6 @@ def compile_value(text: str, field: str = "") -> Template:
     return Template(build, is_constant=False)
 
 
-def escaped_token(name: str) -> str:
-    """A member's name as a token of a JSON pointer. Spec: RFC 6901."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
 def _compile(value: Json, pointer: str, problems: Problems, depth: int) -> Build | None:
     """How to build a value; None where it never changes."""
     kind = value.__class__
@@ -121,7 +117,7 @@ def _compile_object(
     built: list[tuple[str, Build]] = []
     constant: dict[str, Json] = {}
     for name, member in value.items():
-        place = f"{pointer}/{escaped_token(name)}"
+        place = f"{pointer}/{escaped(name)}"
         dynamic = name.endswith(".$")
         key = name.removesuffix(".$")
         if dynamic and key in value:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from treadle.asl import limits
 from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.json import Json
+from treadle.asl.pointers import escaped, unescaped
 from treadle.asl.rules import RULES
 from treadle.asl.yaml_events import YamlProblem, compose
 
@@ -112,16 +113,6 @@ def problems_of_value(value: Json) -> list[Problem]:
                 _problem("document-not-json", f"{node!r:.40} is not a JSON value.", pointer=pointer)
             ]
     return []
-
-
-def escaped(name: str) -> str:
-    """A name as a token of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def unescaped(token: str) -> str:
-    """The name that a token of a JSON pointer stands for."""
-    return token.replace("~1", "/").replace("~0", "~")
 
 
 _TOO_DEEP: Final = (

@@ -23,6 +23,7 @@ from ruamel.yaml.events import (
 
 from treadle.asl import limits
 from treadle.asl.json import Json
+from treadle.asl.pointers import escaped
 
 M = TypeVar("M")
 
@@ -214,7 +215,7 @@ class _Composer:
         names: list[str] = []
         for node in self._open[:-1]:
             names.append(str(node.key.value if node.key else len(node.value)))
-        tokens = [token.replace("~", "~0").replace("/", "~1") for token in (*names, name)]
+        tokens = [escaped(token) for token in (*names, name)]
         return "".join(f"/{token}" for token in tokens)[: limits.DEFINITION_POINTER_CHARS_MAX]
 
     def _spend(self, weight: int, event: Event) -> None:

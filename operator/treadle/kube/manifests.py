@@ -16,7 +16,7 @@ from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, JOBS, SECRETS
 from treadle.kube.parameters import JobParameters, parse
 from treadle.kube.podtemplates import PodDefaults, main_of, rendered
-from treadle.runtime.ports import Order
+from treadle.runtime.ports import ExecutionKey, Order
 
 ATTEMPT_NUMBER = "treadle.dev/attempt-number"
 START_BY = "treadle.dev/start-by"
@@ -150,6 +150,18 @@ def _whole_seconds(at: datetime) -> str:
     return at.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
+def owner(key: ExecutionKey) -> Obj:
+    """The ownerReference to an Execution: what it owns goes with it, and does not hold it up."""
+    return {
+        "apiVersion": EXECUTIONS.api_version,
+        "kind": EXECUTIONS.name,
+        "name": key.name,
+        "uid": key.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
 def _metadata(order: Order, create_before: datetime | None) -> Obj:
     key, task = order.execution, order.task
     name = names.attempt(key, task.id)
@@ -162,20 +174,12 @@ def _metadata(order: Order, create_before: datetime | None) -> Obj:
     }
     if create_before is not None:
         annotations[names.CREATE_BEFORE] = _whole_seconds(create_before)
-    owner = {
-        "apiVersion": EXECUTIONS.api_version,
-        "kind": EXECUTIONS.name,
-        "name": key.name,
-        "uid": key.uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
     return {
         "name": name,
         "namespace": key.namespace,
         "labels": {names.EXECUTION_UID: key.uid, names.ATTEMPT_NAME: name},
         "annotations": annotations,
-        "ownerReferences": [owner],
+        "ownerReferences": [owner(key)],
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from treadle.asl.errors import StateError
 from treadle.asl.json import Json
+from treadle.asl.pointers import escaped
 from treadle.kube import podsecurity
 from treadle.kube.api import Obj
 from treadle.kube.parameters import INVALID_PARAMETERS, JobParameters
@@ -93,13 +94,9 @@ def problems(pods: Mapping[str, Json], defaults: PodDefaults) -> list[tuple[str,
     for name in [None, *names]:
         given = rendered(pods, JobParameters(image="x", template=name), defaults)
         if isinstance(given, StateError):
-            pointer = "/podTemplate" if name is None else f"/podTemplates/{_escaped(name)}"
+            pointer = "/podTemplate" if name is None else f"/podTemplates/{escaped(name)}"
             found.append((pointer, given.cause or ""))
     return found
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 def main_of(template: Obj) -> Obj:

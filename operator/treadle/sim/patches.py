@@ -5,6 +5,7 @@ One rule: the document that is patched is never changed; a patched copy is given
 
 from typing import Any
 
+from treadle.asl.pointers import unescaped
 from treadle.kube.api import Obj
 from treadle.runtime.ports import Conflict, Refused
 
@@ -46,7 +47,7 @@ def json(target: Obj, operations: list[Obj]) -> Obj:
 
 
 def _applied(document: Any, operation: Obj) -> Any:
-    keys = [key.replace("~1", "/").replace("~0", "~") for key in operation["path"].split("/")[1:]]
+    keys = [unescaped(key) for key in operation["path"].split("/")[1:]]
     match operation["op"]:
         case "test":
             if _at(document, keys) != operation["value"]:

@@ -12,6 +12,7 @@ from typing import Any
 from treadle.asl import document
 from treadle.asl.errors import Problem
 from treadle.asl.json import Json
+from treadle.asl.pointers import escaped
 from treadle.asl.program import Machine, Map, Parallel, Program, Task
 from treadle.kube import podtemplates
 from treadle.kube.api import Obj
@@ -73,7 +74,7 @@ def _not_runnable(program: Program, here: Here) -> Iterator[Problem]:
 
 def _tasks(machine: Machine, pointer: str) -> Iterator[tuple[str, Task]]:
     for name, state in machine.states.items():
-        where = f"{pointer}/States/{_escaped(name)}"
+        where = f"{pointer}/States/{escaped(name)}"
         match state:
             case Task():
                 yield where, state
@@ -84,10 +85,6 @@ def _tasks(machine: Machine, pointer: str) -> Iterator[tuple[str, Task]]:
                 yield from _tasks(state.processor, f"{where}/ItemProcessor")
             case _:
                 pass
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def shown(problem: Problem) -> Mapping[str, Any]:
@@ -128,7 +125,7 @@ def _nulls_dropped(obj: Obj) -> tuple[Problem, ...]:
 def _compare(applied: Json, stored: Json, pointer: str, found: list[str]) -> None:
     if isinstance(applied, dict) and isinstance(stored, dict):
         for key, value in applied.items():
-            step = f"{pointer}/{_escaped(key)}"
+            step = f"{pointer}/{escaped(key)}"
             if value is None and key not in stored:
                 found.append(step)
             else:

@@ -15,7 +15,8 @@ from treadle.engine import snapshot
 from treadle.engine.memory import Page
 from treadle.kube import names
 from treadle.kube.api import Api, Obj
-from treadle.kube.kinds import EXECUTIONS, PAGES
+from treadle.kube.kinds import PAGES
+from treadle.kube.manifests import owner
 from treadle.runtime.ports import (
     AlreadyExists,
     Conflict,
@@ -109,18 +110,6 @@ def _manifest(key: ExecutionKey, digest: str, page: Page) -> Obj:
             "encoding": "zlib",
             "data": base64.b64encode(zlib.compress(page.raw, 6)).decode(),
         },
-    }
-
-
-def owner(key: ExecutionKey) -> Obj:
-    """The ownerReference to an Execution."""
-    return {
-        "apiVersion": EXECUTIONS.api_version,
-        "kind": EXECUTIONS.name,
-        "name": key.name,
-        "uid": key.uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
     }
 
 
