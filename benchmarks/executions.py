@@ -7,9 +7,10 @@ from collections import Counter
 import aiohttp
 
 from benchmarks.engine import INPUT_BYTES, STATES, chain, input_of
-from benchmarks.operators import Operator, client, operator
+from benchmarks.operators import client, operator, until
 from treadle.kube.api import Api
 from treadle.kube.kinds import EXECUTIONS, GROUP, STATE_MACHINES, VERSION, Kind
+from treadle.runtime.ports import Conflict, Missing
 
 COUNT = 1_000
 CREATES_AT_ONCE = 16
@@ -132,29 +133,26 @@ class Scratch:
             "spec": {"definition": definition},
         }
         await self._api.create(STATE_MACHINES, self.name, manifest)
-        async with asyncio.timeout(WAIT_SECONDS):
-            while True:
-                obj = await self._api.get(STATE_MACHINES, self.name, name)
-                if (obj.get("status") or {}).get("revision"):
-                    return
-                await asyncio.sleep(0.1)
+
+        async def judged() -> bool:
+            obj = await self._api.get(STATE_MACHINES, self.name, name)
+            return bool((obj.get("status") or {}).get("revision"))
+
+        await until(judged, WAIT_SECONDS)
 
 
 async def delete_namespace(api: Api, name: str) -> None:
     """Delete a namespace and wait until it is gone."""
-    from treadle.runtime.ports import Conflict, Missing  # noqa: PLC0415
 
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            try:
-                found = await api.get(NAMESPACES, None, name)
-                if "deletionTimestamp" not in found["metadata"]:
-                    await api.delete(NAMESPACES, None, name)
-            except Missing:
-                return
-            except Conflict:
-                pass
-            await asyncio.sleep(0.2)
+    async def gone() -> bool:
+        try:
+            found = await api.get(NAMESPACES, None, name)
+            if "deletionTimestamp" not in found["metadata"]:
+                await api.delete(NAMESPACES, None, name)
+        except Missing:
+            return True
+        except Conflict:
+            pass  # it is being deleted already
+        return False
 
-
-__all__ = ["Operator", "Scratch", "execution", "requests_between", "rows", "wait_for_ends"]
+    await until(gone, WAIT_SECONDS)

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -83,14 +83,22 @@ async def operator() -> AsyncIterator[Operator]:
 async def _ready(process: asyncio.subprocess.Process) -> None:
     """Until it leads and its first turn may begin."""
     url = f"http://127.0.0.1:{HEALTH_PORT}/metrics"
-    async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as session:
-        while True:
+    async with aiohttp.ClientSession() as session:
+
+        async def leads() -> bool:
             if process.returncode is not None:
                 raise RuntimeError(f"the operator ended with status {process.returncode}")
             try:
                 async with session.get(url) as answer:
-                    if "treadle_lease_held 1.0" in await answer.text():
-                        return
+                    return "treadle_lease_held 1.0" in await answer.text()
             except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
+                return False
+
+        await until(leads, READY_SECONDS)
+
+
+async def until(probe: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    """Ask until the answer is yes. Raises: TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not await probe():  # noqa: ASYNC110 - what is asked is in another process
+            await asyncio.sleep(0.1)  # only before and after what is measured

@@ -79,10 +79,10 @@ def test_a_pulse_is_late_when_no_timer_fired() -> None:
         pulse = Pulse(late_seconds=10)
         assert pulse.check() is None
         beating = asyncio.create_task(pulse.run())
-        await asyncio.sleep(99.7)
+        await asyncio.sleep(99.7)  # virtual seconds: `clock.run` jumps to the next timer
         assert pulse.check() is None
         beating.cancel()
-        await asyncio.sleep(20)
+        await asyncio.sleep(20)  # virtual, too
         assert pulse.check() == "no timer has fired for 21 s"
 
     clock.run(world())

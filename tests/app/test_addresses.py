@@ -50,7 +50,7 @@ def test_the_api_server_is_denied() -> None:
         environment = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
         found = the(stage, environment=environment)
         task = asyncio.create_task(found.run())
-        await asyncio.sleep(1)
+        await stage.passes(1)
         for address in ("10.9.9.9", "10.0.0.1"):
             assert "API server" in str(found.policy("default").verdict(address))
         assert found.policy("default").verdict("10.0.0.2") is None
@@ -65,7 +65,7 @@ def test_nodes_are_denied_and_looked_for_again() -> None:
         a_node(stage, "n1", {"type": "InternalIP", "address": "10.1.1.1"})
         found = the(stage)
         asyncio.create_task(found.run())  # noqa: RUF006 - ends with the world
-        await asyncio.sleep(1)
+        await stage.passes(1)
         assert "node" in str(found.policy("a").verdict("10.1.1.1"))
         assert found.policy("a").verdict("10.1.1.2") is None
         a_node(
@@ -74,7 +74,7 @@ def test_nodes_are_denied_and_looked_for_again() -> None:
             {"type": "Hostname", "address": "n2.example"},
             {"type": "ExternalIP", "address": "10.1.1.2"},
         )
-        await asyncio.sleep(REFRESH_SECONDS)
+        await stage.passes(REFRESH_SECONDS)
         assert "node" in str(found.policy("a").verdict("10.1.1.2"))
 
     on_a_stage(play)
@@ -84,7 +84,7 @@ def test_in_namespaced_scope_nodes_are_not_asked_for() -> None:
     async def play(stage: Stage) -> None:
         found = the(stage, namespaces=("default",))
         asyncio.create_task(found.run())  # noqa: RUF006
-        await asyncio.sleep(1)
+        await stage.passes(1)
         assert stage.api.seen == []
         assert found.policy("default").verdict("10.9.9.9") is not None
 
@@ -98,11 +98,11 @@ def test_what_cannot_be_found_now_is_looked_for_later(
         found = the(stage)
         stage.api.next("list", NODES, "failed")
         asyncio.create_task(found.run())  # noqa: RUF006
-        await asyncio.sleep(REFRESH_SECONDS + 1)
+        await stage.passes(REFRESH_SECONDS + 1)
         assert found.policy("default").verdict("10.9.9.9") is not None
         nameless = the(stage, "https://unknown.example")
         asyncio.create_task(nameless.run())  # noqa: RUF006
-        await asyncio.sleep(1)
+        await stage.passes(1)
 
     on_a_stage(play)
     assert caplog.text.count("are not known") == 2
@@ -112,7 +112,7 @@ def test_a_server_without_a_host_is_no_address() -> None:
     async def play(stage: Stage) -> None:
         found = the(stage, "nonsense", namespaces=("a",))
         asyncio.create_task(found.run())  # noqa: RUF006
-        await asyncio.sleep(1)
+        await stage.passes(1)
         assert found.policy("a").verdict("10.0.0.1") is None
 
     on_a_stage(play)
@@ -127,7 +127,7 @@ def test_the_lists_of_the_settings_hold() -> None:
         assert "the installation allows" in str(verdict("192.0.2.1"))
         assert "loopback" in str(verdict("127.0.0.1"))
         asyncio.create_task(found.run())  # noqa: RUF006
-        await asyncio.sleep(1)
+        await stage.passes(1)
         assert "the installation denies" in str(found.policy("a").verdict("10.2.0.1"))
 
     on_a_stage(play)
@@ -137,7 +137,7 @@ def test_loopback_can_be_allowed() -> None:
     async def play(stage: Stage) -> None:
         found = the(stage, http_allow_loopback=True)
         asyncio.create_task(found.run())  # noqa: RUF006
-        await asyncio.sleep(1)
+        await stage.passes(1)
         assert found.policy("a").verdict("127.0.0.1") is None
 
     on_a_stage(play)

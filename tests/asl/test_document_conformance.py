@@ -1,24 +1,19 @@
 """Recorded verdicts on definitions, where the recordings are there."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.support.recordings import recorded
 from treadle.asl import document
 from treadle.asl.lint import aws_message
 
-CASES = Path(__file__).parents[3] / "shared" / "conformance"
 LATER = {"jsonata", "assign", "distributed-map"}
 # AWS demands RoleArn in Credentials (recorded); this validator's fixture does not.
 CONTESTED = {"extra/statelint/task-with-credentials.json"}
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    path = CASES / name
-    if not path.exists():
-        pytest.skip(f"the recordings are not at {path.name}")
+    path = recorded(name)
     cases = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [
         case

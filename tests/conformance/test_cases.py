@@ -1,7 +1,6 @@
 """Our own cases, and the recordings where they are there."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +10,10 @@ import pytest
 
 from tests.conformance.__main__ import cases_of
 from tests.conformance.running import row_of
+from tests.support.recordings import recorded
 
 ROOT = Path(__file__).parents[2]
 OWN = sorted((Path(__file__).parent / "cases").glob("*.jsonl"))
-RECORDED = Path(os.environ.get("TREADLE_CONFORMANCE") or ROOT.parent / "shared" / "conformance")
 LATER = ("jsonata", "distributed-map", "assign")
 
 own_cases = [case for path in OWN for case in cases_of(path)]
@@ -29,13 +28,6 @@ def test_our_own_cases(case: dict[str, Any]) -> None:
             assert row.get(member) == expected.get(member), row
     if "events" in expected:
         assert [event["type"] for event in row["history"]] == expected["events"]
-
-
-def recorded(name: str) -> Path:
-    path = RECORDED / name
-    if not path.exists():
-        pytest.skip(f"no recordings: set TREADLE_CONFORMANCE to the folder that holds {name}")
-    return path
 
 
 def score(cases: Path, results: Path, *flags: str) -> str:

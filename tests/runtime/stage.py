@@ -39,6 +39,13 @@ TIMED = {"StartAt": "A", "States": {"A": {**JOB, "TimeoutSeconds": 10, "End": Tr
 NOTHING = {"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}
 FAILS = {"StartAt": "A", "States": {"A": {"Type": "Fail", "Error": "E", "Cause": "because"}}}
 A_MINUTE = {"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 60, "End": True}}}
+CHAIN: dict[str, Any] = {
+    **{f"s{n}": {"Type": "Pass", "Next": f"s{n + 1}"} for n in range(1200)},
+    "s1200": {"Type": "Succeed"},
+}
+
+A1 = TaskId(0, 1, 1)
+B1 = TaskId(0, 2, 1)
 
 
 class Line(SimApi):
@@ -266,6 +273,10 @@ class Stage:
                 return condition["status"], condition["reason"]
         return None
 
+    async def passes(self, seconds: float) -> None:
+        """Let virtual time pass: the loop jumps from timer to timer."""
+        await asyncio.sleep(seconds)
+
     async def running(self, definition: Any = ONE_TASK, **spec: Any) -> ExecutionKey:
         """A machine and an Execution of it, after its first turn."""
         await self.apply_machine(definition)
@@ -305,3 +316,7 @@ def on_a_stage(play: Callable[[Stage], Awaitable[T]]) -> T:
 def away() -> Unavailable:
     """No answer."""
     return Unavailable("no answer")
+
+
+def a_stranger(task: TaskId = A1, uid: str = "nobody") -> Attempt:
+    return Attempt(ExecutionKey("default", "e", uid), task)

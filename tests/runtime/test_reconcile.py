@@ -3,15 +3,25 @@
 import asyncio
 from typing import Any
 
-from tests.runtime.stage import JOB, ONE_TASK, TIMED, TWO_TASKS, UID, Hands, Stage, away, on_a_stage
+from tests.runtime.stage import (
+    A1,
+    B1,
+    JOB,
+    ONE_TASK,
+    TIMED,
+    TWO_TASKS,
+    UID,
+    Hands,
+    Stage,
+    away,
+    on_a_stage,
+)
 from treadle.engine.events import TaskId, TaskStarted
 from treadle.kube import decode
 from treadle.kube.kinds import EXECUTIONS
 from treadle.runtime.driver import CLOSING_SECONDS
 from treadle.runtime.ports import Conflict, Missing, Unavailable
 
-A1 = TaskId(0, 1, 1)
-B1 = TaskId(0, 2, 1)
 RETRIED = {
     "StartAt": "A",
     "States": {

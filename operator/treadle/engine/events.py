@@ -67,4 +67,14 @@ class SuspendChanged:
     suspended: bool
 
 
-Event: TypeAlias = TaskStarted | TaskSucceeded | TaskFailed | Tick | StopRequested | SuspendChanged
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """What waits for nothing outside goes on from where the bound of a stretch stopped it.
+
+    Unlike a Tick it fires no timer: what happened outside before is perhaps not known yet.
+    """
+
+
+Event: TypeAlias = (
+    TaskStarted | TaskSucceeded | TaskFailed | Tick | GoOn | StopRequested | SuspendChanged
+)

@@ -15,6 +15,7 @@ from treadle.engine import commands, flow, snapshot
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     Event,
+    GoOn,
     StopRequested,
     SuspendChanged,
     TaskFailed,
@@ -140,7 +141,7 @@ class Execution:
     # -------------------------------------------------------------------------- what happens
 
     def handle(self, event: Event, now: datetime) -> bool:
-        """Take an event and do what follows from it, up to the bound of a turn.
+        """Take an event and do what follows from it, up to the bound of a stretch.
 
         Returns:
             Whether anything changed.
@@ -162,6 +163,8 @@ class Execution:
                 return self._ended(event, now)
             case Tick():
                 return self._tick(now)
+            case GoOn():
+                return False  # by itself it changes nothing
             case StopRequested():
                 error = StateError(event.error, event.cause)
                 self._walk.end(Status.ABORTED, now, error=error)

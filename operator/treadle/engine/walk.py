@@ -47,19 +47,21 @@ class Walk:
         self.revision = revision
         self._visits = Visits(memory, identity, limits)
         self.visit = self._visits.visit
-        self._entries_max = self._nodes_max = self._bytes = 0  # of the turn that runs
+        self._entries_max = self._nodes_max = self._bytes = 0  # of the stretch that runs
 
     # ------------------------------------------------------------------------------ the loop
 
     def run(self, now: datetime) -> None:
-        """Do what there is to do without the world, up to the bound of a turn."""
+        """Do what there is to do without the world, up to the bound of a stretch."""
         memory = self.memory
-        self._entries_max = memory.entries + self.limits.turn_transitions_max
+        limits = self.limits
+        stretch = min(limits.stretch_transitions_max, limits.turn_transitions_max)
+        self._entries_max = memory.entries + stretch
         self._nodes_max = self._visits.effort.nodes + TURN_NODES_MAX
         self._bytes = 0
         self._check_limits(now)
         while memory.ready and not memory.over and not memory.suspended:
-            if self._turn_is_full():
+            if self._stretch_is_full():
                 return
             frame = memory.frames.get(memory.ready.popleft())
             if frame is None:
@@ -70,7 +72,7 @@ class Walk:
                 self._start_children(frame, now)
             self._check_limits(now)
 
-    def _turn_is_full(self) -> bool:
+    def _stretch_is_full(self) -> bool:
         effort = self._visits.effort
         return (
             self.memory.entries >= self._entries_max
@@ -284,7 +286,7 @@ class Walk:
         state = frame.definition
         assert isinstance(state, Parallel | Map)
         while found.can_start:
-            if self._turn_is_full() or self._history_is_full():
+            if self._stretch_is_full() or self._history_is_full():
                 memory.ready.appendleft(frame.id)
                 return
             # One child may always live: nested Maps would otherwise wait for each other.

@@ -244,6 +244,8 @@ class JobRunner:
             try:
                 self._judge(attempt)
             except Exception:
+                # One attempt's odd objects must not keep the outcomes of all others from being
+                # told. It is judged again at its next change and at the sweep.
                 _log.exception("the objects of %s cannot be judged", attempt)
         if self._dirty:
             self._flush_later(0)
@@ -373,6 +375,8 @@ class JobRunner:
             if isinstance(fault, Refused):
                 self._answered(attempt)  # it would be refused again: others do not wait for it
         except Exception:
+            # A worker that ended here would leave the queue to fewer, and at last to nobody. The
+            # sweep comes back to this attempt.
             _log.exception("%s cannot be brought in line", attempt)
             self._answered(attempt)
         finally:

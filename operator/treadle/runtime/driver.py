@@ -227,7 +227,7 @@ class Driver:
         try:
             while True:
                 again = await self._take_turn(run)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a turn that saved nothing has let nobody else run
                 if run.failures or run.parked:
                     break
                 due = again is not None and again <= 0.0 and not self._draining
@@ -264,6 +264,8 @@ class Driver:
             _log.warning("turn of %s: %r; again in %s s", run.key.name, fault, delay)
             return delay
         except Exception:
+            # We are wrong about this one: its events stay in the mailbox, what is stored stays as
+            # it is, and the turns of all others go on.
             _log.exception("turn of %s: parked", run.key.name)
             await self._park(run, "an internal error; see the operator's log")
             return None

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED
@@ -16,6 +16,7 @@ from treadle.asl.limits import Limits
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     Event,
+    GoOn,
     StopRequested,
     SuspendChanged,
     TaskFailed,
@@ -46,9 +47,6 @@ from treadle.runtime.run import NOTHING_SAVED, Run, Saved
 
 LAZY_SAVE_SECONDS = 5.0
 """A change that only says "seen running" waits this long for another save to ride on."""
-
-STRETCH_TRANSITIONS = 100
-"""After so many of them a turn lets others have the loop; it saves once at its end all the same."""
 
 START_POLL_SECONDS = 5.0
 """How often a Pending execution looks for its machine, beside being told of changes."""
@@ -151,7 +149,7 @@ class Turns:
                 self.identify(run.key, request),
                 loaded.checkpoint,
                 loaded.pages,
-                limits=_in_stretches(pinned.limits),
+                limits=pinned.limits,
             )
         except Missing:
             await self._park(run, loaded, f"its StateMachineRevision {loaded.revision} is missing")
@@ -271,7 +269,7 @@ class Turns:
             seed=hashlib.sha256(run.key.uid.encode()).digest()[:16],
             now=self.clock(),
             suspended=request.suspend,
-            limits=_in_stretches(pinned.limits),
+            limits=pinned.limits,
         )
         self.meter.started()
         run.dirty = True  # until a save holds it, also where this one fails
@@ -312,9 +310,8 @@ class Turns:
         before = -1
         while execution.busy and before < execution.transitions < budget:
             before = execution.transitions
-            await asyncio.sleep(0)
-            # It changes nothing itself, and fires no timer.
-            if execution.handle(SuspendChanged(execution.suspended), self.clock()):
+            await asyncio.sleep(0)  # between two stretches the loop is everybody's
+            if execution.handle(GoOn(), self.clock()):
                 run.dirty = True
 
     def _note_change(self, run: Run, event: Event) -> None:
@@ -426,12 +423,6 @@ def _too_large(request: Request, limits: Limits) -> Failure | None:
 
 def _said(error: str | None, cause: str | None) -> str:
     return ": ".join(filter(None, (error, cause)))
-
-
-def _in_stretches(limits: Limits) -> Limits:
-    """The limits for an engine that is asked to go on several times in a turn."""
-    stretch = min(STRETCH_TRANSITIONS, limits.turn_transitions_max)
-    return replace(limits, turn_transitions_max=stretch)
 
 
 def _order(event: Event) -> tuple[int, datetime]:

@@ -48,7 +48,7 @@ def _save_before_act() -> Iterator[None]:
         assert run.execution is not None
         run.saved = Saved.of(run.execution)
         driver._reconciler.align(run)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what was begun acts before the save: the fault itself
         await save(turns, run)
 
     with _in_place_of(Driver, "__init__", remembered), _in_place_of(Turns, "_save", late):

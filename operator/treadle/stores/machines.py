@@ -174,7 +174,9 @@ class RevisionMachines:
         return await asyncio.shield(running)
 
     async def _read(self, key: tuple[str, str]) -> Obj:
-        await asyncio.sleep(0)  # callers of this moment join
+        # One turn of the loop: a thousand executions that start at once share one read, and it
+        # still begins after each of them asked.
+        await asyncio.sleep(0)
         del self._reads[key]
         return await self._api.get(STATE_MACHINES, *key)
 

@@ -113,7 +113,7 @@ class Namespace:
         while not (found := probe()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not seen within {seconds:.0f} s: {what}")
-            time.sleep(0.1)
+            time.sleep(0.1)  # a probe asks what it likes, which no one watch tells of
         return found
 
     def finished(self, job: str, *, seconds: float = 60) -> Any:

@@ -191,7 +191,7 @@ class PretendNode:
                 self._seen(pod)
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, RefusedError):
                 await self._follow(mine, listed["metadata"]["resourceVersion"])
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # a server that ends watches at once is not asked in a loop
 
     async def _follow(self, mine: str, version: str) -> None:
         watched = f"{mine}&watch=1&allowWatchBookmarks=true&resourceVersion="

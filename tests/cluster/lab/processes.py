@@ -30,7 +30,7 @@ def wait_until(ready: Callable[[], bool], what: str, *, seconds: float = 60) -> 
     while not ready():
         if time.monotonic() > deadline:
             raise LabError(f"gave up after {seconds:.0f} s waiting: {what}")
-        time.sleep(0.1)
+        time.sleep(0.1)  # nothing tells of files, ports and processes: they are looked at
 
 
 def run(*command: str | Path, cwd: Path | None = None, text: str | None = None) -> str:

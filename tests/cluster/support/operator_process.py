@@ -211,7 +211,7 @@ class OperatorProcess:
         while not probe():
             assert self.running, f"the operator ended with {self._exit_code()}:\n{self.tail}"
             assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}\n{self.tail}"
-            time.sleep(0.05)
+            time.sleep(0.05)  # /metrics, logs and an exit status tell nobody: they are looked at
 
     def _exit_code(self) -> int | None:
         return self._process.returncode if self._process is not None else None
