@@ -17,7 +17,7 @@ def problem_of(text: str) -> Problem:
     ("text", "value"),
     [
         ('{"a": [1, 2.5, true, null, "x"]}', {"a": [1, 2.5, True, None, "x"]}),
-        ('{"a": "\\ud800"}', {"a": "\ud800"}),
+        ('{"a": "\\ud83d\\ude00"}', {"a": "😀"}),
         ('"text"', "text"),
         ("a: 1\nb: [x, {c: d}]\n", {"a": 1, "b": ["x", {"c": "d"}]}),
         ("{a: 1, b: 'two'}", {"a": 1, "b": "two"}),
@@ -88,6 +88,8 @@ def test_a_key_is_its_text() -> None:
         ("a: 1\nb: .inf", "document-not-json", (2, 4)),
         ("a: 1\nb: 1e999", "document-not-json", (2, 1)),
         ('{"a": 1,\n "b": 1e999}', "document-not-json", (2, 2)),
+        ('{"a": 1,\n "b": "\\ud83d"}', "document-not-json", (2, 2)),
+        ('a: 1\nb: "\\ud83d"', "document-not-json", (2, 1)),
         ('{"a": {"b": 1,\n  "b": 2}}', "document-duplicate-key", (2, 3)),
         ("a: 1\nb: 2\na: 3", "document-duplicate-key", (3, 1)),
         ('1: x\n"1": y', "document-duplicate-key", (2, 1)),
@@ -161,6 +163,8 @@ def test_places_are_found_by_pointer() -> None:
     ("value", "code", "pointer"),
     [
         ({1: 2}, "document-not-json", ""),
+        ({"a": {"b\ud83d": 1}}, "document-not-json", "/a"),
+        ({"a": ["b\ud83d"]}, "document-not-json", "/a/0"),
         ({"a": [float("nan")]}, "document-not-json", "/a/0"),
         ({"a": (1, 2)}, "document-not-json", "/a"),
         ({"a": b"x"}, "document-not-json", "/a"),

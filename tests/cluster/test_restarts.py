@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cluster.lab import places
 from tests.cluster.support.machines import call, chain, each, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
-from tests.cluster.support.people import People, uid_of
+from tests.cluster.support.people import (
+    RESULT_FINALIZER,
+    People,
+    kubectl_program,
+    uid_of,
+)
 from tests.cluster.support.servers import Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pretend")]
@@ -54,6 +63,29 @@ def test_deletion_while_the_operator_is_down_is_made_good(loner: People, tmp_pat
         loner.delete("gone")
         operator.start()
         loner.nothing_is_left(uid_of(made), seconds=60)
+
+
+def test_the_documented_command_frees_pods_of_an_operator_that_is_gone(
+    loner: People, tmp_path: Path
+) -> None:
+    page = (places.ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"```sh\n(kubectl get pods.*?)\n```", page, re.DOTALL)
+    with an_operator(loner, tmp_path):
+        uid = uid_of(loner.run("stranded", chain(Hang=task({"hang": True}))))
+        pod = loner.a_pod(uid)
+    assert RESULT_FINALIZER in pod["metadata"]["finalizers"]
+    others = [each for each in pod["metadata"]["finalizers"] if each != RESULT_FINALIZER]
+    assert others, "the Job controller has one of its own, which the command must leave"
+    folder = str(Path(kubectl_program()).parent)
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(loner.namespace.cluster.kubeconfig),
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+    }
+    line = command.replace("NAMESPACE", loner.namespace.name)
+    subprocess.run(["sh", "-c", line], env=environment, check=True, timeout=60)
+    (left,) = loner.pods()
+    assert left["metadata"]["finalizers"] == others
 
 
 def test_sigterm_lets_a_call_end_and_saves_its_result(loner: People, tmp_path: Path) -> None:

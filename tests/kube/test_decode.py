@@ -1,5 +1,6 @@
 """Executions as the API server gives them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +43,6 @@ def test_the_least_that_one_can_ask_for() -> None:
         machine="m",
         input="{}",
         name="run-1",
-        created_at=datetime(2026, 1, 1, 12, tzinfo=UTC),
         start_deadline_seconds=60,
         stop=None,
         suspend=False,
@@ -115,7 +115,14 @@ def test_what_is_stored_is_loaded() -> None:
     assert loaded.pending_since == datetime(2026, 1, 1, 12, 0, 1, 500_000, UTC)
     assert loaded.status == status
     assert not loaded.deleting
-    assert loaded.request == asked()
+    assert loaded.request == replace(asked(), input="")
+
+
+def test_an_input_is_not_read_again_once_a_checkpoint_holds_it() -> None:
+    wrong = {**REF, "inputJson": "{"}
+    assert isinstance(decode.request(an_execution(wrong)), str)
+    loaded = decode.loaded(an_execution(wrong, {"checkpoint": "1.x.y"}))
+    assert loaded.request == replace(asked(), input="")
 
 
 def test_before_the_first_save_there_is_nothing() -> None:
@@ -134,7 +141,7 @@ def test_an_execution_that_is_being_deleted_says_so() -> None:
 def test_a_sighting_tells_what_to_look_at() -> None:
     status = {"phase": "Failed", "checkpoint": "c", "completionTime": "2026-01-01T14:00:00.000Z"}
     seen = decode.sighting(an_execution({**REF, "stop": {"error": "E"}, "suspend": True}, status))
-    assert (seen.key, seen.version, seen.machine, seen.phase) == (KEY, "7", "m", "Failed")
+    assert (seen.key, seen.version, seen.phase) == (KEY, "7", "Failed")
     assert (seen.stop, seen.suspend) == (Stop("E", None), True)
     assert seen.ended_at == datetime(2026, 1, 1, 14, tzinfo=UTC)
     assert (seen.deleting, seen.deleted) == (False, False)

@@ -154,9 +154,7 @@ async def settle() -> None:
 
 async def test_it_runs_both_names_and_nothing_else() -> None:
     runner = Bench().runner
-    assert runner.runs("treadle:http")
-    assert runner.runs("arn:aws:states:::http:invoke")
-    assert not runner.runs("treadle:job")
+    assert runner.resources == {"treadle:http", "arn:aws:states:::http:invoke"}
     assert not runner.makes_objects
     assert runner.current()
     await runner.sweep()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.runners.a_job_world import World, in_a_world
 from treadle.kube.api import Listing
-from treadle.kube.kinds import EVENTS, Kind
+from treadle.kube.kinds import EVENTS, JOBS, Kind
 from treadle.runtime.ports import Refused
 from treadle.sim import clock, selectors
 
@@ -42,6 +42,13 @@ def without_job_controller(world: World) -> None:
     world.cluster.objects.listeners.remove(world.cluster.jobs._seen)
 
 
+async def looked_at(world: World) -> None:
+    """The controller has seen the Job, and could not make its Pod."""
+    seen = {"status": {"startTime": clock.wall().isoformat(), "ready": 0}}
+    name = (world.job() or {})["metadata"]["name"]
+    await world.kubectl.patch(JOBS, "default", name, seen, subresource="status")
+
+
 async def say_why(world: World, message: str) -> None:
     event = {
         "metadata": {"generateName": "e-"},
@@ -63,6 +70,7 @@ def test_why_there_is_no_pod_is_read_from_the_jobs_events() -> None:
     async def test(world: World) -> None:
         without_job_controller(world)
         await world.start()
+        await looked_at(world)
         await asyncio.sleep(25)
         assert world.told.reasons == ["Its Job has no Pod yet."]
         await say_why(world, "pods is forbidden: exceeded quota: q")
@@ -89,7 +97,30 @@ def test_where_events_may_not_be_read_the_wait_is_told_all_the_same() -> None:
 
         world.api.list = list_  # type: ignore[method-assign]
         await world.start()
+        await looked_at(world)
         await asyncio.sleep(25)
         assert world.told.reasons == ["Its Job has no Pod yet."]
+
+    in_a_world(test)
+
+
+@pytest.mark.usefixtures("events_by_uid")
+def test_a_controller_that_is_behind_costs_no_list_of_events() -> None:
+    async def test(world: World) -> None:
+        without_job_controller(world)
+        asked: list[Kind] = []
+        real = world.api.list
+
+        async def list_(kind: Kind, namespace: str | None, **selectors: Any) -> Listing:
+            asked.append(kind)
+            return await real(kind, namespace, **selectors)
+
+        world.api.list = list_  # type: ignore[method-assign]
+        await world.start()
+        await asyncio.sleep(600)
+        assert EVENTS not in asked
+        await looked_at(world)
+        await asyncio.sleep(25)
+        assert EVENTS in asked
 
     in_a_world(test)

@@ -48,8 +48,7 @@ def test_a_runner_is_not_current_before_it_has_looked() -> None:
             settings=JobSettings(),
         )
         assert not runner.current()
-        assert runner.runs("treadle:job")
-        assert not runner.runs("treadle:http")
+        assert runner.resources == {"treadle:job"}
 
     in_a_world(test)
 

@@ -139,7 +139,8 @@ def test_a_pod_that_a_suspension_deleted_is_never_read() -> None:
     assert "suspended" in (said.reason or "")
     resumed = a_job(status={"startTime": at(100)})
     said = of(resumed, old, now=when(105))
-    assert said == Ask("events")  # its successor is not there yet
+    assert said == Waiting(None, when(120))  # its successor is not there yet
+    assert of(resumed, old, now=when(121)) == Ask("events")
     new = a_pod(RUNNING, meta={"name": "j-fghij", "creationTimestamp": at(101)})
     seen = Seen(resumed, [old, new])
     assert verdict(seen, now=NOW) == nothing()

@@ -1,6 +1,7 @@
 """How long an attempt whose container has not started is waited for, and how it fails then."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -144,6 +145,17 @@ def test_a_job_without_a_pod_is_asked_about_after_a_moment() -> None:
     assert said == Waiting("Its Job has no Pod yet.")
 
 
+@pytest.mark.parametrize("status", [{"startTime": None}, {"active": 1}])
+def test_a_job_without_a_pod_is_not_asked_about_where_the_controller_or_our_view_is_behind(
+    status: dict[str, Any],
+) -> None:
+    job = a_job(status=status)
+    assert of(job, now=when(500)) == Waiting(None, None)
+    limited = a_job(**start_by(30), status=status)
+    assert of(limited, now=when(29)) == Waiting(None, when(30))
+    assert of(limited, now=when(31)) == Ask("events")
+
+
 def test_a_job_without_a_pod_is_asked_about_before_it_fails() -> None:
     job = a_job(**start_by(15))
     assert of(job, now=when(14)) == Waiting(None, when(15))
@@ -157,8 +169,7 @@ def test_a_job_without_a_pod_is_asked_about_before_it_fails() -> None:
 def test_what_the_job_controller_could_not_make_is_told() -> None:
     quota = 'pods "j-x" is forbidden: exceeded quota: q, requested: pods=1'
     said = of(a_job(), refusal=quota)
-    assert isinstance(said, Waiting)
-    assert quota in (said.reason or "")
+    assert said == Waiting("A quota is full: exceeded quota: q, requested: pods=1")
     said = of(a_job(**start_by(30)), refusal=quota)
     assert name_of(said) == "Kubernetes.QuotaExceeded"
     level = 'pods "j-x" is forbidden: violates PodSecurity "restricted:latest"'

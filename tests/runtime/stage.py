@@ -24,7 +24,7 @@ from treadle.sim.api import SimApi
 from treadle.sim.cluster import SimCluster
 from treadle.sim.faults import Fate, Faults
 from treadle.stores.executions import StatusStore
-from treadle.stores.judgement import Here
+from treadle.stores.judgement import Installation
 from treadle.stores.machines import RevisionMachines
 
 T = TypeVar("T")
@@ -96,13 +96,16 @@ class _Told(Faults):
         return Fate(self._line.fate, 0.01, 0.0)  # type: ignore[arg-type]
 
 
+RESOURCES = frozenset({"treadle:job", "treadle:http", "treadle:other"})
+
+
 class Hands:
     """A runner that does nothing and remembers what it was asked."""
 
     makes_objects = True
 
     def __init__(self, resource: str = "treadle:job") -> None:
-        self.resource = resource
+        self.resources = frozenset({resource})
         self.seeing = True
         self.started: list[Order] = []
         self.stopped: list[TaskId] = []
@@ -114,9 +117,6 @@ class Hands:
 
     def current(self) -> bool:
         return self.seeing
-
-    def runs(self, resource: str) -> bool:
-        return resource == self.resource
 
     async def start(self, order: Order) -> None:
         self.tries += 1
@@ -198,7 +198,7 @@ class Stage:
         """Another process takes over; what the one before remembers is gone with it."""
         self.hands = Hands()
         self.store = StatusStore(self.api)
-        self.machines = RevisionMachines(self.api, self.now, Here(PodDefaults(), lambda _: True))
+        self.machines = RevisionMachines(self.api, self.now, Installation(PodDefaults(), RESOURCES))
         self.driver = Driver(
             store=self.store,
             machines=self.machines,

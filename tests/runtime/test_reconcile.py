@@ -76,7 +76,7 @@ def test_or_when_the_api_server_says() -> None:
 
 def test_what_nobody_runs_fails_with_a_sentence() -> None:
     async def play(stage: Stage) -> None:
-        stage.hands.resource = "treadle:other"
+        stage.hands.resources = frozenset({"treadle:other"})
         await stage.running(ONE_TASK)
         assert stage.status()["error"] == "Treadle.ResourceNotRunnable"
         assert "treadle:job" in stage.status()["cause"]

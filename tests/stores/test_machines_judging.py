@@ -109,7 +109,7 @@ def test_only_so_many_problems_are_shown() -> None:
 
     async def play(stage: Stage) -> None:
         await stage.apply_machine(bad)
-        assert len(machine(stage)["status"]["problems"]) <= machines.PROBLEMS_MAX
+        assert len(machine(stage)["status"]["problems"]) <= machines.STATUS_PROBLEMS_MAX
 
     on_a_stage(play)
 

@@ -54,7 +54,8 @@ def test_one_that_an_execution_pins_stays_although_it_has_ended() -> None:
         await stage.apply_machine(FAILS)
         assert old in await swept(stage, 300)
         stage.cluster.remove(EXECUTIONS, ("default", "e"))
-        assert old not in await swept(stage, 0)
+        assert old in await swept(stage, 0)
+        assert old not in await swept(stage, SPARE_SECONDS)
 
     on_a_stage(play)
 

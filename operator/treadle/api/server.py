@@ -23,8 +23,8 @@ def application(
     """The server's routes.
 
     Args:
-        alive: a failing one of these makes the kubelet restart us: the loop, a stuck driver.
-        ready: informers synced, Lease state known.
+        alive: a failing one of these makes the kubelet restart us: the loop.
+        ready: the first list of Jobs and Pods, where this process leads.
         metrics: what `/metrics` shows.
     """
     app = web.Application(client_max_size=_BODY_BYTES_MAX)

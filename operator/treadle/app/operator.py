@@ -33,21 +33,20 @@ from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults
 from treadle.kube.recorder import Recorder
 from treadle.runners import observed
-from treadle.runners.call import AWS, NATIVE
 from treadle.runners.http import HttpRunner
-from treadle.runners.jobs import RESOURCE, JobRunner, JobSettings
+from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runners.transport import AiohttpTransport
 from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import Fault, Sighting
 from treadle.stores.executions import StatusStore
-from treadle.stores.judgement import Here
+from treadle.stores.judgement import Installation
 from treadle.stores.judging import Judging
 from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
 
-_RUNNABLE = frozenset({RESOURCE, NATIVE, AWS})
+_RESOURCES = JobRunner.resources | HttpRunner.resources
 
 SWEEP_SECONDS = 30.0
 DRAIN_SECONDS = 80.0  # the chart's grace period of 90 s, less 10 s
@@ -135,7 +134,7 @@ class _Operator:
         self._recorder = Recorder(api, "treadle", metrics)
         self._store = StatusStore(api)
         jobs = _job_settings(settings)
-        self._machines = RevisionMachines(api, _now, Here(jobs.defaults, _RUNNABLE.__contains__))
+        self._machines = RevisionMachines(api, _now, Installation(jobs.defaults, _RESOURCES))
         self._driver = Driver(
             store=self._store,
             machines=self._machines,
@@ -145,7 +144,7 @@ class _Operator:
             meter=metrics,
             announce=self._recorder.announce,
         )
-        self._judging = Judging(self._machines, self._driver.machine_changed)
+        self._judging = Judging(self._machines, self._driver.machine_changed, metrics)
         self._jobs = self._view(api, JOBS)
         self._pods = self._view(api, PODS)
         self._job_runner = JobRunner(
@@ -157,6 +156,7 @@ class _Operator:
             standings=self._driver.standing,
             clock=_now,
             settings=jobs,
+            meter=metrics,
         )
         self._addresses = Addresses(settings, api, endpoint)
         transport = AiohttpTransport(self._addresses.policy)

@@ -29,6 +29,8 @@ class Settings:
         region, account: of ARNs in the context object.
         start_failure_seconds: patience with an image that cannot be pulled, and with a container
             or volume that cannot be made.
+        pod_security_level: Pods above it are refused.
+        log_format, log_level: of stderr.
         environment: for credentials that need it.
     """
 

@@ -101,6 +101,15 @@ def _is_deep(value: Json) -> bool:
     return True
 
 
+def is_well_formed(text: str) -> bool:
+    """Whether UTF-8 can hold a text: it has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def well_formed(text: str) -> str:
     """A text without halves of surrogate pairs, which no UTF-8 can hold."""
     return text.encode("utf-8", "replace").decode()

@@ -16,7 +16,6 @@ class Limits:
     live_frames_max: int = 1_000
     turn_transitions_max: int = 500  # then a turn saves
     stretch_transitions_max: int = 100  # then a turn lets others have the loop: 3 ms, not 15
-    wait_seconds_max: int = 31_536_000  # AWS: a Wait takes at most a year
     error_chars_max: int = 256  # AWS: SendTaskFailure `error`
     cause_chars_max: int = 32_768  # AWS: SendTaskFailure `cause`
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from treadle.asl import limits
 from treadle.asl.errors import InvalidDocument, Problem
-from treadle.asl.json import Json
+from treadle.asl.json import Json, is_well_formed
 from treadle.asl.pointers import escaped, unescaped
 from treadle.asl.rules import RULES
 from treadle.asl.yaml_events import YamlProblem, compose
@@ -103,21 +103,24 @@ def problems_of_value(value: Json) -> list[Problem]:
             ]
         if node.__class__ is dict:
             for name, member in node.items():
-                if name.__class__ is not str:
-                    return [_problem("document-not-json", f"The key {name!r:.40} is no text.")]
+                if wrong := _wrong_key(name):
+                    return [_problem("document-not-json", wrong, pointer=pointer)]
                 stack.append((member, f"{pointer}/{escaped(name)}", depth + 1))
         elif node.__class__ is list:
             stack.extend((item, f"{pointer}/{i}", depth + 1) for i, item in enumerate(node))
-        elif not _is_scalar(node):
-            return [
-                _problem("document-not-json", f"{node!r:.40} is not a JSON value.", pointer=pointer)
-            ]
+        elif wrong := _wrong_scalar(node):
+            return [_problem("document-not-json", wrong, pointer=pointer)]
     return []
 
 
 _TOO_DEEP: Final = (
     f"The definition is nested deeper than {limits.DEFINITION_DEPTH_MAX} levels; "
     "make a part of it a machine of its own."
+)
+
+_HALF: Final = (
+    r"Here stands half of a surrogate pair (\ud800 to \udfff), which no UTF-8 can hold; "
+    "write the whole character."
 )
 
 
@@ -136,11 +139,19 @@ def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _is_scalar(value: Json) -> bool:
+def _wrong_key(name: Json) -> str:
+    if name.__class__ is not str:
+        return f"The key {name!r:.40} is no text."
+    return "" if is_well_formed(name) else _HALF
+
+
+def _wrong_scalar(value: Json) -> str:
     kind = value.__class__
-    if kind is float:
-        return isfinite(value)
-    return kind in (str, int, bool) or value is None
+    if kind is str:
+        return "" if is_well_formed(value) else _HALF
+    if kind in (int, bool) or value is None or (kind is float and isfinite(value)):
+        return ""
+    return f"{value!r:.40} is not a JSON value."
 
 
 def _problem(code: str, message: str, place: Place | None = None, *, pointer: str = "") -> Problem:

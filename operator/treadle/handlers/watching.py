@@ -39,11 +39,10 @@ def register(registry: kopf.OperatorRegistry, doorway: Doorway, login: Login) ->
     async def machine_changed(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
             return
-        metadata = event["object"]["metadata"]
-        status: Any = event["object"].get("status") or {}
-        judged = status.get("observedGeneration") == metadata.get("generation")
+        machine: Any = event["object"]
+        metadata = machine["metadata"]
         # The first look at it (no type) checks the revision too.
-        judged = judged and event["type"] is not None
+        judged = event["type"] is not None and decode.is_judged(machine)
         doorway.machine_seen(metadata["namespace"], metadata["name"], judged=judged)
 
     @kopf.on.login(registry=registry, id="login")

@@ -8,10 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from treadle.asl.json import dumps, loads
+from treadle.asl.timestamps import parse_timestamp
 from treadle.kube.api import Obj
-from treadle.runtime.ports import ExecutionKey, Loaded, Request, Sighting, Stop
-
-START_DEADLINE_SECONDS = 60
+from treadle.runtime.ports import (
+    START_DEADLINE_SECONDS,
+    ExecutionKey,
+    Loaded,
+    Request,
+    Sighting,
+    Stop,
+)
 
 
 def key(obj: Obj) -> ExecutionKey:
@@ -23,7 +29,7 @@ def key(obj: Obj) -> ExecutionKey:
 def loaded(obj: Obj) -> Loaded:
     """All that is stored of an execution; its pages are read elsewhere."""
     metadata, status = obj["metadata"], obj.get("status") or {}
-    found = request(obj)
+    found = request(obj, started="checkpoint" in status)
     return Loaded(
         key=key(obj),
         version=metadata["resourceVersion"],
@@ -47,7 +53,6 @@ def sighting(obj: Obj, *, deleted: bool = False) -> Sighting:
     return Sighting(
         key=key(obj),
         version=metadata["resourceVersion"],
-        machine=_member(spec.get("stateMachineRef"), "name"),
         phase=status.get("phase", ""),
         stop=_stop(spec),
         suspend=spec.get("suspend") is True,
@@ -58,8 +63,13 @@ def sighting(obj: Obj, *, deleted: bool = False) -> Sighting:
     )
 
 
-def request(obj: Obj) -> Request | str:
-    """What a spec asks for, or the sentence that says why it cannot be used."""
+def request(obj: Obj, *, started: bool = False) -> Request | str:
+    """What a spec asks for, or the sentence that says why it cannot be used.
+
+    Args:
+        obj: an Execution.
+        started: its checkpoint holds its input, which need not be read again at every save.
+    """
     metadata, spec = obj["metadata"], obj.get("spec") or {}
     machine = _member(spec.get("stateMachineRef"), "name")
     if not machine:
@@ -67,14 +77,13 @@ def request(obj: Obj) -> Request | str:
     for member in ("version", "alias"):
         if _member(spec.get("stateMachineRef"), member):
             return f"/spec/stateMachineRef/{member} is not supported yet; leave it out"
-    text, problem = _input_text(spec)
+    text, problem = ("", "") if started else _input_text(spec)
     if problem:
         return problem
     return Request(
         machine=machine,
         input=text,
         name=spec.get("name") or metadata["name"],
-        created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
         start_deadline_seconds=spec.get("startDeadlineSeconds", START_DEADLINE_SECONDS),
         stop=_stop(spec),
         suspend=spec.get("suspend") is True,
@@ -115,4 +124,10 @@ def _member(holder: Any, name: str) -> str:
 
 
 def _instant(text: Any) -> datetime | None:
-    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+    return parse_timestamp(text) if isinstance(text, str) else None
+
+
+def is_judged(machine: Obj) -> bool:
+    """Whether a StateMachine's status is about its present generation."""
+    status = machine.get("status") or {}
+    return bool(status.get("observedGeneration") == machine["metadata"].get("generation"))

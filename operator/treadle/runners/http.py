@@ -68,6 +68,7 @@ class HttpSettings:
 class HttpRunner:
     """Runs `treadle:http` and `arn:aws:states:::http:invoke`. See `runtime.ports.Runner`."""
 
+    resources = frozenset({NATIVE, AWS})
     makes_objects = False
 
     def __init__(
@@ -94,10 +95,6 @@ class HttpRunner:
     def current(self) -> bool:
         """It sees all that there is: its own calls."""
         return True
-
-    def runs(self, resource: str) -> bool:
-        """See Runner."""
-        return resource in (NATIVE, AWS)
 
     async def start(self, order: Order) -> None:
         """Begin the call and return; see Runner.

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from treadle.asl.errors import RUNTIME, StateError
 from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSucceeded
 from treadle.kube import names
 from treadle.kube.api import Api, Obj
@@ -23,6 +24,7 @@ from treadle.runners.results import Failed, Succeeded
 from treadle.runners.tombstones import Tombstones
 from treadle.runners.verdict import Ask, Policy, Seen, Waiting, superseded_pods, verdict
 from treadle.runners.workqueue import WorkQueue
+from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
     Attempt,
     Clock,
@@ -76,6 +78,7 @@ class JobRunner:
         standings: asks the driver where an attempt stands.
     """
 
+    resources = frozenset({RESOURCE})
     makes_objects = True
 
     def __init__(
@@ -89,11 +92,13 @@ class JobRunner:
         standings: Standings,
         clock: Clock,
         settings: JobSettings,
+        meter: Meter | None = None,
     ) -> None:
         self._api = api
         self._mailbox = mailbox
         self._standings = standings
         self._clock = clock
+        self._meter = meter or NoMeter()
         self._settings = settings
         self._observed = Observed(jobs, pods)
         self._writes = JobWrites(api, leading, settings.writes_max)
@@ -120,10 +125,6 @@ class JobRunner:
         pods.subscribe(self._changed)
 
     # ---------------------------------------------------------------------- the Runner protocol
-
-    def runs(self, resource: str) -> bool:
-        """Whether this runner serves a Resource."""
-        return resource == RESOURCE
 
     def current(self) -> bool:
         """Whether all that happened outside has been told."""
@@ -244,9 +245,10 @@ class JobRunner:
             try:
                 self._judge(attempt)
             except Exception:
-                # One attempt's odd objects must not keep the outcomes of all others from being
-                # told. It is judged again at its next change and at the sweep.
+                # We are wrong. The outcomes of all others are still told, and this one does not
+                # wait for ever for one that nobody can tell.
                 _log.exception("the objects of %s cannot be judged", attempt)
+                self._give_up(attempt)
         if self._dirty:
             self._flush_later(0)
             return
@@ -321,6 +323,7 @@ class JobRunner:
                 return
             watch.told_at = asyncio.get_running_loop().time()
             self._outcomes.append((said.at, attempt, _event(attempt.task, said)))
+            self._meter.task_ended("job", "succeeded" if isinstance(said, Succeeded) else "failed")
             if not self._flushing:
                 self._flush_later(0)
             # By then its end is saved, or it is told again.
@@ -329,6 +332,7 @@ class JobRunner:
         watch.stuck_since = (watch.stuck_since or self._clock()) if said.stuck else None
         if watch.uid and not watch.told_started:
             watch.told_started = True
+            self._meter.task_started("job")
             self._mailbox.post(attempt.execution, TaskStarted(attempt.task, watch.uid))
         if said.recheck_at is not None:
             self._look_after(attempt, (said.recheck_at - self._clock()).total_seconds())
@@ -375,9 +379,10 @@ class JobRunner:
             if isinstance(fault, Refused):
                 self._answered(attempt)  # it would be refused again: others do not wait for it
         except Exception:
-            # A worker that ended here would leave the queue to fewer, and at last to nobody. The
-            # sweep comes back to this attempt.
+            # We are wrong. A worker that ended here would leave the queue to fewer, and at last
+            # to nobody; and the attempt must not wait for ever.
             _log.exception("%s cannot be brought in line", attempt)
+            self._give_up(attempt)
             self._answered(attempt)
         finally:
             self._queue.done(attempt)
@@ -422,6 +427,11 @@ class JobRunner:
             for pod in superseded_pods(seen):
                 await self._writes.free(pod)
         self._conclude(attempt, watch, seen)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        self._meter.failed("runners")
+        error = StateError(RUNTIME, "what runs the attempt cannot be understood here")
+        self._mailbox.post(attempt.execution, TaskFailed(attempt.task, error, self._clock()))
 
     def _may_tell(self, watch: Watch) -> bool:
         if watch.told_at is None:

@@ -204,7 +204,7 @@ class Launcher:
             return
         if "exceeded quota" not in why.message:
             raise Unavailable(why.message, _TOO_LATE_SECONDS) from why
-        reason = f"A quota is full: {why.message}"
+        reason = startup.quota_is_full(why.message)
         now = self._clock()
         if start_by is not None and now >= start_by:
             self._fail(order, watch, StateError(startup.QUOTA_EXCEEDED, reason), start_by)

@@ -44,6 +44,16 @@ def instant(text: Any) -> datetime | None:
     return parse_timestamp(text) if isinstance(text, str) else None
 
 
+def looked_at(job: Obj) -> datetime | None:
+    """When the Job controller first saw to a Job; None before."""
+    return instant((job.get("status") or {}).get("startTime"))
+
+
+def active(job: Obj) -> int:
+    """How many Pods of a Job the controller believes to be there and not over."""
+    return int((job.get("status") or {}).get("active") or 0)
+
+
 def condition(obj: Obj, name: str, status: str = "True") -> Obj | None:
     """A condition that has this status."""
     for each in (obj.get("status") or {}).get("conditions") or ():

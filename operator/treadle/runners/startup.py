@@ -39,6 +39,7 @@ _CONFIG_REASONS = frozenset(
         "PostStartHookError",
     )
 )
+_QUOTA = "exceeded quota"
 _NEVER_RAN = frozenset(("StartError", "ContainerCannotRun"))
 
 
@@ -104,10 +105,15 @@ def hold(start: Start) -> Hold | None:
     return _on_a_node(pod)
 
 
+def quota_is_full(message: str) -> str:
+    """What an attempt waits for, from a refusal: the same sentence for all that wait for it."""
+    return f"A quota is full: {message[message.index(_QUOTA) :]}"  # without the object's own name
+
+
 def _podless(start: Start) -> Hold | None:
     said = start.refusal or ""
-    if "exceeded quota" in said:
-        reason = f"A quota is full: {said}"
+    if _QUOTA in said:
+        reason = quota_is_full(said)
         return Hold("capacity", reason, StateError(QUOTA_EXCEEDED, reason))
     if "forbidden" in said or "denied the request" in said:
         return Hold("podless", None, StateError(FORBIDDEN, said), at_once=True)

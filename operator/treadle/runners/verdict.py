@@ -270,16 +270,12 @@ def _of_finished(seen: Seen, job: Obj, pod: Obj | None, now: datetime, policy: P
 
 def _without_job(seen: Seen, pod: Obj | None, now: datetime, policy: Policy) -> Verdict:
     """The Job is gone: the Pod's result if it has one, also where the Pod was left to run."""
-    if pod is None or not (seen.uid or seen.live):
-        if not seen.live:
-            return Ask("objects")
-        return Failed(_job_deleted(), now)
-    if not podfacts.has_gone_quiet(pod, now, policy.quiet_seconds):
-        if not seen.live:
-            return Ask("objects")
-        return Waiting(recheck_at=now + timedelta(seconds=_LOST_SECONDS))
     if not seen.live:
         return Ask("objects")
+    if pod is None:
+        return Failed(_job_deleted(), now)
+    if not podfacts.has_gone_quiet(pod, now, policy.quiet_seconds):
+        return Waiting(recheck_at=now + timedelta(seconds=_LOST_SECONDS))
     done = podfacts.terminated(pod)
     if not podfacts.is_deleting(pod) or (done is not None and _by_itself(pod, None, policy)):
         return _judged(pod, None, now, policy)
@@ -291,6 +287,20 @@ def _without_job(seen: Seen, pod: Obj | None, now: datetime, policy: Policy) -> 
 
 def _job_deleted() -> StateError:
     return StateError("Kubernetes.JobDeleted", "Somebody deleted the Job before it was over.")
+
+
+def _asks_at(start: startup.Start, policy: Policy, due: datetime | None) -> datetime | None:
+    """When only the Job's events can tell why there is no Pod.
+
+    The controller sets startTime at its first look, and takes a Pod that was refused off `active`.
+    Before that look it is only behind, however long; with an active Pod our view is. Either ends
+    with a change of the Job, which is judged.
+    """
+    looked_at = podfacts.looked_at(start.job)
+    if looked_at is None or podfacts.active(start.job):
+        return due
+    asks_at = looked_at + timedelta(seconds=policy.pod_creation_seconds)
+    return asks_at if due is None else min(asks_at, due)
 
 
 def _of_waiting(start: startup.Start, policy: Policy) -> Verdict:
@@ -307,10 +317,10 @@ def _of_waiting(start: startup.Start, policy: Policy) -> Verdict:
         limits += start.stuck_until(policy.container_config_seconds)
     due = min(limits, default=None)
     if hold.kind == "podless" and start.refusal is None:
-        # Only the Job's events tell a full quota from a controller that is behind.
-        asks_at = start.created_at + timedelta(seconds=policy.pod_creation_seconds)
-        asks_at = asks_at if due is None else min(asks_at, due)
-        return Ask("events") if start.now >= asks_at else Waiting(hold.reason, asks_at)
+        asks_at = _asks_at(start, policy, due)
+        if asks_at is not None and start.now >= asks_at:
+            return Ask("events")
+        return Waiting(hold.reason, asks_at)
     if due is not None and start.now >= due and hold.error is not None:
         return Failed(hold.error, due)
     return Waiting(hold.reason, due, stuck=hold.kind in ("image", "config"))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from treadle.engine.events import Event, StopRequested, TaskId
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
+    TERMINAL,
     Announce,
     Attempt,
     Clock,
@@ -27,7 +28,7 @@ from treadle.runtime.ports import (
 )
 from treadle.runtime.reconcile import Reconciler
 from treadle.runtime.run import Run, Saved
-from treadle.runtime.turn import TERMINAL, Identify, Turns
+from treadle.runtime.turn import Identify, Turns
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Driver:
         self._turns = Turns(
             store, machines, clock, self._meter, identify, self._current, self._announce
         )
-        self._reconciler = Reconciler(self._runners, leadership, clock, self.post)
+        self._reconciler = Reconciler(self._runners, leadership, clock, self.post, self._meter)
         # By uid, and by namespace and name too: a Pod may claim a uid from another namespace.
         self._runs: dict[ExecutionKey, Run] = {}
         self._finished: OrderedDict[ExecutionKey, Saved] = OrderedDict()
@@ -101,10 +102,13 @@ class Driver:
         run = self._runs.get(execution)
         if run is None or run.capacity.get(task) == reason:
             return
-        if reason is None:
-            del run.capacity[task]
-        else:
+        before = set(run.capacity.values())
+        run.capacity.pop(task, None)
+        if reason is not None:
             run.capacity[task] = reason
+        if set(run.capacity.values()) == before:
+            return  # another attempt waits for the same: the status says it already
+        if reason is not None and reason not in before:
             self._announce(execution, "Warning", "WaitingForCapacity", reason)
         run.dirty = True
         self._schedule(run)
@@ -267,6 +271,7 @@ class Driver:
             # We are wrong about this one: its events stay in the mailbox, what is stored stays as
             # it is, and the turns of all others go on.
             _log.exception("turn of %s: parked", run.key.name)
+            self._meter.failed("runtime")
             await self._park(run, "an internal error; see the operator's log")
             return None
         if not self._quiet:

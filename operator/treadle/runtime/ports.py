@@ -139,17 +139,16 @@ class Runner(Protocol):
     All methods may be called again at any time and must then change nothing more.
 
     Attributes:
+        resources: the Resources that it runs, as a definition writes them.
         makes_objects: whether an attempt leaves a named object, so that the name of one that ended
             unseen must be taken.
     """
 
+    resources: frozenset[str]
     makes_objects: bool
 
     def current(self) -> bool:
         """Whether its view of the world is complete: no timer fires while it is not."""
-
-    def runs(self, resource: str) -> bool:
-        """Whether this runner serves a Resource."""
 
     async def start(self, order: Order) -> None:
         """Make the attempt exist; return once it does. Its events go to the mailbox.
@@ -186,18 +185,23 @@ class Stop:
     cause: str | None
 
 
+START_DEADLINE_SECONDS = 60
+
+TERMINAL = frozenset({"Succeeded", "Failed", "TimedOut", "Aborted"})
+"""Phases that an Execution never leaves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What an Execution's spec asks for.
 
-    `input` is JSON text. `deadline_seconds` is `startDeadlineSeconds`.
+    `input` is JSON text, empty once a checkpoint holds it.
     """
 
     machine: str
     input: str
     name: str
-    created_at: datetime
-    start_deadline_seconds: int = 60
+    start_deadline_seconds: int = START_DEADLINE_SECONDS
     stop: Stop | None = None
     suspend: bool = False
 
@@ -206,13 +210,12 @@ class Request:
 class Sighting:
     """What a watch showed of an Execution: a hint to look, never a fact to act on.
 
-    `machine` is the name it refers to; `loaded` is what was seen, where it has no checkpoint yet:
+    `loaded` is what was seen, where it has no checkpoint yet:
     its first turn saves before it acts, so it needs no other read. `ended_at` is when it ended.
     """
 
     key: ExecutionKey
     version: str
-    machine: str
     phase: str
     stop: Stop | None = None
     suspend: bool = False

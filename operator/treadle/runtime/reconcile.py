@@ -13,6 +13,7 @@ from treadle.asl.errors import RUNTIME, StateError
 from treadle.engine.commands import Task
 from treadle.engine.events import Event, TaskFailed, TaskId
 from treadle.engine.memory import Closing
+from treadle.runtime.meter import Meter
 from treadle.runtime.ports import (
     Attempt,
     Clock,
@@ -41,6 +42,7 @@ class Reconciler:
     leadership: Leadership
     clock: Clock
     post: Callable[[ExecutionKey, Event], None]
+    meter: Meter
 
     def align(self, run: Run) -> None:
         """Begin what is missing and end what is too much; returns at once."""
@@ -70,43 +72,47 @@ class Reconciler:
 
     async def _start(self, run: Run, task: TaskId) -> None:
         async def once() -> None:
-            # The first await comes after this look, so what is started is still wanted and saved.
-            standing = run.standing(task)
-            if standing not in (Standing.LIVE, Standing.UNKNOWN):
-                return
-            execution, pinned = run.execution, run.pinned
-            work = execution.task(task) if execution is not None else None
-            if standing is Standing.UNKNOWN or work is None or pinned is None:
-                # To leave now would be for ever: the attempt would count as begun.
-                raise Unavailable("what is stored is being read, or its end is not saved yet")
-            runner = self._runner(work.resource)
-            if runner is None:
-                cause = f"nothing here runs the Resource {work.resource}"
-                error = StateError("Treadle.ResourceNotRunnable", cause)
-                self.post(run.key, TaskFailed(task, error, self.clock()))
-                return
-            order = Order(
-                run.key,
-                work,
-                pinned.pods,
-                pinned.limits.payload_bytes_max,
-                restored=task in run.restored,
-            )
             try:
-                await runner.start(order)
+                await self._try_start(run, task)
             except Fault:
                 raise
             except Exception as error:
-                # We are wrong. Without this the attempt would wait for ever.
+                # We are wrong. Without this the attempt would count as begun and wait for ever.
                 _log.exception("start %s of %s", task, run.key.name)
+                self.meter.failed("runtime")
                 cause = f"the attempt could not be started here: {type(error).__name__}"
                 failed = TaskFailed(task, StateError(RUNTIME, cause), self.clock())
                 self.post(run.key, failed)
 
         await self._until_done(once, f"start {task} of {run.key.name}")
 
+    async def _try_start(self, run: Run, task: TaskId) -> None:
+        # The first await comes after this look, so what is started is still wanted and saved.
+        standing = run.standing(task)
+        if standing not in (Standing.LIVE, Standing.UNKNOWN):
+            return
+        execution, pinned = run.execution, run.pinned
+        work = execution.task(task) if execution is not None else None
+        if standing is Standing.UNKNOWN or work is None or pinned is None:
+            # To leave now would be for ever: the attempt would count as begun.
+            raise Unavailable("what is stored is being read, or its end is not saved yet")
+        runner = self._runner(work.resource)
+        if runner is None:
+            cause = f"nothing here runs the Resource {work.resource}"
+            error = StateError("Treadle.ResourceNotRunnable", cause)
+            self.post(run.key, TaskFailed(task, error, self.clock()))
+            return
+        order = Order(
+            run.key,
+            work,
+            pinned.pods,
+            pinned.limits.payload_bytes_max,
+            restored=task in run.restored,
+        )
+        await runner.start(order)
+
     def _runner(self, resource: str) -> Runner | None:
-        return next((runner for runner in self.runners if runner.runs(resource)), None)
+        return next((runner for runner in self.runners if resource in runner.resources), None)
 
     # ------------------------------------------------------------------------------- stopping
 
@@ -149,9 +155,8 @@ class Reconciler:
                 continue
             if run.saved.standing(task) is Standing.OVER:
                 name = f"close {run.key.name} {task}"
-                run.closers[task] = asyncio.create_task(
-                    self._take_name(run, task, closing, runner), name=name
-                )
+                taking = asyncio.create_task(self._take_name(run, task, closing, runner), name=name)
+                run.closers[task] = taking
 
     async def _take_name(self, run: Run, task: TaskId, closing: Closing, runner: Runner) -> None:
         pinned = run.pinned
@@ -173,11 +178,13 @@ class Reconciler:
             if not run.gone:  # then nobody can create it any more
                 await runner.start(order)
 
-        await self._until_done(once, f"close {task} of {run.key.name}")
+        if not await self._until_done(once, f"close {task} of {run.key.name}"):
+            run.closers.pop(task, None)
 
     # ------------------------------------------------------------------------------- trying
 
-    async def _until_done(self, act: Callable[[], Awaitable[None]], what: str) -> None:
+    async def _until_done(self, act: Callable[[], Awaitable[None]], what: str) -> bool:
+        """Do it, however often it takes; gives whether it was done: not where we are wrong."""
         tries = 0
         while True:
             delay = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
@@ -186,16 +193,18 @@ class Reconciler:
                 if not self.leadership.fresh():
                     raise NotLeading("the Lease is not fresh")
                 await act()
-                return
+                return True
             except Unavailable as fault:
                 delay = fault.retry_after_seconds or delay
                 _log.info("%s: %s; again in %s s", what, fault, delay)
             except Fault as fault:
                 _log.info("%s: %r; again in %s s", what, fault, delay)
             except Exception:
-                # We are wrong; what this left is a difference that the sweep sees again.
+                # We are wrong. The others go on, and what this leaves is a difference that the next
+                # look at this execution, at the latest the sweep's, sees again.
                 _log.exception("%s", what)
-                return
+                self.meter.failed("runtime")
+                return False
             await asyncio.sleep(delay)
 
 

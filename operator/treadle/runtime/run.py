@@ -82,7 +82,6 @@ class Run:
     sighting: Sighting | None = None
     turning: asyncio.Task[None] | None = None
     alarm: asyncio.TimerHandle | None = None
-    alarm_at: float = 0.0
     dirty: bool = False
     lazy_at: float | None = None
     tick: bool = False

@@ -28,11 +28,13 @@ from treadle.engine.execution import Execution
 from treadle.engine.snapshot import Unreadable
 from treadle.runtime.meter import Meter
 from treadle.runtime.ports import (
+    TERMINAL,
     Announce,
     Clock,
     Conflict,
     ExecutionKey,
     Failure,
+    Fault,
     Loaded,
     Machines,
     MachineUnready,
@@ -53,8 +55,6 @@ START_POLL_SECONDS = 5.0
 
 BLIND_SECONDS = 1.0
 """How often a timer that is due looks whether the view of the world is complete again."""
-
-TERMINAL = frozenset({"Succeeded", "Failed", "TimedOut", "Aborted"})
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -373,6 +373,9 @@ class Turns:
                 if await self._settle_conflict(run, loaded):
                     continue
                 return
+            except Fault:
+                self.meter.saved("failed")
+                raise
             self.meter.saved("ok")
             execution.saved(encoded)
             self._saved(run, stored, execution)

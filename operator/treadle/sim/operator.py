@@ -16,19 +16,18 @@ from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults
 from treadle.runners import observed
-from treadle.runners.call import AWS, NATIVE
 from treadle.runners.http import HttpRunner
-from treadle.runners.jobs import RESOURCE, JobRunner, JobSettings
+from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import ExecutionKey, Fault, Request
 from treadle.sim import watching
 from treadle.sim.world import Seat
 from treadle.stores.executions import StatusStore
-from treadle.stores.judgement import Here
+from treadle.stores.judgement import Installation
 from treadle.stores.judging import Judging
 from treadle.stores.machines import RevisionMachines
 
-_RUNNABLE = frozenset({RESOURCE, NATIVE, AWS})
+_RESOURCES = JobRunner.resources | HttpRunner.resources
 
 SWEEP_SECONDS = 30.0
 DRAIN_SECONDS = 80.0
@@ -58,9 +57,7 @@ class Operator:
         api = seat.api
         self._lease = lease
         self._store = StatusStore(api)
-        self._machines = RevisionMachines(
-            api, seat.clock, Here(PodDefaults(), _RUNNABLE.__contains__)
-        )
+        self._machines = RevisionMachines(api, seat.clock, Installation(PodDefaults(), _RESOURCES))
         self.driver = Driver(
             store=self._store,
             machines=self._machines,

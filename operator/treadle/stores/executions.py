@@ -13,6 +13,7 @@ from treadle.kube import decode
 from treadle.kube.api import Api, Obj
 from treadle.kube.kinds import EXECUTIONS
 from treadle.runtime.ports import (
+    TERMINAL,
     ExecutionKey,
     Loaded,
     Missing,
@@ -23,9 +24,7 @@ from treadle.runtime.ports import (
 from treadle.stores import status as statuses
 from treadle.stores.pages import Pages
 
-_NOT_ENDED = ",".join(
-    f"status.phase!={phase}" for phase in ("Succeeded", "Failed", "TimedOut", "Aborted")
-)
+_NOT_ENDED = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL))
 
 
 class StatusStore:
@@ -46,8 +45,7 @@ class StatusStore:
         pages: dict[str, bytes] = {}
         try:
             while missing := snapshot.missing(loaded.checkpoint, pages):
-                for digest in sorted(missing):
-                    pages[digest] = await self._pages.read(key, digest)
+                pages |= await self._pages.read_all(key, missing)
             overflow = snapshot.overflow_of(loaded.checkpoint, pages)
         except (Unreadable, UnreadableSnapshot):
             # `restore` says what is wrong; here it is only a checkpoint.

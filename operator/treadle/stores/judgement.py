@@ -5,7 +5,7 @@ execution.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,11 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
-    """What this installation can run. `runs` says whether a Resource is one of them."""
+class Installation:
+    """What there is to run machines: defaults of Pods, and the Resources that runners serve."""
 
     defaults: PodDefaults
-    runs: Callable[[str], bool]
+    resources: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Judgement:
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
 
-def judge(obj: Obj, here: Here) -> Judgement:
+def judge(obj: Obj, installation: Installation) -> Judgement:
     """All problems of a StateMachine. May take seconds: the definition may be long."""
     spec = obj["spec"]
     dropped = _nulls_dropped(obj)
@@ -55,20 +55,18 @@ def judge(obj: Obj, here: Here) -> Judgement:
     if program is None:
         return Judgement("InvalidDefinition", problems)
     pods = {member: spec[member] for member in PODS if member in spec}
-    wrong = podtemplates.problems(pods, here.defaults)
+    wrong = podtemplates.problems(pods, installation.defaults)
     if wrong:
         found = tuple(Problem(where, "pod-template", said) for where, said in wrong)
         return Judgement("InvalidPodTemplate", problems + found)
-    return Judgement("ResourceNotRunnable", problems + tuple(_not_runnable(program, here)))
+    return Judgement("ResourceNotRunnable", problems + tuple(_not_runnable(program, installation)))
 
 
-def _not_runnable(program: Program, here: Here) -> Iterator[Problem]:
+def _not_runnable(program: Program, installation: Installation) -> Iterator[Problem]:
     for pointer, task in _tasks(program.machine, ""):
-        if not here.runs(task.resource):
-            message = (
-                f"nothing here runs {task.resource}; this release runs treadle:job, treadle:http "
-                "and arn:aws:states:::http:invoke"
-            )
+        if task.resource not in installation.resources:
+            served = ", ".join(sorted(installation.resources))
+            message = f"nothing here runs {task.resource}; what is run: {served}"
             yield Problem(f"{pointer}/Resource", "resource-not-runnable", message)
 
 
@@ -87,7 +85,7 @@ def _tasks(machine: Machine, pointer: str) -> Iterator[tuple[str, Task]]:
                 pass
 
 
-def shown(problem: Problem) -> Mapping[str, Any]:
+def as_status(problem: Problem) -> Mapping[str, Any]:
     """A problem as the status shows it."""
     found: dict[str, Any] = {
         "pointer": problem.pointer,

@@ -7,19 +7,27 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import Fault
 from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+BROKEN_SECONDS = 60.0
 
 
 class Judging:
     """A queue of machines to judge. `judged` is told of each that was."""
 
-    def __init__(self, machines: RevisionMachines, judged: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        machines: RevisionMachines,
+        judged: Callable[[str, str], None],
+        meter: Meter | None = None,
+    ) -> None:
         self._machines = machines
+        self._meter = meter or NoMeter()
         self._judged = judged
         self._waiting: dict[tuple[str, str], None] = {}
         self._wake = asyncio.Event()
@@ -42,8 +50,14 @@ class Judging:
                     self._judged(*key)
                 except Fault as fault:
                     _log.warning("judging StateMachine %s/%s: %r", *key, fault)
-                    # The others go on meanwhile.
-                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self.post, *key)
+                    self._again(key, RETRY_SECONDS)
                 except Exception:
-                    # One machine that we cannot judge keeps no other from being judged.
+                    # We are wrong. The other machines are judged all the same; this one is not
+                    # forgotten, for its executions wait for a judgement.
                     _log.exception("judging StateMachine %s/%s", *key)
+                    self._meter.failed("stores")
+                    self._again(key, BROKEN_SECONDS)
+
+    def _again(self, key: tuple[str, str], seconds: float) -> None:
+        # The others go on meanwhile.
+        asyncio.get_running_loop().call_later(seconds, self.post, *key)

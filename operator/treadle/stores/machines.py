@@ -21,20 +21,19 @@ from treadle.kube.api import Api, Obj
 from treadle.kube.conditions import set_condition
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import (
-    AlreadyExists,
     Clock,
     Conflict,
     MachineUnready,
     Missing,
     Pinned,
 )
-from treadle.stores.judgement import PODS, Here, judge, shown
-from treadle.stores.pages import touched_at
+from treadle.stores.judgement import PODS, Installation, as_status, judge
+from treadle.stores.touching import create_or_touch, remove_unchanged, touched_at
 
 _log = logging.getLogger(__name__)
 
 PROGRAMS_MAX = 256
-PROBLEMS_MAX = 100  # in a status; the first ones
+STATUS_PROBLEMS_MAX = 100  # in a status; the first ones
 SPARE_SECONDS = 120.0  # design.md section 4: how long a revision outlives its use
 _HELD = ("definition", "type", *PODS)
 
@@ -42,9 +41,9 @@ _HELD = ("definition", "type", *PODS)
 class RevisionMachines:
     """Judges machines, and reads what executions pin."""
 
-    def __init__(self, api: Api, clock: Clock, here: Here) -> None:
+    def __init__(self, api: Api, clock: Clock, installation: Installation) -> None:
         self._api = api
-        self._here = here
+        self._installation = installation
         self._clock = clock
         self._programs: OrderedDict[str, Program] = OrderedDict()
         self._pinned: OrderedDict[tuple[str, str], Pinned] = OrderedDict()
@@ -87,7 +86,7 @@ class RevisionMachines:
     async def _judged(self, namespace: str, name: str, obj: Obj) -> Obj:
         spec = obj["spec"]
         # In a thread: a long text takes seconds, and the Lease must be renewed meanwhile.
-        judgement = await asyncio.to_thread(judge, obj, self._here)
+        judgement = await asyncio.to_thread(judge, obj, self._installation)
         errors, reason = judgement.errors, judgement.reason
         digest = revision = ""
         if not errors:
@@ -98,7 +97,8 @@ class RevisionMachines:
         status: dict[str, Any] = dict(obj.get("status") or {})
         generation = obj["metadata"]["generation"]
         status["observedGeneration"] = generation
-        status["problems"] = [dict(shown(problem)) for problem in judgement.problems[:PROBLEMS_MAX]]
+        told = judgement.problems[:STATUS_PROBLEMS_MAX]
+        status["problems"] = [dict(as_status(problem)) for problem in told]
         now = self._clock()
         conditions = status.get("conditions") or []
         if errors:
@@ -127,21 +127,8 @@ class RevisionMachines:
             "metadata": {"name": name, "namespace": namespace},
             "spec": {"stateMachine": machine, "digest": digest, **held},
         }
-        try:
-            await self._api.create(REVISIONS, namespace, manifest)
-        except AlreadyExists:
-            found = await self._touch(namespace, name, manifest)
-            if digest_of(found["spec"]) != digest:
-                return ""
-        return name
-
-    async def _touch(self, namespace: str, name: str, manifest: Obj) -> Obj:
-        # Whoever sweeps compares the resourceVersion: touched is not removed.
-        touched = {"metadata": {"annotations": {names.TOUCHED_AT: self._api.now().isoformat()}}}
-        try:
-            return await self._api.patch(REVISIONS, namespace, name, touched)
-        except Missing:
-            return await self._api.create(REVISIONS, namespace, manifest)
+        found = await create_or_touch(self._api, REVISIONS, namespace, manifest)
+        return name if digest_of(found["spec"]) == digest else ""
 
     # ------------------------------------------------------------------------------- reading
 
@@ -250,6 +237,9 @@ class RevisionMachines:
         for obj in due:
             if _place(obj, obj["metadata"]["name"]) not in used:
                 await self._remove(obj)
+            else:
+                # Executions are many: they are not all listed again at each sweep for its sake.
+                self._spare_since[obj["metadata"]["uid"]] = loop_time
 
     async def _list(self, kind: Kind, namespaces: Sequence[str | None]) -> list[Obj]:
         found: list[Obj] = []
@@ -258,18 +248,9 @@ class RevisionMachines:
         return found
 
     async def _remove(self, obj: Obj) -> None:
-        metadata = obj["metadata"]
-        try:
-            await self._api.delete(
-                REVISIONS,
-                metadata["namespace"],
-                metadata["name"],
-                uid=metadata["uid"],
-                version=metadata["resourceVersion"],
-            )
-        except (Missing, Conflict):
-            return
-        self._pinned.pop((metadata["namespace"], metadata["name"]), None)
+        if await remove_unchanged(self._api, REVISIONS, obj):
+            metadata = obj["metadata"]
+            self._pinned.pop((metadata["namespace"], metadata["name"]), None)
 
 
 def digest_of(spec: Mapping[str, Json]) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from treadle.engine import snapshot
@@ -18,14 +18,13 @@ from treadle.kube.api import Api, Obj
 from treadle.kube.kinds import PAGES
 from treadle.kube.manifests import owner
 from treadle.runtime.ports import (
-    AlreadyExists,
-    Conflict,
     ExecutionKey,
     Missing,
     UnreadableSnapshot,
 )
+from treadle.stores.touching import create_or_touch, remove_unchanged, touched_at
 
-WRITES_AT_ONCE = 8
+REQUESTS_AT_ONCE = 8
 RAW_BYTES_MAX = 2 * snapshot.PAGE_RAW_BYTES_MAX
 AGE_BEFORE_REMOVAL = timedelta(seconds=120)
 
@@ -35,7 +34,7 @@ class Pages:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._slots = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     async def write(self, key: ExecutionKey, pages: Mapping[str, Page]) -> None:
         """Make pages exist. Raises: Fault."""
@@ -44,19 +43,19 @@ class Pages:
 
     async def _write(self, key: ExecutionKey, digest: str, page: Page) -> None:
         async with self._slots:
-            try:
-                await self._api.create(PAGES, key.namespace, _manifest(key, digest, page))
-            except AlreadyExists:
-                await self._touch(key, digest, page)
+            manifest = _manifest(key, digest, page)
+            await create_or_touch(self._api, PAGES, key.namespace, manifest)
 
-    async def _touch(self, key: ExecutionKey, digest: str, page: Page) -> None:
-        # Whoever tidies up compares the resourceVersion: touched is not removed.
-        touched = {"metadata": {"annotations": {names.TOUCHED_AT: self._api.now().isoformat()}}}
-        name = names.page(key, digest)
-        try:
-            await self._api.patch(PAGES, key.namespace, name, touched)
-        except Missing:
-            await self._api.create(PAGES, key.namespace, _manifest(key, digest, page))
+    async def read_all(self, key: ExecutionKey, digests: Iterable[str]) -> dict[str, bytes]:
+        """The contents of several pages, by digest. Raises: see `read`."""
+        wanted = sorted(digests)
+
+        async def one(digest: str) -> bytes:
+            async with self._slots:
+                return await self.read(key, digest)
+
+        found = await asyncio.gather(*(one(digest) for digest in wanted))
+        return dict(zip(wanted, found, strict=True))
 
     async def read(self, key: ExecutionKey, digest: str) -> bytes:
         """A page's content.
@@ -81,17 +80,7 @@ class Pages:
                 continue
             if now - touched_at(obj) < AGE_BEFORE_REMOVAL:
                 continue
-            metadata = obj["metadata"]
-            try:
-                await self._api.delete(
-                    PAGES,
-                    key.namespace,
-                    metadata["name"],
-                    uid=metadata["uid"],
-                    version=metadata["resourceVersion"],
-                )
-            except (Missing, Conflict):
-                continue
+            await remove_unchanged(self._api, PAGES, obj)
 
 
 def _manifest(key: ExecutionKey, digest: str, page: Page) -> Obj:
@@ -125,15 +114,3 @@ def _content(obj: Obj, digest: str) -> bytes:
     if not whole or (not listed and hashlib.sha256(raw).hexdigest() != digest):
         raise UnreadableSnapshot(f"page {digest} is damaged")
     return raw
-
-
-def touched_at(obj: Obj) -> datetime:
-    """When somebody last said that he is about to refer to an object."""
-    metadata = obj["metadata"]
-    created_at = datetime.fromisoformat(metadata["creationTimestamp"])
-    try:
-        said = (metadata.get("annotations") or {}).get(names.TOUCHED_AT, "")
-        touched = datetime.fromisoformat(said)
-    except ValueError:
-        return created_at  # never, or somebody else's text
-    return max(created_at, touched) if touched.tzinfo is not None else created_at

@@ -10,6 +10,7 @@ from typing import Any
 from treadle.engine.execution import Execution
 from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX
 from treadle.engine.memory import Status
+from treadle.engine.times import aws_text
 from treadle.kube import names
 from treadle.kube.conditions import set_condition
 from treadle.runtime.ports import Loaded, Record
@@ -42,7 +43,7 @@ def of_record(loaded: Loaded, record: Record, now: datetime) -> dict[str, Any]:
     else:
         status = {"phase": "Pending", "message": record.waiting or ""}
     if record.pending_since is not None:
-        status["pendingSince"] = _text(record.pending_since)
+        status["pendingSince"] = aws_text(record.pending_since)
     status["observedGeneration"] = loaded.generation
     return status
 
@@ -52,7 +53,7 @@ def _of_failure(loaded: Loaded, record: Record, now: datetime) -> dict[str, Any]
     assert failure is not None
     status: dict[str, Any] = {
         "phase": failure.phase,
-        "completionTime": _text(now),
+        "completionTime": aws_text(now),
     }
     if failure.error:
         status["error"] = failure.error
@@ -71,13 +72,13 @@ def _of_execution(
     phase = _PHASES[memory.status]
     status: dict[str, Any] = {
         "phase": phase,
-        "startTime": _text(memory.started_at),
+        "startTime": aws_text(memory.started_at),
         "revision": record.revision,
         "currentStates": [
             {
                 "name": place.name,
                 "path": place.path[:PATH_CHARS_MAX],
-                "enteredAt": _text(place.entered_at),
+                "enteredAt": aws_text(place.entered_at),
                 "attempt": place.attempt,
                 "waitsFor": place.waits_for,
             }
@@ -104,7 +105,7 @@ def _add_end(
 ) -> None:
     memory = execution.memory
     assert memory.ended_at is not None
-    status["completionTime"] = _text(memory.ended_at)
+    status["completionTime"] = aws_text(memory.ended_at)
     if memory.output is not None:
         if memory.output.size_bytes <= PAYLOAD_INLINE_BYTES_MAX:
             status["output"] = memory.output.text
@@ -155,7 +156,3 @@ def _condition(
     status["conditions"] = set_condition(
         before, kind, "True" if holds else "False", reason, message, now, loaded.generation
     )
-
-
-def _text(instant: datetime) -> str:
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
