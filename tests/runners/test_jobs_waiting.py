@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from tests.runners.a_job_world import World, in_a_world
+from treadle.kube import selectors
 from treadle.kube.api import Listing
 from treadle.kube.kinds import EVENTS, JOBS, Kind
 from treadle.runtime.ports import Refused
-from treadle.sim import clock, selectors
+from treadle.sim import clock
 
 # ----------------------------------------------------------------------------------------- images
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, StateError
-from treadle.asl.json import dumps
+from treadle.asl.json import Json, dumps
 from treadle.engine.commands import Task
 from treadle.kube import names
 from treadle.kube.api import Obj
@@ -28,7 +28,7 @@ BACKSTOP_SECONDS = 60
 ANNOTATION_INPUT_BYTES_MAX = 128 * 1024
 SECRET_INPUT_BYTES_MAX = 1024 * 1024  # Kubernetes: MaxSecretSize
 
-_INPUT_VOLUME = "treadle-input"
+INPUT_VOLUME = "treadle-input"
 _INPUT_FOLDER = "/treadle"
 _INPUT_FILE = "input.json"
 _RESULT_PATH = "/dev/termination-log"  # Kubernetes' own default: programs know it
@@ -49,7 +49,7 @@ def job(
     parameters = parse(order.task.parameters)
     if isinstance(parameters, StateError):
         return parameters
-    text = _input_text(order.task, parameters)
+    text = dumps(_input(order.task, parameters))
     if len(text.encode()) > SECRET_INPUT_BYTES_MAX:
         cause = (
             f"The input has {len(text.encode())} bytes; a container can be given "
@@ -116,7 +116,7 @@ def input_secret(order: Order) -> Obj | None:
     parameters = parse(order.task.parameters)
     if isinstance(parameters, StateError):
         return None
-    text = _input_text(order.task, parameters)
+    text = dumps(_input(order.task, parameters))
     if not _needs_secret(text):
         return None
     metadata = _metadata(order, None)
@@ -130,11 +130,22 @@ def input_secret(order: Order) -> Obj | None:
     }
 
 
+def input_of(task: Task) -> Json:
+    """What a Task's container reads as its input."""
+    parameters = parse(task.parameters)
+    return task.input if isinstance(parameters, StateError) else _input(task, parameters)
+
+
+def volume_variable(name: str) -> str:
+    """The variable that tells a container where a volume is mounted."""
+    return f"TREADLE_VOLUME_{name.upper().replace('-', '_').replace('.', '_')}"
+
+
 # ------------------------------------------------------------------------------------- in detail
 
 
-def _input_text(task: Task, parameters: JobParameters) -> str:
-    return dumps(parameters.input if parameters.has_input else task.input)
+def _input(task: Task, parameters: JobParameters) -> Json:
+    return parameters.input if parameters.has_input else task.input
 
 
 def _needs_secret(text: str) -> bool:
@@ -203,7 +214,7 @@ def _pod(template: Obj, job_metadata: Obj, text: str, in_secret: bool) -> Obj:
     containers = [
         main if each["name"] == main["name"] else each for each in template["spec"]["containers"]
     ]
-    others = [v for v in template["spec"].get("volumes", ()) if v["name"] != _INPUT_VOLUME]
+    others = [v for v in template["spec"].get("volumes", ()) if v["name"] != INPUT_VOLUME]
     volumes = [*others, _input_volume(job_metadata["name"], in_secret)]
     return {
         **template,
@@ -214,7 +225,7 @@ def _pod(template: Obj, job_metadata: Obj, text: str, in_secret: bool) -> Obj:
 
 def _main(container: Obj) -> Obj:
     path = container.get("terminationMessagePath") or _RESULT_PATH
-    given = [m for m in container.get("volumeMounts", ()) if m["name"] != _INPUT_VOLUME]
+    given = [m for m in container.get("volumeMounts", ()) if m["name"] != INPUT_VOLUME]
     contract = dict(_contract(path, given))
     # Ours come first, so that others may refer to them as $(TREADLE_INPUT_FILE).
     env = [{"name": name, "value": value} for name, value in contract.items()]
@@ -226,7 +237,7 @@ def _main(container: Obj) -> Obj:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             *given,
-            {"name": _INPUT_VOLUME, "mountPath": _INPUT_FOLDER, "readOnly": True},
+            {"name": INPUT_VOLUME, "mountPath": _INPUT_FOLDER, "readOnly": True},
         ],
     }
 
@@ -236,13 +247,12 @@ def _contract(result_path: str, mounts: list[Obj]) -> Iterator[tuple[str, str]]:
     yield "TREADLE_RESULT_FILE", result_path
     for mount in mounts:
         if isinstance(mount.get("mountPath"), str):
-            name = mount["name"].upper().replace("-", "_").replace(".", "_")
-            yield f"TREADLE_VOLUME_{name}", mount["mountPath"]
+            yield volume_variable(mount["name"]), mount["mountPath"]
 
 
 def _input_volume(name: str, in_secret: bool) -> Obj:
     if in_secret:
-        return {"name": _INPUT_VOLUME, "secret": {"secretName": name}}
+        return {"name": INPUT_VOLUME, "secret": {"secretName": name}}
     field = {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{names.INPUT}']"}
     item = {"path": _INPUT_FILE, "fieldRef": field}
-    return {"name": _INPUT_VOLUME, "downwardAPI": {"items": [item]}}
+    return {"name": INPUT_VOLUME, "downwardAPI": {"items": [item]}}

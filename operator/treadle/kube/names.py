@@ -58,6 +58,14 @@ def task_id_text(task: TaskId) -> str:
     return f"{task.frame}.{task.entry}.{task.attempt}"
 
 
+def task_id_of(text: str) -> TaskId | None:
+    """The attempt that a text names; None where it is none of ours."""
+    parts = text.split(".")
+    if len(parts) != 3 or not all(map(_is_number, parts)):
+        return None
+    return TaskId(*(int(part) for part in parts))
+
+
 def _is_number(text: str) -> bool:
     # Anybody may write a Job with our labels: what is read back is bounded.
     return text.isascii() and text.isdecimal() and len(text) <= 12
@@ -71,8 +79,7 @@ def attempt_of(obj: Mapping[str, object]) -> Attempt | None:
     labels = metadata.get("labels") or {}
     annotations = metadata.get("annotations") or {}
     uid, name = labels.get(EXECUTION_UID), annotations.get(EXECUTION_NAME)
-    parts = str(annotations.get(TASK_ID, "")).split(".")
-    if not uid or not name or len(parts) != 3 or not all(map(_is_number, parts)):
+    task = task_id_of(str(annotations.get(TASK_ID, "")))
+    if not uid or not name or task is None:
         return None
-    key = ExecutionKey(str(metadata.get("namespace", "")), str(name), str(uid))
-    return Attempt(key, TaskId(*(int(part) for part in parts)))
+    return Attempt(ExecutionKey(str(metadata.get("namespace", "")), str(name), str(uid)), task)

@@ -123,6 +123,11 @@ class HttpRunner:
         if call is not None and not call.cancelling() and call.cancel():
             self._meter.task_ended("http", "stopped")
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return any(self._calls.values())
+
     def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
         """See Runner."""
         return list(self._calls.get(execution.uid, ()))

@@ -14,10 +14,11 @@ from typing import Any, Literal, TypeVar
 
 import orjson
 
+from treadle.kube import selectors
 from treadle.kube.api import Change, Listing, Obj
 from treadle.kube.kinds import Kind
 from treadle.runtime.ports import Fault, Unavailable
-from treadle.sim import clock, selectors
+from treadle.sim import clock
 from treadle.sim.cluster import SimCluster
 from treadle.sim.controllers import key_of, later
 from treadle.sim.faults import Faults

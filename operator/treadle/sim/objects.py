@@ -13,10 +13,11 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from treadle.kube import patches, selectors
 from treadle.kube.api import Listing, Obj
 from treadle.kube.kinds import EXECUTIONS, JOBS, NODES, PODS, STATE_MACHINES, Kind
 from treadle.runtime.ports import AlreadyExists, Conflict, Expired, Missing, Refused
-from treadle.sim import patches, selectors, validation
+from treadle.sim import validation
 
 Key: TypeAlias = tuple[str, str]  # namespace, name
 Listener = Callable[[Kind, Obj | None, Obj | None], None]

@@ -37,8 +37,13 @@ class HistoryEntry:
     details: Mapping[str, Json]
 
 
-async def read(api: Api, execution: Obj) -> list[HistoryEntry]:
-    """The whole history of an Execution as it stands in this object, oldest first.
+async def read(api: Api, execution: Obj, *, after: int = 0) -> list[HistoryEntry]:
+    """The history of an Execution as it stands in this object, oldest first.
+
+    Args:
+        api: where its pages are.
+        execution: with its status.
+        after: an id; only later entries are given, and no page is read that holds none.
 
     Raises:
         Unreadable: the checkpoint is damaged, or newer than this release.
@@ -54,12 +59,12 @@ async def read(api: Api, execution: Obj) -> list[HistoryEntry]:
             await reader.read(digest)
     tail, head = snapshot.history_of(checkpoint, reader.pages)
     stretches = [[loads(line) for line in tail_lines(tail)]]
-    while head is not None:
+    while head is not None and not any(row[0] <= after + 1 for row in stretches[-1][:1]):
         page = loads(await reader.whole(head))
         stretches.append(page["entries"])
         head = page["previous"]
     rows = [row for stretch in reversed(stretches) for row in stretch]
-    return [await reader.entry(row) for row in rows]
+    return [await reader.entry(row) for row in rows if row[0] > after]
 
 
 class _Reader:

@@ -1,0 +1,249 @@
+"""The desk: the operator's own rooms around one execution, on one computer.
+
+One rule: what decides, saves and brings in line is what a cluster has; files stand for the API
+server, processes for Jobs.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from treadle.app import settings as settings_
+from treadle.app.identify import Identities
+from treadle.asl.json import Json
+from treadle.engine.events import StopRequested
+from treadle.kube import decode
+from treadle.kube.api import Obj
+from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
+from treadle.kube.lease import NoLease
+from treadle.kube.podtemplates import PodDefaults
+from treadle.local import engines, mocks
+from treadle.local.files import NAMESPACE, FileApi
+from treadle.local.loops import VirtualLoop
+from treadle.local.processes import ProcessRunner, ProcessSettings
+from treadle.local.runs import Run, Runs
+from treadle.local.volumes import Volumes
+from treadle.local.watched import Show, WatchedStore
+from treadle.runners.addresses import AddressPolicy, Lists
+from treadle.runners.http import HttpRunner
+from treadle.runners.transport import AiohttpTransport
+from treadle.runtime.driver import Driver
+from treadle.runtime.ports import TERMINAL, Missing, Runner
+from treadle.stores import histories
+from treadle.stores.histories import HistoryEntry
+from treadle.stores.judgement import Installation
+from treadle.stores.machines import RevisionMachines
+
+_log = logging.getLogger(__name__)
+
+INTERRUPTED = "Treadle.Interrupted"
+DRAIN_SECONDS = 5.0
+
+
+class NotRunnable(Exception):  # noqa: N818 - a sentence for whoever asked
+    """The machine cannot be run; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an execution ended. `output` is JSON text."""
+
+    status: str
+    output: str | None
+    error: str | None
+    cause: str | None
+
+
+class Interrupts:
+    """What Ctrl-C does: once, the execution is stopped; twice, this process ends.
+
+    Args:
+        first, second: told of each.
+    """
+
+    def __init__(self, first: Callable[[], None], second: Callable[[], None]) -> None:
+        self._first = first
+        self._second = second
+        self._count = 0
+
+    def __call__(self) -> None:
+        """Ctrl-C was pressed."""
+        self._count += 1
+        (self._first if self._count == 1 else self._second)()
+
+
+def run(
+    run: Run, folder: Path, show: Show, *, interrupted: Callable[[], None], quit_now: Callable[[], None]
+) -> Result:
+    """Run an execution to its end, from its beginning or from where it was left.
+
+    Args:
+        run: what was asked for.
+        folder: the state directory.
+        show: told of all that is saved.
+        interrupted: told when somebody asks for its end, which then follows.
+        quit_now: told when somebody cannot wait for that; must end the process.
+
+    Raises:
+        NotRunnable: the machine cannot be run.
+        ValueError: what is written down cannot be used.
+        OSError, Fault: the state directory cannot be written.
+    """
+    loop = VirtualLoop() if run.virtual else asyncio.new_event_loop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        desk = _Desk(run, folder, show, loop)
+        return runner.run(desk.live(interrupted, quit_now))
+
+
+class _Desk:
+    """Every room of one desk."""
+
+    def __init__(self, run: Run, folder: Path, show: Show, loop: asyncio.AbstractEventLoop) -> None:
+        self._run = run
+        self._show = show
+        self._runs = Runs(folder)
+        self._settings = settings_.from_environment({})
+        self._virtual = loop if isinstance(loop, VirtualLoop) else None
+        self._answers = None if run.mocks is None else mocks.read(run.mocks, run.case)
+        self._ended = asyncio.Event()
+        self._api = FileApi(folder, self._now)
+        self._store = WatchedStore(self._api, self._shown)
+
+    def _now(self) -> datetime:
+        return self._virtual.now() if self._virtual else datetime.now(UTC)
+
+    def _shown(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
+        self._show(entries, status)
+        if status.get("phase") in TERMINAL or _parked(status):
+            self._ended.set()
+
+    async def live(self, interrupted: Callable[[], None], quit_now: Callable[[], None]) -> Result:
+        """See `run`."""
+        leadership = NoLease()
+        settings = self._settings
+        # With answers at hand any Resource can be asked for.
+        resources = ProcessRunner.resources | HttpRunner.resources
+        machines = RevisionMachines(
+            self._api, self._now, Installation(PodDefaults(level="privileged"), resources)
+        )
+        driver = Driver(
+            store=self._store,
+            machines=machines,
+            leadership=leadership,
+            clock=self._now,
+            identify=Identities(settings.region, settings.account),
+        )
+        processes = ProcessRunner(
+            self._process_settings(),
+            driver,
+            self._now,
+            (lambda _: self._now()) if self._virtual else (lambda at: at),
+        )
+        policy = AddressPolicy(
+            loopback_allowed=True,
+            lists=(Lists.of("the desk", settings.http_allow, settings.http_deny),),
+        )
+        transport = AiohttpTransport(lambda _: policy)
+        http = HttpRunner(transport, driver, leadership, self._now)
+        runners: list[Runner] = [processes, http]
+        if self._answers is not None:
+            runners = [mocks.MockRunner(self._answers, resources, runners, driver, self._now), *runners]
+        driver.serve(runners)
+        if self._virtual:
+            self._virtual.busy = lambda: processes.busy or http.busy
+        obj = await self._ready(machines)
+        key = decode.key(obj)
+
+        def stop() -> None:
+            interrupted()
+            driver.post(key, StopRequested(INTERRUPTED, "Somebody pressed Ctrl-C."))
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, Interrupts(stop, quit_now))
+        processes.recover(key)
+        driver.seen(decode.sighting(obj))
+        driver.open()
+        if (obj.get("status") or {}).get("phase") not in TERMINAL:
+            await self._ended.wait()
+            await processes.drain()
+        await http.drain(0)
+        await driver.drain(DRAIN_SECONDS)
+        await transport.close()
+        return await self._result()
+
+    def _process_settings(self) -> ProcessSettings:
+        run, folder = self._run, self._runs.of(self._run.name)
+        if run.runner == "process":
+            engine = engines.processes(run.commands)
+        else:
+            engine = engines.containers(run.runner)
+        volumes = Volumes(
+            shared=self._runs.folder / "volumes",
+            own=folder / "volumes",
+            named={name: Path(place) for name, place in run.volumes.items()},
+            objects={(obj["kind"], obj["metadata"]["name"]): dict(obj) for obj in run.objects},
+        )
+        return ProcessSettings(folder / "attempts", Path(run.cwd), volumes, engine)
+
+    async def _ready(self, machines: RevisionMachines) -> Obj:
+        """The Execution, made if it is not there; its machine is judged before that."""
+        name = self._run.name
+        try:
+            return await self._api.get(EXECUTIONS, NAMESPACE, name)
+        except Missing:
+            pass
+        await self._apply_machine(machines)
+        manifest = {
+            "apiVersion": EXECUTIONS.api_version,
+            "kind": EXECUTIONS.name,
+            "metadata": {"name": name},
+            "spec": {**self._run.request, "stateMachineRef": {"name": self._run.machine}},
+        }
+        return await self._api.create(EXECUTIONS, NAMESPACE, manifest)
+
+    async def _apply_machine(self, machines: RevisionMachines) -> None:
+        name = self._run.machine
+        manifest: Obj = {
+            "apiVersion": STATE_MACHINES.api_version,
+            "kind": STATE_MACHINES.name,
+            "metadata": {"name": name},
+            "spec": dict(self._run.spec),
+        }
+        try:
+            stored = await self._api.get(STATE_MACHINES, NAMESPACE, name)
+        except Missing:
+            await self._api.create(STATE_MACHINES, NAMESPACE, manifest)
+        else:
+            if stored["spec"] != manifest["spec"]:
+                await self._api.update(STATE_MACHINES, NAMESPACE, manifest)
+        await machines.judge(NAMESPACE, name)
+        judged = await self._api.get(STATE_MACHINES, NAMESPACE, name)
+        for condition in judged["status"]["conditions"]:
+            if condition["type"] == "Ready" and condition["status"] != "True":
+                raise NotRunnable(condition["message"])
+
+    async def _result(self) -> Result:
+        obj = await self._api.get(EXECUTIONS, NAMESPACE, self._run.name)
+        status = obj["status"]
+        if why := _parked(status):
+            raise NotRunnable(why)
+        entries = await histories.read(self._api, obj)
+        said = entries[-1].details if entries else {}
+        return Result(
+            status["phase"],
+            said.get("output"),
+            said.get("error", status.get("error")),
+            said.get("cause", status.get("cause")),
+        )
+
+
+def _parked(status: Mapping[str, Json]) -> str:
+    """Why an execution cannot go on; empty where it can."""
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "Parked" and condition["status"] == "True":
+            return str(condition["message"])
+    return ""

@@ -1,0 +1,275 @@
+"""`treadle run`: a machine on this computer, without a cluster.
+
+One rule: the result goes to stdout, and everything else to stderr.
+"""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from treadle.asl.errors import Problem
+from treadle.asl.json import Json, dumps, loads
+from treadle.asl.program import Program
+from treadle.cli import validate
+from treadle.cli.files import read_all
+from treadle.kube import sources
+from treadle.local.runs import Run, Runs
+
+EXIT_WRONG = 2
+EXIT_INTERRUPTED = 130
+
+_NOT_A_NAME = re.compile(r"[^a-z0-9.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The flags of the command, as they were given."""
+
+    machine: str | None
+    input: str | None
+    name: str | None
+    state_dir: str
+    resume: str | None
+    runner: str
+    volumes: Sequence[str]
+    commands: Sequence[str]
+    mocks: str | None
+    time: str
+    history: str | None
+    format: str
+
+
+def run(asked: Asked) -> int:
+    """Run it; gives the exit status. Raises: UsageError."""
+    runs = Runs(Path(asked.state_dir).absolute())
+    try:
+        wanted = _resumed(asked, runs) if asked.resume is not None else _new(asked, runs)
+        with runs.alone(wanted.name):
+            return _live(wanted, runs, asked)
+    except ValueError as why:
+        raise click.UsageError(str(why)) from None
+    except OSError as why:
+        raise click.UsageError(f"{why.filename or asked.state_dir}: {why.strerror}") from None
+
+
+# ------------------------------------------------------------------------------- what is asked for
+
+
+def _resumed(asked: Asked, runs: Runs) -> Run:
+    name, names = asked.resume, runs.names()
+    if not name:
+        if not names:
+            raise ValueError(f"there is nothing to go on with in {runs.folder}")
+        name = names[0]
+    return runs.get(name)
+
+
+def _new(asked: Asked, runs: Runs) -> Run:
+    if asked.machine is None:
+        raise ValueError("name a MACHINE: a file of a definition or of manifests, or a directory")
+    found = _read(asked.machine)
+    machine = found.machine
+    program = _judged(machine, found.name, asked)
+    commands = dict(_pair(text, "--command IMAGE=CMD") for text in asked.commands)
+    if asked.runner == "process":
+        _check_commands(machine, program, commands)
+    name = machine.name or _name_of(asked.machine)
+    mocks, case = _mocks(asked.mocks)
+    wanted = Run(
+        name=asked.name or f"{name[:60]}-{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3],
+        machine=name,
+        spec=machine.spec,
+        request=_request(asked.input, found.executions, name),
+        cwd=str(found.folder),
+        objects=found.objects,
+        volumes={k: str(_directory(v)) for k, v in map(_volume, asked.volumes)},
+        commands={image: shlex.split(line) for image, line in commands.items()},
+        runner=asked.runner,
+        mocks=mocks,
+        case=case,
+        virtual=asked.time == "virtual",
+    )
+    runs.keep(wanted)
+    return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What MACHINE names: the first StateMachine, and what is of use beside it."""
+
+    name: str
+    folder: Path
+    machine: sources.Machine
+    executions: Sequence[Mapping[str, Json]]
+    objects: Sequence[Mapping[str, Json]]
+
+
+def _read(name: str) -> _Found:
+    inputs = list(read_all((name,)))
+    files = [(each, sources.read(each.data, is_chosen=each.is_chosen)) for each in inputs]
+    wrong = [(each.name, problem) for each, file in files for problem in file.problems]
+    if wrong:
+        _refuse(wrong)
+    machines = [(each.name, machine) for each, file in files for machine in file.machines]
+    if not machines:
+        raise ValueError(f"there is no StateMachine in {name}")
+    others = [obj for _, file in files for obj in file.others]
+    path = Path.cwd() if name == "-" else Path(name).absolute()
+    return _Found(
+        machines[0][0],
+        path if path.is_dir() else path.parent,
+        machines[0][1],
+        [obj for obj in others if obj["kind"] == "Execution"],
+        [obj for obj in others if obj["kind"] in ("ConfigMap", "Secret")],
+    )
+
+
+def _judged(machine: sources.Machine, file: str, asked: Asked) -> Program:
+    problems = list(validate.problems_of(machine))
+    wrong = [each for each in problems if each.severity == "error"]
+    if asked.mocks is None:
+        wrong += [each for each in problems if each.code == "resource-not-runnable"]
+    if wrong:
+        _refuse([(file, each) for each in wrong])
+    program, _ = machine.inspect()
+    assert program is not None
+    return program
+
+
+def _refuse(wrong: Sequence[tuple[str, Problem]]) -> None:
+    for file, problem in wrong:
+        click.echo(validate.as_text(file, problem), err=True)
+    raise SystemExit(EXIT_WRONG)
+
+
+def _check_commands(
+    machine: sources.Machine, program: Program, commands: Mapping[str, Any]
+) -> None:
+    """Every Task must say what to run, as far as that can be told before it is."""
+    from treadle.kube.imagecommands import without_command
+
+    states = without_command(program, machine.spec, commands)
+    if states:
+        named = "; ".join(f"'{state}' ({image})" for state, image in states)
+        raise ValueError(
+            f"no container is run here, and these states leave the command to their image: {named}. "
+            "Give each a `command`, say --command IMAGE=CMD, or take --runner podman"
+        )
+
+
+def _request(text: str | None, executions: Sequence[Any], machine: str) -> dict[str, Json]:
+    if text is not None:
+        return {"inputJson": _input(text)}
+    for each in executions:
+        spec = each.get("spec") or {}
+        if (spec.get("stateMachineRef") or {}).get("name") == machine:
+            return {k: spec[k] for k in ("name", "input", "inputJson") if k in spec}
+    return {}
+
+
+def _input(text: str) -> str:
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        text = Path(text[1:]).read_text(encoding="utf-8")
+    try:
+        loads(text)
+    except ValueError as why:
+        raise ValueError(f"the input is not JSON: {why}") from None
+    return text
+
+
+def _mocks(text: str | None) -> tuple[str | None, str]:
+    if text is None:
+        return None, ""
+    from treadle.local import mocks
+
+    file, _, case = text.partition("#")
+    content = Path(file).read_text(encoding="utf-8")
+    mocks.read(content, case)
+    return content, case
+
+
+def _pair(text: str, shape: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ValueError(f"{text!r} is not {shape}")
+    return name, value
+
+
+def _volume(text: str) -> tuple[str, str]:
+    return _pair(text, "--volume NAME=DIR")
+
+
+def _directory(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.is_dir():
+        raise ValueError(f"--volume: there is no directory {text}")
+    return path
+
+
+def _name_of(machine: str) -> str:
+    stem = "machine" if machine == "-" else Path(machine).absolute().name.partition(".")[0]
+    return _NOT_A_NAME.sub("-", stem.lower()).strip("-.") or "machine"
+
+
+# ------------------------------------------------------------------------------------ its life
+
+
+def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
+    from treadle.app import desk
+    from treadle.cli.screens import screen_for
+    from treadle.runtime.ports import Fault
+
+    _log_to(runs.of(wanted.name) / "treadle.log")
+    resumable = f"go on with it by: treadle run --resume {wanted.name}"
+    if asked.state_dir != ".treadle":
+        resumable += f" --state-dir {shlex.quote(asked.state_dir)}"
+    screen = screen_for(sys.stderr, wanted)
+
+    def quit_now() -> None:
+        screen.close()
+        click.echo(f"'{wanted.name}' is left as it is; {resumable}", err=True)
+        os._exit(EXIT_INTERRUPTED)  # whatever runs is ended by its own supervisor
+
+    try:
+        with screen:
+            result = desk.run(
+                wanted, runs.folder, screen.show, interrupted=screen.interrupted, quit_now=quit_now
+            )
+    except (desk.NotRunnable, Fault) as why:
+        raise click.UsageError(f"'{wanted.name}': {why}") from None
+    if asked.history is not None:
+        desk.write_history(runs.folder, wanted.name, Path(asked.history))
+    _print(result, asked.format)
+    return 0 if result.status == "Succeeded" else 1
+
+
+def _log_to(path: Path) -> None:
+    import logging
+
+    logging.basicConfig(filename=path, level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+def _print(result: Any, form: str) -> None:
+    if form == "json":
+        output = None if result.output is None else loads(result.output)
+        said = {
+            "status": result.status,
+            "output": output,
+            "error": result.error,
+            "cause": result.cause,
+        }
+        click.echo(dumps(said))
+    elif result.output is not None:
+        click.echo(result.output)
+    else:
+        click.echo(": ".join(filter(None, (result.error, result.cause))) or result.status, err=True)

@@ -1,0 +1,271 @@
+"""What a run shows while it goes on: lines, or on a terminal a table that is alive.
+
+One rule: a screen is told what was saved, and keeps no more of it than it shows.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TextIO
+
+from treadle.asl.json import Json
+from treadle.cli.files import printable
+from treadle.local.runs import Run
+from treadle.stores.histories import HistoryEntry
+
+NAME_CHARS_MAX = 40
+_NAPS_PER_SECOND = 8
+
+
+class Screen(Protocol):
+    """Shows a run. Use it in a `with`."""
+
+    def __enter__(self) -> "Screen": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
+        """Something was saved."""
+
+    def interrupted(self) -> None:
+        """Somebody asked for its end."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def screen_for(stream: TextIO, run: Run) -> Screen:
+    """A table where somebody looks, lines where nobody does."""
+    if stream.isatty():
+        return LiveScreen(stream, run)
+    return LineScreen(stream, run)
+
+
+@dataclass(slots=True)
+class Row:
+    """What is known of one state.
+
+    Attributes:
+        running: how often it is in it now; and `done`, `failed`: how often it left, and how.
+        seconds: how long its last visit took, and `since`: when it was entered last.
+        items, items_done: of a Map.
+        note: what went wrong last.
+    """
+
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+    tries: int = 0
+    seconds: float | None = None
+    since: datetime | None = None
+    items: int = 0
+    items_done: int = 0
+    note: str = ""
+
+
+class Progress:
+    """The states of an execution, from its history."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self._states: dict[int, str] = {}  # by the id of an entry: which state it belongs to
+        self._entered: dict[int, datetime] = {}
+
+    def take(self, entry: HistoryEntry) -> Row | None:
+        """Note an entry; gives the row that it changed."""
+        name = entry.details.get("name") if entry.type.endswith(("Entered", "Exited")) else None
+        state = str(name) if name is not None else self._states.get(entry.previous)
+        if state is None:
+            return None
+        self._states[entry.id] = state
+        row = self.rows.setdefault(state, Row())
+        if entry.type.endswith("StateEntered"):
+            row.running += 1
+            row.since = entry.at
+        elif entry.type.endswith("StateExited"):
+            row.running -= 1
+            row.done += 1
+            row.seconds = (entry.at - row.since).total_seconds() if row.since else None
+        elif entry.type == "MapStateStarted":
+            row.items += int(entry.details.get("length") or 0)
+        elif entry.type == "MapIterationSucceeded":
+            self.rows[str(entry.details["name"])].items_done += 1
+        elif entry.type.endswith(("Failed", "TimedOut")) and "error" in entry.details:
+            row.note = f"{entry.details.get('error')}"
+            row.failed += 1
+        return row
+
+
+class LineScreen:
+    """One line for each thing that happens."""
+
+    def __init__(self, stream: TextIO, run: Run) -> None:
+        self._stream = stream
+        self._run = run
+        self._began: datetime | None = None
+        self._progress = Progress()
+
+    def __enter__(self) -> "LineScreen":
+        self._say(f"{self._run.name}: {self._run.machine}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
+        """See Screen."""
+        for entry in entries:
+            self._began = self._began or entry.at
+            row = self._progress.take(entry)
+            text = line_of(entry, row)
+            if text:
+                seconds = (entry.at - self._began).total_seconds()
+                self._say(f"{_clock(seconds):>8}  {printable(text)}")
+
+    def interrupted(self) -> None:
+        """See Screen."""
+        self._say("stopping what runs; Ctrl-C again ends at once")
+
+    def close(self) -> None:
+        """See Screen."""
+        self._stream.flush()
+
+    def _say(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+_WORDS = {
+    "ExecutionStarted": "started",
+    "ExecutionSucceeded": "Succeeded",
+    "ExecutionFailed": "Failed",
+    "ExecutionAborted": "Aborted",
+    "ExecutionTimedOut": "TimedOut",
+}
+
+
+def line_of(entry: HistoryEntry, row: Row | None) -> str:
+    """What a line says of an entry; empty where it says nothing."""
+    details = entry.details
+    name = str(details.get("name", ""))[:NAME_CHARS_MAX]
+    wrong = ": ".join(str(details[k])[:300] for k in ("error", "cause") if details.get(k))
+    if entry.type in _WORDS:
+        return " ".join(filter(None, (_WORDS[entry.type], wrong)))
+    if entry.type.endswith("StateEntered"):
+        return f"{name}: begins"
+    if entry.type.endswith("StateExited"):
+        took = f" after {_clock(row.seconds)}" if row and row.seconds else ""
+        return f"{name}: done{took}"
+    if entry.type == "MapIterationSucceeded":
+        return f"{name}: {row.items_done if row else ''} items done" if row else ""
+    if entry.type.endswith(("Failed", "TimedOut")) and wrong:
+        return f"  {entry.type}: {wrong}"
+    return ""
+
+
+class LiveScreen:
+    """A table of states that changes in place."""
+
+    def __init__(self, stream: TextIO, run: Run) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(file=stream)
+        self._run = run
+        self._began = time.monotonic()
+        self._progress = Progress()
+        self._phase = "Pending"
+        self._stopping = False
+        self._live = Live(
+            get_renderable=self._table,
+            console=self._console,
+            refresh_per_second=_NAPS_PER_SECOND,
+            vertical_overflow="crop",
+        )
+
+    def __enter__(self) -> "LiveScreen":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
+        """See Screen."""
+        for entry in entries:
+            self._progress.take(entry)
+        self._phase = str(status.get("phase", self._phase))
+
+    def interrupted(self) -> None:
+        """See Screen."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """See Screen."""
+        self._live.stop()
+
+    def _table(self) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(width=1)
+        table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
+        rows = list(self._progress.rows.items())
+        room = max(self._console.height - 4, 4)
+        if len(rows) > room:
+            table.add_row("", Text(f"… {len(rows) - room} states before", style="dim"), "", "")
+        for name, row in rows[-room:]:
+            mark, style = _mark(row, self._phase)
+            table.add_row(
+                Text(mark, style=style), Text(printable(name)), _times(row), _note(row, self._phase)
+            )
+        table.add_row("", "", "", "")
+        title = f"{self._phase}  {_clock(time.monotonic() - self._began)}"
+        if self._stopping:
+            title += "  stopping; Ctrl-C again ends at once"
+        table.add_row("", Text(printable(self._run.name), style="bold"), "", Text(title))
+        return table
+
+
+def _mark(row: Row, phase: str) -> tuple[str, str]:
+    if row.running and phase == "Running":
+        return "●", "cyan"
+    if row.running:
+        return "✗", "red"
+    return "✓", "green"
+
+
+def _times(row: Row) -> Any:
+    from rich.text import Text
+
+    seconds = "" if row.seconds is None else _clock(row.seconds)
+    count = f"×{row.done} " if row.done > 1 else ""
+    return Text(count + seconds, style="dim")
+
+
+def _note(row: Row, phase: str) -> Any:
+    from rich.text import Text
+
+    if row.items and (row.running or row.items_done < row.items):
+        width = 12
+        filled = width * row.items_done // row.items
+        bar = "━" * filled + "╌" * (width - filled)
+        return Text(f"{bar} {row.items_done}/{row.items}", style="cyan")
+    if row.items:
+        return Text(f"{row.items} items", style="dim")
+    return Text(printable(row.note), style="red" if row.running and phase != "Running" else "yellow")
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours:02d}h"
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"

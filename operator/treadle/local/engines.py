@@ -1,0 +1,108 @@
+"""How a container becomes a command line of this computer: as a plain process, or by podman.
+
+One rule: the container contract holds in both: the same variables name the same things.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from treadle.asl.errors import StateError
+from treadle.kube import manifests
+from treadle.kube.api import Obj
+from treadle.local.attempts import Folder
+from treadle.local.volumes import expanded
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A command line and its environment."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+
+
+Engine: TypeAlias = Callable[[Obj, Mapping[str, Path], Folder], Line | StateError]
+"""(the container `main`, folders of its volumes, the attempt's folder) -> what to run."""
+
+
+def processes(commands: Mapping[str, Sequence[str]]) -> Engine:
+    """Containers as plain processes.
+
+    Args:
+        commands: by image, for containers that leave the command to their image.
+    """
+
+    def line(main: Obj, places: Mapping[str, Path], folder: Folder) -> Line | StateError:
+        environment = _inherited()
+        contract = {
+            "TREADLE_INPUT_FILE": str(folder.input),
+            "TREADLE_RESULT_FILE": str(folder.result),
+        }
+        for mount in _mounts(main, places):
+            contract[manifests.volume_variable(mount["name"])] = str(_place(mount, places))
+        environment |= contract
+        _add_given(environment, main, contract)
+        command = [expanded(word, environment) for word in main.get("command", ())]
+        command = command or list(commands.get(main.get("image", ""), ()))
+        if not command:
+            cause = (
+                f"The image {main.get('image')} decides what is run, and there is no container "
+                "here: name a `command`, run with --runner podman, or give --command IMAGE=CMD."
+            )
+            return StateError("Kubernetes.ContainerConfig", cause)
+        args = [expanded(word, environment) for word in main.get("args", ())]
+        return Line([*command, *args], environment)
+
+    return line
+
+
+def containers(program: str) -> Engine:
+    """Containers by `podman` or `docker`, which take the same arguments."""
+
+    def line(main: Obj, places: Mapping[str, Path], folder: Folder) -> Line | StateError:
+        environment: dict[str, str] = {}
+        _add_given(environment, main, {})
+        folder.result.touch()
+        argv = [program, "run", "--rm", "--network", "host"]
+        argv += ["--volume", f"{folder.input}:{environment['TREADLE_INPUT_FILE']}:ro"]
+        argv += ["--volume", f"{folder.result}:{environment['TREADLE_RESULT_FILE']}"]
+        for mount in _mounts(main, places):
+            mode = ":ro" if mount.get("readOnly") else ""
+            argv += ["--volume", f"{_place(mount, places)}:{mount['mountPath']}{mode}"]
+        for name, value in environment.items():
+            argv += ["--env", f"{name}={value}"]
+        command = [expanded(word, environment) for word in main.get("command", ())]
+        if command:
+            argv += ["--entrypoint", command[0]]
+        args = [expanded(word, environment) for word in main.get("args", ())]
+        argv += [main.get("image", ""), *command[1:], *args]
+        return Line(argv, _inherited())
+
+    return line
+
+
+def _inherited() -> dict[str, str]:
+    """What a process inherits. Where nothing else is called `python`, we are."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TREADLE_")}
+    ours = str(Path(sys.executable).parent)
+    environment["PATH"] = os.pathsep.join(filter(None, (environment.get("PATH"), ours)))
+    return environment
+
+
+def _add_given(environment: dict[str, str], main: Obj, contract: Mapping[str, str]) -> None:
+    """The container's own variables; what comes from objects of a cluster is left out."""
+    for entry in main.get("env", ()):
+        if entry["name"] not in contract and isinstance(entry.get("value"), str):
+            environment[entry["name"]] = expanded(entry["value"], environment)
+
+
+def _mounts(main: Obj, places: Mapping[str, Path]) -> list[Obj]:
+    return [mount for mount in main.get("volumeMounts", ()) if mount["name"] in places]
+
+
+def _place(mount: Obj, places: Mapping[str, Path]) -> Path:
+    return places[mount["name"]] / mount.get("subPath", "")

@@ -1,0 +1,206 @@
+"""An API server made of files: one object, one JSON file, under its resourceVersion.
+
+One rule: a file is written beside its place, synced and renamed into it, so that after a crash at
+any instant each object is as it was before or after a write, whole.
+"""
+
+import contextlib
+import fcntl
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from treadle.asl.json import dumps, loads
+from treadle.kube import patches, selectors
+from treadle.kube.api import Change, Listing, Obj
+from treadle.kube.kinds import Kind
+from treadle.runtime.ports import AlreadyExists, Clock, Conflict, Missing, Refused, Unavailable
+
+NAMESPACE = "desk"
+
+_SERVER_SIDE = ("uid", "resourceVersion", "generation", "creationTimestamp", "namespace")
+
+
+class FileApi:
+    """See `kube.api.Api`: as much of it as a desk needs.
+
+    Args:
+        folder: where the objects are kept; `KIND/NAME.json` in it.
+        clock: what `creationTimestamp` is taken from.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Obj:
+        """See `Api`."""
+        return self._read(self._path(kind, name))
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+    ) -> Listing:
+        """See `Api`."""
+        chosen, also = selectors.labels(labels), selectors.fields(kind, fields)
+        found = (self._read(path) for path in sorted((self._folder / kind.plural).glob("*.json")))
+        return Listing([obj for obj in found if chosen(obj) and also(obj)], "")
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        version: str,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+    ) -> AsyncIterator[Change]:
+        """Nobody else writes here, so there is nothing to watch."""
+        raise NotImplementedError
+
+    async def create(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
+        """See `Api`."""
+        path = self._path(kind, obj["metadata"]["name"])
+        given = {k: v for k, v in obj["metadata"].items() if k not in _SERVER_SIDE}
+        metadata = {
+            **given,
+            "namespace": NAMESPACE,
+            "uid": str(uuid.uuid4()),
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": self.now().replace(microsecond=0).isoformat(),
+        }
+        made = {**obj, "metadata": metadata}
+        with self._locked():
+            if path.exists():
+                raise AlreadyExists(f"there is a {kind.name} named {path.stem}")
+            self._write(path, made)
+        return made
+
+    async def update(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
+        """See `Api`. What is not spec or metadata stays as it was."""
+        given = {k: v for k, v in obj["metadata"].items() if k not in _SERVER_SIDE}
+
+        def changed(stored: Obj) -> Obj:
+            metadata = {**{k: stored["metadata"][k] for k in _SERVER_SIDE}, **given}
+            metadata["generation"] += stored.get("spec") != obj.get("spec")
+            return {**stored, "metadata": metadata, "spec": obj.get("spec")}
+
+        return self._change(kind, obj["metadata"]["name"], obj, changed)
+
+    async def update_status(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
+        """See `Api`."""
+        return self._change(
+            kind, obj["metadata"]["name"], obj, lambda stored: {**stored, "status": obj["status"]}
+        )
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        patch: Any,
+        *,
+        form: Literal["merge", "json"] = "merge",
+        subresource: str | None = None,
+    ) -> Obj:
+        """See `Api`."""
+        applied = patches.merge if form == "merge" else patches.json
+        return self._change(kind, name, {"metadata": {}}, lambda stored: applied(stored, patch))
+
+    async def delete(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        version: str | None = None,
+    ) -> None:
+        """See `Api`."""
+        path = self._path(kind, name)
+        with self._locked():
+            _compare(self._read(path), uid, version)
+            path.unlink()
+
+    def now(self) -> datetime:
+        """Ours: there is no other computer."""
+        return self._clock().astimezone(UTC)
+
+    # ------------------------------------------------------------------------------- in detail
+
+    def _path(self, kind: Kind, name: str) -> Path:
+        if not name or name.startswith(".") or "/" in name or len(name.encode()) > 240:
+            raise Refused(422, "Invalid", f"{name!r:.80} cannot be the name of a {kind.name}")
+        return self._folder / kind.plural / f"{name}.json"
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone among the processes that share the folder."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as why:
+            raise Unavailable(f"{self._folder} cannot be written: {why.strerror}") from why
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _change(self, kind: Kind, name: str, sent: Obj, changed: Any) -> Obj:
+        path = self._path(kind, name)
+        with self._locked():
+            stored = self._read(path)
+            _compare(stored, sent["metadata"].get("uid"), sent["metadata"].get("resourceVersion"))
+            made: Obj = changed(stored)
+            version = int(stored["metadata"]["resourceVersion"]) + 1
+            made = {**made, "metadata": {**made["metadata"], "resourceVersion": str(version)}}
+            self._write(path, made)
+        return made
+
+    def _read(self, path: Path) -> Obj:
+        try:
+            obj: Obj = loads(path.read_bytes())
+        except FileNotFoundError:
+            raise Missing(f"there is no {path.parent.name} named {path.stem}") from None
+        except OSError as why:
+            raise Unavailable(f"{path} cannot be read: {why.strerror}") from why
+        except ValueError as why:
+            raise Refused(500, "InternalError", f"{path} is damaged: {why}") from None
+        return obj
+
+    def _write(self, path: Path, obj: Obj) -> None:
+        try:
+            write_whole(path, dumps(obj).encode())
+        except OSError as why:
+            raise Unavailable(f"{path} cannot be written: {why.strerror}") from why
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that whoever looks sees all of it or what was there before. Raises: OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _compare(stored: Obj, uid: str | None, version: str | None) -> None:
+    metadata = stored["metadata"]
+    if uid not in (None, metadata["uid"]) or version not in (None, metadata["resourceVersion"]):
+        raise Conflict(f"{metadata['name']} was changed meanwhile")

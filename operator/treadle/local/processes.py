@@ -1,0 +1,227 @@
+"""Runs `treadle:job` Tasks as processes of this computer, under the container contract.
+
+One rule: an attempt has one folder and is started there once, whoever comes back to it; what its
+process left is told as a container's end would be.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from treadle.asl.errors import StateError
+from treadle.asl.json import dumps
+from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSucceeded
+from treadle.kube import manifests, names
+from treadle.kube.api import Obj
+from treadle.kube.podtemplates import PodDefaults, main_of
+from treadle.local.attempts import Ended, Folder
+from treadle.local.engines import Engine, Line
+from treadle.local.files import write_whole
+from treadle.local.supervisor import NO_SUCH_PROGRAM
+from treadle.local.volumes import Volumes
+from treadle.runners import results
+from treadle.runners.jobs import RESOURCE
+from treadle.runners.results import Succeeded
+from treadle.runtime.ports import Attempt, Clock, ExecutionKey, Mailbox, Order
+
+_POD_DEFAULTS = PodDefaults(level="privileged")  # a desk has no Pod to be refused
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """How processes run.
+
+    Attributes:
+        attempts: the folder of all attempts' folders.
+        cwd: where commands run: the folder of the machine's file.
+        volumes: where they are.
+        engine: how a container becomes a command line.
+        at_once: processes; further ones wait.
+    """
+
+    attempts: Path
+    cwd: Path
+    volumes: Volumes
+    engine: Engine
+    at_once: int = field(default_factory=lambda: 2 * (os.cpu_count() or 1))
+
+
+class ProcessRunner:
+    """See the module, and `runtime.ports.Runner`."""
+
+    resources = frozenset({RESOURCE})
+    makes_objects = False  # a process has no name that another could take
+
+    def __init__(
+        self, settings: ProcessSettings, mailbox: Mailbox, clock: Clock, stamp: "Stamp"
+    ) -> None:
+        self._settings = settings
+        self._mailbox = mailbox
+        self._clock = clock
+        self._stamp = stamp
+        self._slots = asyncio.Semaphore(settings.at_once)
+        self._watches: dict[Attempt, asyncio.Task[None]] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process runs or is about to."""
+        return bool(self._watches)
+
+    def current(self) -> bool:
+        """Whether whatever ended has been told: `recover` did, and whoever waits is told."""
+        return True
+
+    async def start(self, order: Order) -> None:
+        """Start the attempt's process, or come back to it; see Runner."""
+        attempt = order.attempt
+        if order.expired or attempt in self._watches:
+            return
+        watch = asyncio.create_task(self._run(order), name=f"process {order.task.id}")
+        self._watches[attempt] = watch
+        watch.add_done_callback(lambda _: self._watches.pop(attempt, None))
+
+    async def stop(self, attempt: Attempt) -> None:
+        """End it: SIGTERM, and SIGKILL after its grace; see Runner."""
+        folder = self._folder(attempt)
+        if folder.path.is_dir():
+            folder.stop()
+        elif (watch := self._watches.get(attempt)) is not None:
+            watch.cancel()  # it waits for its turn
+
+    def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
+        """See Runner."""
+        return [each.task for each in self._watches if each.execution == execution]
+
+    async def ended(self, attempt: Attempt) -> None:
+        """Its folder stays, for people to look at."""
+
+    async def sweep(self) -> None:
+        """Nothing is missed here: whoever waits for a lock is told."""
+
+    def recover(self, execution: ExecutionKey) -> None:
+        """Tell what ended while nobody looked; before any turn, so that it beats a deadline."""
+        for path in sorted(self._settings.attempts.glob("*.*.*")):
+            task = names.task_id_of(path.name)
+            folder = Folder(path)
+            if task is not None and folder.ended() is not None:
+                self._tell(Attempt(execution, task), folder)
+
+    async def drain(self) -> None:
+        """Wait until every process that was told to end has."""
+        while self._watches:
+            await asyncio.wait(set(self._watches.values()))
+
+    # ------------------------------------------------------------------------------- in detail
+
+    def _folder(self, attempt: Attempt) -> Folder:
+        return Folder(self._settings.attempts / names.task_id_text(attempt.task))
+
+    async def _run(self, order: Order) -> None:
+        folder = self._folder(order.attempt)
+        attempt = order.attempt
+        if folder.ended() is not None:
+            self._tell(attempt, folder)
+            return
+        async with self._slots:
+            try:
+                found = self._begin(order, folder)
+            except OSError as why:
+                found = StateError("Kubernetes.ContainerConfig", f"{folder.path}: {why.strerror}.")
+            if isinstance(found, StateError):
+                self._fail(attempt, found)
+                return
+            self._post(attempt, TaskStarted(attempt.task, names.attempt(*attempt)))
+            await _in_thread(folder.wait, found)
+        self._tell(attempt, folder)
+
+    def _begin(self, order: Order, folder: Folder) -> "Process | StateError":
+        """Start the process unless somebody did; gives what to wait for beside the lock."""
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = folder.lock()
+        if lock is None:
+            return None  # a supervisor of an earlier run is at it
+        try:
+            if folder.has_started():
+                return None
+            line = self._prepared(order, folder)
+            if isinstance(line, StateError):
+                return line
+            return folder.start(lock, line.argv, line.environment, self._settings.cwd)
+        finally:
+            os.close(lock)
+
+    def _prepared(self, order: Order, folder: Folder) -> Line | StateError:
+        job = manifests.job(order, defaults=_POD_DEFAULTS, create_before=None, now=self._clock())
+        if isinstance(job, StateError):
+            return job
+        pod = job["spec"]["template"]
+        volumes = [v for v in pod["spec"].get("volumes", ()) if v["name"] != manifests.INPUT_VOLUME]
+        try:
+            write_whole(folder.input, dumps(manifests.input_of(order.task)).encode())
+            places = self._settings.volumes.lay_out(volumes, folder.path / "scratch")
+            return self._settings.engine(main_of(pod), places, folder)
+        except (LookupError, OSError) as why:
+            return StateError("Kubernetes.ContainerConfig", f"{why.args[-1]}.")
+
+    def _tell(self, attempt: Attempt, folder: Folder) -> None:
+        ended = folder.ended()
+        if ended is None:
+            cause = (
+                "The process and its supervisor were killed, or the computer was switched off; "
+                f"what it printed is in {folder.path / 'log'}."
+            )
+            self._fail(attempt, StateError("Kubernetes.NodeLost", cause))
+            return
+        said = _said(ended, folder, self._stamp(ended.at))
+        if isinstance(said, Succeeded):
+            self._post(attempt, TaskSucceeded(attempt.task, said.output, said.at))
+        else:
+            self._post(attempt, TaskFailed(attempt.task, said.error, said.at))
+
+    def _fail(self, attempt: Attempt, error: StateError) -> None:
+        self._post(attempt, TaskFailed(attempt.task, error, self._clock()))
+
+    def _post(self, attempt: Attempt, event: Event) -> None:
+        self._mailbox.post(attempt.execution, event)
+
+
+Process = subprocess.Popen[bytes] | None
+"""A supervisor that is our child; None where an earlier run started it."""
+
+Stamp = Callable[[datetime], datetime]
+"""The time of what happened outside, on the clock of whoever runs the machine."""
+
+
+def _said(ended: Ended, folder: Folder, at: datetime) -> results.Succeeded | results.Failed:
+    if ended.reason and ended.exit_code == NO_SUCH_PROGRAM:
+        error = StateError("Kubernetes.ContainerConfig", f"It cannot be started: {ended.reason}.")
+        return results.Failed(error, at)
+    failed = ended.exit_code != 0
+    done = {"exitCode": ended.exit_code, "message": folder.message(failed=failed)}
+    pod: Obj = {"spec": {"containers": [{}]}}
+    return results.failure(pod, done, at) if failed else results.success(pod, done, at)
+
+
+async def _in_thread(wait: Callable[[], None], process: "Process") -> None:
+    """Wait for something that blocks, in a thread that does not keep us from ending."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def tell() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def work() -> None:
+        wait()
+        if process is not None:
+            process.wait()  # it is our child: nobody else takes its remains away
+        loop.call_soon_threadsafe(tell)
+
+    threading.Thread(target=work, daemon=True).start()
+    await done

@@ -1,0 +1,106 @@
+"""Volumes and environment of a container, on a computer that has no containers.
+
+One rule: what a definition refers to by `$(TREADLE_VOLUME_…)` and the other names of the contract
+means the same here as in a Pod; what a desk cannot offer is left out, never made up.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from treadle.kube.api import Obj
+from treadle.local.files import write_whole
+
+_WRITTEN_OUT = {"ConfigMap": ("configMap", "name"), "Secret": ("secret", "secretName")}
+
+_REFERENCE = re.compile(r"\$(\$|\(([^()]*)\))")
+
+
+def expanded(text: str, environment: Mapping[str, str]) -> str:
+    """A text with `$(NAME)` from the environment; `$$` is a dollar, an unknown name stays.
+
+    Spec: Kubernetes API, Container.command.
+    """
+
+    def one(found: re.Match[str]) -> str:
+        if found[1] == "$":
+            return "$"
+        return environment.get(found[2], found[0])
+
+    return _REFERENCE.sub(one, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """Where volumes are.
+
+    Attributes:
+        shared: for those that nobody has named: a folder for each claim, kept between runs.
+        own: of this run, for what is written out of ConfigMaps and Secrets.
+        named: folders by volume name.
+        objects: ConfigMaps and Secrets of the machine's file, by kind and name.
+    """
+
+    shared: Path
+    own: Path
+    named: Mapping[str, Path] = field(default_factory=dict)
+    objects: Mapping[tuple[str, str], Obj] = field(default_factory=dict)
+
+    def lay_out(self, volumes: Iterable[Obj], scratch: Path) -> dict[str, Path]:
+        """Make volumes exist; gives their folders by name.
+
+        Args:
+            volumes: of a Pod.
+            scratch: of the attempt, for what lives as long as a Pod.
+
+        Raises:
+            LookupError: a ConfigMap or Secret is not there; the message names it.
+            OSError: a folder or file cannot be made.
+        """
+        return {volume["name"]: self._one(volume, scratch) for volume in volumes}
+
+    def _one(self, volume: Obj, scratch: Path) -> Path:
+        name = volume["name"]
+        if name in self.named:
+            return self.named[name]
+        found = next((kind for kind in _WRITTEN_OUT if _WRITTEN_OUT[kind][0] in volume), None)
+        if found is not None:
+            member, key = _WRITTEN_OUT[found]
+            place = self.own / name
+            place.mkdir(parents=True, exist_ok=True)
+            self._write_out(found, str(volume[member].get(key, "")), volume[member], place)
+            return place
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName", name)
+        place = scratch / name if "emptyDir" in volume else self.shared / claim
+        place.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def _write_out(self, kind: str, name: str, source: Obj, place: Path) -> None:
+        obj = self.objects.get((kind, name))
+        if obj is None:
+            if source.get("optional"):
+                return
+            raise LookupError(
+                f"there is no {kind} '{name}' in the machine's file; add it there, or give a folder "
+                f"with --volume {place.name}=DIR"
+            )
+        files = dict(contents(obj))
+        items = source.get("items")
+        if items is not None:
+            files = {item["path"]: files[item["key"]] for item in items if item["key"] in files}
+        for path, content in files.items():
+            target = place / path
+            if not target.is_file() or target.read_bytes() != content:
+                write_whole(target, content)
+
+
+def contents(obj: Obj) -> Iterable[tuple[str, bytes]]:
+    """The files of a ConfigMap or a Secret."""
+    plain = "data" if obj["kind"] == "ConfigMap" else "stringData"
+    packed = "binaryData" if obj["kind"] == "ConfigMap" else "data"
+    for name, text in (obj.get(plain) or {}).items():
+        yield name, str(text).encode()
+    for name, text in (obj.get(packed) or {}).items():
+        yield name, base64.b64decode(text)

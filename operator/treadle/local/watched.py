@@ -1,0 +1,47 @@
+"""A store that shows what it has saved.
+
+One rule: only what is saved is shown, so that nobody sees what a crash could take back.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from treadle.asl.json import Json
+from treadle.kube.api import Api
+from treadle.runtime.ports import ExecutionKey, Loaded, Record
+from treadle.stores import histories
+from treadle.stores.executions import StatusStore
+from treadle.stores.histories import HistoryEntry
+
+Show = Callable[[Sequence[HistoryEntry], Mapping[str, Json]], None]
+"""(new entries of the history, the status)"""
+
+
+class WatchedStore(StatusStore):
+    """See the module, and `runtime.ports.Store`."""
+
+    def __init__(self, api: Api, show: Show) -> None:
+        super().__init__(api)
+        self._show = show
+        self._shown = 0
+
+    async def load(self, key: ExecutionKey) -> Loaded:
+        """As ever; what was saved before us is shown too."""
+        loaded = await super().load(key)
+        await self._tell(loaded)
+        return loaded
+
+    async def save(self, loaded: Loaded, record: Record, now: datetime) -> Loaded:
+        """As ever, and show it."""
+        stored = await super().save(loaded, record, now)
+        await self._tell(stored)
+        return stored
+
+    async def _tell(self, stored: Loaded) -> None:
+        key = stored.key
+        metadata = {"namespace": key.namespace, "name": key.name, "uid": key.uid}
+        obj = {"metadata": metadata, "status": stored.status}
+        entries = await histories.read(self._api, obj, after=self._shown)
+        if entries:
+            self._shown = entries[-1].id
+        self._show(entries, stored.status)
