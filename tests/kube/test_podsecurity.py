@@ -36,6 +36,9 @@ SAFE = {
         (a_pod(securityContext={"appArmorProfile": {"type": "Unconfined"}}), "appArmorProfile"),
         (a_pod(securityContext={"seLinuxOptions": {"type": "spc_t"}}), "seLinuxOptions"),
         (a_pod(securityContext={"seLinuxOptions": {"user": "u"}}), "seLinuxOptions"),
+        (a_pod(securityContext={"seLinuxOptions": {"type": {}}}), "seLinuxOptions"),
+        (a_pod(securityContext={"seccompProfile": {"type": [1]}}), "seccompProfile"),
+        (a_pod({"securityContext": {"sysctls": [{"name": {}}]}}), "sysctl {}"),
         (a_pod(livenessProbe={"httpGet": {"host": "10.0.0.1"}}), "host in its livenessProbe"),
         (a_pod(lifecycle={"preStop": {"tcpSocket": {"host": "h"}}}), "host in its preStop"),
         (

@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from treadle.api.metrics import Metrics
 from treadle.asl.rules import RULES
+from treadle.cli.main import main
+from treadle.kube.sources import CODES
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "operator").rglob("*.py"))
@@ -38,3 +41,19 @@ def test_every_metric_is_documented(name: str) -> None:
 )
 def test_every_error_is_documented(name: str) -> None:
     assert f"`{name}" in DOCS["tasks.md"]
+
+
+LISTED = {"graph", "validate"}  # commands.md is being written; a command, once listed, stays
+
+
+@pytest.mark.parametrize("name", sorted(LISTED & set(main.commands)))
+def test_every_option_of_a_command_is_documented(name: str) -> None:
+    section = DOCS["commands.md"].partition(f"\n## `treadle {name}")[2].partition("\n## ")[0]
+    for parameter in main.commands[name].params:
+        if isinstance(parameter, click.Option):
+            assert f"`{max(parameter.opts, key=len)}" in section
+
+
+@pytest.mark.parametrize("code", [*CODES, "pod-template", "resource-not-runnable"])
+def test_every_rule_for_manifests_is_documented(code: str) -> None:
+    assert f"`{code}`" in DOCS["commands.md"]

@@ -25,6 +25,8 @@ AWS = Limits(payload_bytes_max=262_144)
 
 # Fixed: changing one would change what a saved execution means, or protects the process itself.
 DEFINITION_BYTES_MAX = 1_048_576  # AWS: 1 MB, also the most that fits in an object
+FILE_BYTES_MAX = 4 * 1024 * 1024  # of manifests; an object of a cluster has at most 1.5 MiB
+FILE_DOCUMENTS_MAX = 1_000  # of one file of manifests
 DEFINITION_DEPTH_MAX = 200  # nesting of a definition's JSON; Python's own stack ends near 1,000
 STATE_NAME_CHARS_MAX = 80  # AWS
 STATES_MAX = 10_000  # AWS has no number; bounds validation time

@@ -32,3 +32,16 @@ def operator(**flags: object) -> None:
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
     raise SystemExit(code)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
+def validate(files: tuple[str, ...], output: str) -> None:
+    """Say what is wrong with definitions and manifests.
+
+    FILE is a definition or manifests, in JSON or YAML; - for stdin, or a directory.
+    """
+    from treadle.cli import validate as validating
+
+    raise SystemExit(validating.run(files, output))

@@ -4,7 +4,7 @@ One rule: the levels are those of the standard; what a level forbids is named, a
 Source: kubernetes.io, "Pod Security Standards".
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Literal
 
 from treadle.kube.api import Obj
@@ -85,6 +85,11 @@ def _map(value: Any) -> Obj:
     return value if isinstance(value, dict) else {}
 
 
+def _is_one(value: Any, names: Container[str]) -> bool:
+    # A template may have an object where a name belongs: not allowed, and nothing to hash.
+    return isinstance(value, str) and value in names
+
+
 def _items(value: Any) -> Iterable[Obj]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else ()
 
@@ -103,7 +108,7 @@ def _baseline_pod(spec: Obj) -> Iterator[str]:
             yield f"volume {volume.get('name')} is a hostPath"
     context = _map(spec.get("securityContext"))
     for sysctl in _items(context.get("sysctls")):
-        if sysctl.get("name") not in _SYSCTLS:
+        if not _is_one(sysctl.get("name"), _SYSCTLS):
             yield f"sysctl {sysctl.get('name')} is set"
     yield from _baseline_context("the Pod", context)
 
@@ -148,10 +153,14 @@ def _baseline_context(who: str, context: Obj) -> Iterator[str]:
         yield f"{who} is a host process"
     for name in ("seccompProfile", "appArmorProfile"):
         profile = _map(context.get(name)).get("type")
-        if profile is not None and profile not in _PROFILES:
+        if profile is not None and not _is_one(profile, _PROFILES):
             yield f"{who} has {name} {profile}"
     labels = _map(context.get("seLinuxOptions"))
-    if labels.get("type", "") not in _SELINUX_TYPES or labels.get("user") or labels.get("role"):
+    if (
+        not _is_one(labels.get("type", ""), _SELINUX_TYPES)
+        or labels.get("user")
+        or labels.get("role")
+    ):
         yield f"{who} sets seLinuxOptions"
 
 
@@ -179,7 +188,7 @@ def _restricted_container(container: Obj, pod: Obj) -> Iterator[str]:
     if context.get("runAsUser") == 0:
         yield f"{who} runs as root"
     profile = _map(context.get("seccompProfile")) or _map(pod.get("seccompProfile"))
-    if profile.get("type") not in _PROFILES:
+    if not _is_one(profile.get("type"), _PROFILES):
         yield f"{who} has no seccompProfile"
     if "ALL" not in _capabilities(context, "drop"):
         yield f"{who} does not drop all capabilities"

@@ -59,10 +59,11 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     if wrong:
         found = tuple(Problem(where, "pod-template", said) for where, said in wrong)
         return Judgement("InvalidPodTemplate", problems + found)
-    return Judgement("ResourceNotRunnable", problems + tuple(_not_runnable(program, installation)))
+    return Judgement("ResourceNotRunnable", problems + tuple(not_runnable(program, installation)))
 
 
-def _not_runnable(program: Program, installation: Installation) -> Iterator[Problem]:
+def not_runnable(program: Program, installation: Installation) -> Iterator[Problem]:
+    """A problem for each Task whose Resource no runner serves."""
     for pointer, task in _tasks(program.machine, ""):
         if task.resource not in installation.resources:
             served = ", ".join(sorted(installation.resources))

@@ -1,0 +1,78 @@
+"""Arguments that name files: `-` for stdin, a directory for the manifests in it.
+
+One rule: what cannot be read is a usage error, with a sentence.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from treadle.asl.limits import FILE_BYTES_MAX
+
+_SUFFIXES = (".json", ".yaml", ".yml")
+
+
+class Input(NamedTuple):
+    """A file that was read; `is_chosen` unless it came with its directory."""
+
+    name: str
+    data: bytes
+    is_chosen: bool
+
+
+def read_all(names: tuple[str, ...]) -> Iterator[Input]:
+    """Every file that arguments name; at most one byte more than a file may have of each.
+
+    Raises:
+        UsageError: there is no such file, or it cannot be read.
+    """
+    for name in names:
+        path = Path(name)
+        if name != "-" and path.is_dir():
+            yield from _directory(path)
+        else:
+            yield read_one(name)
+
+
+def read_one(name: str) -> Input:
+    """One file. Raises UsageError as `read_all` does."""
+    if name == "-":
+        return Input("<stdin>", sys.stdin.buffer.read(FILE_BYTES_MAX + 1), True)
+    return Input(click.format_filename(name), _read(Path(name)), True)
+
+
+def _directory(path: Path) -> Iterator[Input]:
+    try:
+        found = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES)
+    except OSError as e:
+        raise _unreadable(path, e) from None
+    files = [each for each in found if each.is_file()]
+    if not files:
+        shown = click.format_filename(path)
+        raise click.UsageError(f"there is no *.yaml, *.yml or *.json in '{shown}'")
+    for each in files:
+        yield Input(click.format_filename(each), _read(each), False)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(FILE_BYTES_MAX + 1)
+    except (OSError, ValueError) as e:
+        raise _unreadable(path, e) from None
+
+
+def _unreadable(path: Path, why: OSError | ValueError) -> click.UsageError:
+    said = why.strerror if isinstance(why, OSError) else str(why)
+    return click.UsageError(f"'{click.format_filename(path)}' cannot be read: {said}")
+
+
+def printable(text: str) -> str:
+    """A text on one line of a terminal: what is not shown as it is, is shown as an escape."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
