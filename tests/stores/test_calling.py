@@ -1,8 +1,10 @@
 """What is wrong with `functions` and with the Tasks that call them is a problem of the machine."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from treadle.kube.podtemplates import PodDefaults
 from treadle.stores.judgement import Installation, Judgement, judge
@@ -27,6 +29,14 @@ def judged(functions: Any = None, state: Any = None) -> Judgement:
 
 def said(found: Judgement) -> list[tuple[str, str]]:
     return [(problem.pointer, problem.code) for problem in found.errors]
+
+
+def test_the_example_is_without_a_problem() -> None:
+    path = Path(__file__).parents[2] / "examples" / "lambda" / "machine.yaml"
+    (machine,) = (
+        each for each in YAML(typ="safe").load_all(path) if each["kind"] == "StateMachine"
+    )
+    assert judge(machine, HERE).problems == ()
 
 
 def invoking(**parameters: Any) -> Any:
