@@ -3,10 +3,13 @@
 import pytest
 
 from treadle.asl.arns import (
+    FunctionName,
     Resource,
     activity_arn,
     execution_arn,
+    is_function_call,
     is_recognized,
+    parse_function,
     parse_resource,
     state_machine_arn,
 )
@@ -87,3 +90,76 @@ def test_arns_are_written_as_aws_writes_them() -> None:
     assert state_machine_arn("r", "1", "m") == "arn:aws:states:r:1:stateMachine:m"
     assert execution_arn("r", "1", "m", "e") == "arn:aws:states:r:1:execution:m:e"
     assert activity_arn("r", "1", "a") == "arn:aws:states:r:1:activity:a"
+
+
+HERE = "arn:aws:lambda:us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f"{HERE}:1:function:F", FunctionName(HERE, "1", "F")),
+        (f"{HERE}:1:function:F:live", FunctionName(HERE, "1", "F", "live")),
+        (f"{HERE}:1:function:F:$LATEST", FunctionName(HERE, "1", "F", "$LATEST")),
+        (
+            "arn:aws-cn:lambda:cn-north-1:1:function:F_1-a.b:7",
+            FunctionName("arn:aws-cn:lambda:cn-north-1", "1", "F_1-a.b", "7"),
+        ),
+        ("1:function:F", FunctionName("", "1", "F")),
+        ("1:function:F:7", FunctionName("", "1", "F", "7")),
+        ("function:F", FunctionName("", "", "F")),
+        ("F", FunctionName("", "", "F")),
+        ("F:live", FunctionName("", "", "F", "live")),
+    ],
+)
+def test_a_functions_name_is_taken_apart(text: str, name: FunctionName) -> None:
+    assert parse_function(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a b", "F:", ":F", "F:a:b", "${F}", f"{HERE}:1:layer:F", f"{HERE}:1:function:", "F\n"],
+)
+def test_what_names_no_function_is_not_taken_for_one(text: str) -> None:
+    assert parse_function(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        (
+            f"{HERE}:1:function:F:7",
+            [
+                f"{HERE}:1:function:F:7",
+                f"{HERE}:1:function:F",
+                "1:function:F:7",
+                "1:function:F",
+                "F:7",
+                "F",
+            ],
+        ),
+        ("1:function:F", ["1:function:F", "1:function:F:$LATEST", "F", "F:$LATEST"]),
+        ("F:$LATEST", ["F:$LATEST", "F"]),
+    ],
+)
+def test_a_function_is_listed_under_the_name_that_says_most(text: str, forms: list[str]) -> None:
+    name = parse_function(text)
+    assert name is not None
+    assert list(name.forms()) == forms
+    assert str(name) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        (f"{HERE}:1:function:F", True),
+        ("arn:aws:states:::lambda:invoke", True),
+        ("arn:aws-us-gov:states:::lambda:invoke", True),
+        ("arn:aws:states:::lambda:invoke.waitForTaskToken", False),
+        (f"{HERE}:1:function:F.waitForTaskToken", False),
+        ("arn:aws:states:::aws-sdk:lambda:invoke", False),
+        ("treadle:job", False),
+    ],
+)
+def test_a_function_call_waits_for_its_answer_alone(text: str, calls: bool) -> None:
+    assert is_function_call(parse_resource(text)) is calls

@@ -237,6 +237,7 @@ def test_a_timeout_must_be_a_positive_integer(value: Any) -> None:
     [
         ("treadle:activity/a", ["TaskScheduled", "TaskStarted", "TaskSucceeded"]),
         ("arn:aws:states:::sqs:sendMessage", ["TaskScheduled", "TaskStarted", "TaskSucceeded"]),
+        ("arn:aws:states:::lambda:invoke", ["TaskScheduled", "TaskStarted", "TaskSucceeded"]),
         (
             "arn:aws:lambda:us-east-1:111111111111:function:f",
             ["LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionSucceeded"],

@@ -93,6 +93,14 @@ def test_a_failure_waits_until_the_job_is_over(job: Obj) -> None:
         (ended(1, '{"error":""}'), StateError("Kubernetes.ExitCode.1", '{"error":""}')),
         (ended(1, '{"error":7}'), StateError("Kubernetes.ExitCode.1", '{"error":7}')),
         (ended(1, '{"cause":"x"}'), StateError("Kubernetes.ExitCode.1", '{"cause":"x"}')),
+        (
+            ended(1, '{"errorType": "KeyError", "errorMessage": "k"}\n'),
+            StateError("KeyError", '{"errorType": "KeyError", "errorMessage": "k"}'),
+        ),
+        (
+            ended(1, '{"errorType":7,"errorMessage":"k"}'),
+            StateError("Kubernetes.ExitCode.1", '{"errorType":7,"errorMessage":"k"}'),
+        ),
         (ended(1, "{half"), StateError("Kubernetes.ExitCode.1", "{half")),
         (
             ended(137, "tail of the log", reason="OOMKilled"),

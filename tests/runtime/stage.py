@@ -215,10 +215,10 @@ class Stage:
 
     # ---------------------------------------------------------------------------------- people
 
-    async def apply_machine(self, definition: Any, name: str = "m") -> None:
+    async def apply_machine(self, definition: Any, name: str = "m", **more: Any) -> None:
         """A machine, judged."""
         old = self.objects.peek(STATE_MACHINES, "default", name)
-        spec = {"definition": definition}
+        spec = {"definition": definition, **more}
         if old is None:
             self.objects.create(
                 STATE_MACHINES, "default", {"metadata": {"name": name}, "spec": spec}

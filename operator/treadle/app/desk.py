@@ -14,7 +14,8 @@ from pathlib import Path
 
 from treadle.app import settings as settings_
 from treadle.app.identify import Identities
-from treadle.asl.json import Json
+from treadle.asl import document
+from treadle.asl.json import Json, dumps
 from treadle.engine.events import StopRequested
 from treadle.kube import decode
 from treadle.kube.api import Obj
@@ -22,7 +23,7 @@ from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
 from treadle.kube.lease import NoLease
 from treadle.kube.podtemplates import PodDefaults
 from treadle.local import engines, mocks
-from treadle.local.files import NAMESPACE, FileApi
+from treadle.local.files import NAMESPACE, FileApi, write_whole
 from treadle.local.loops import VirtualLoop
 from treadle.local.processes import ProcessRunner, ProcessSettings
 from treadle.local.runs import Run, Runs
@@ -34,8 +35,8 @@ from treadle.runners.transport import AiohttpTransport
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import TERMINAL, Missing, Runner
 from treadle.stores import histories
-from treadle.stores.histories import HistoryEntry
-from treadle.stores.judgement import Installation
+from treadle.stores.histories import HistoryEntry, as_aws
+from treadle.stores.judgement import Installation, tasks
 from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
@@ -127,6 +128,8 @@ class _Desk:
         settings = self._settings
         # With answers at hand any Resource can be asked for.
         resources = ProcessRunner.resources | HttpRunner.resources
+        if self._answers is not None:
+            resources |= _named_by(self._run.spec)
         machines = RevisionMachines(
             self._api, self._now, Installation(PodDefaults(level="privileged"), resources)
         )
@@ -239,6 +242,22 @@ class _Desk:
             said.get("error", status.get("error")),
             said.get("cause", status.get("cause")),
         )
+
+
+def _named_by(spec: Mapping[str, Json]) -> frozenset[str]:
+    """Every Resource of a machine."""
+    program, _ = document.inspect(spec["definition"])
+    return frozenset(task.resource for _, task, _ in tasks(program)) if program else frozenset()
+
+
+def write_history(folder: Path, name: str, path: Path) -> None:
+    """Write the whole history of an execution as AWS's GetExecutionHistory gives it."""
+    api = FileApi(folder, lambda: datetime.now(UTC))
+
+    async def read() -> list[HistoryEntry]:
+        return await histories.read(api, await api.get(EXECUTIONS, NAMESPACE, name))
+
+    write_whole(path, dumps({"events": [as_aws(e) for e in asyncio.run(read())]}).encode())
 
 
 def _parked(status: Mapping[str, Json]) -> str:

@@ -4,7 +4,7 @@ One rule: names are taken apart here and nowhere else; whether something can run
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -31,6 +31,44 @@ class Resource:
     pattern: Pattern = "request-response"
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """A Lambda function by one of its names; a part that the name does not say is empty.
+
+    Attributes:
+        region_arn: `arn:aws:lambda:us-east-1`, where the name is a whole ARN.
+        account: 12 digits.
+        name: `resize`.
+        qualifier: a version, an alias or `$LATEST`.
+    """
+
+    region_arn: str
+    account: str
+    name: str
+    qualifier: str = ""
+
+    def forms(self) -> Iterator[str]:
+        """The names under which it may be listed, the one that says most first.
+
+        A whole ARN, then `account:function:name`, then `name`; each with the qualifier before it
+        comes without. A name without a qualifier means `$LATEST`.
+        """
+        stems = [self.name]
+        if self.account:
+            stems.insert(0, f"{self.account}:function:{self.name}")
+        if self.region_arn:
+            stems.insert(0, f"{self.region_arn}:{self.account}:function:{self.name}")
+        ends = (f":{self.qualifier}", "") if self.qualifier else ("", f":{LATEST}")
+        return (stem + end for stem in stems for end in ends)
+
+    def __str__(self) -> str:
+        """The name that says most."""
+        return next(self.forms())
+
+
+LATEST: Final = "$LATEST"
+"""What a function is when no version of it is named."""
+
 _SUFFIXES: Final[tuple[tuple[str, Pattern], ...]] = (
     (".waitForTaskToken", "waitForTaskToken"),
     (".sync:2", "sync:2"),
@@ -39,6 +77,11 @@ _SUFFIXES: Final[tuple[tuple[str, Pattern], ...]] = (
 _NATIVE = re.compile(r"treadle:([a-z]+)(?:/(.+))?", re.DOTALL)
 _LAMBDA = re.compile(r"arn:[^:]+:lambda:[^:]*:[^:]*:function:(.+)", re.DOTALL)
 _ACTIVITY = re.compile(r"arn:[^:]+:states:[^:]+:[^:]+:activity:(.+)", re.DOTALL)
+# AWS API, Invoke: "FunctionName".
+_FUNCTION = re.compile(
+    r"(?:(arn:[^:\s]+:lambda:[^:\s]*):([^:\s]*):function:|(?:(\d+):)?function:|)"
+    r"([A-Za-z0-9_.-]+)(?::(\$LATEST|[A-Za-z0-9_-]+))?"
+)
 _INTEGRATION = re.compile(r"arn:[^:]+:states:::([^:]+):([^:]+)(?::([^:]+))?", re.DOTALL)
 
 
@@ -61,6 +104,29 @@ def parse_resource(text: str) -> Resource:
         if service != "aws-sdk" and more is None:
             return Resource("integration", service, action, pattern)
     return Resource("other", "", text)
+
+
+def parse_function(text: str) -> FunctionName | None:
+    """The function that a name means; None where the text names none.
+
+    Args:
+        text: an ARN, `account:function:name` or `name`, each with `:qualifier` or without.
+
+    Spec: AWS API, Invoke, "FunctionName".
+    """
+    match = _FUNCTION.fullmatch(text)
+    if match is None:
+        return None
+    region_arn, account, partial_account, name, qualifier = match.groups(default="")
+    return FunctionName(region_arn, account or partial_account, name, qualifier)
+
+
+def is_function_call(resource: Resource) -> bool:
+    """Whether a Resource calls a Lambda function and waits for its answer alone."""
+    if resource.pattern != "request-response":
+        return False
+    invokes = (resource.kind, resource.service, resource.action) == INVOKE
+    return resource.kind == "lambda" or invokes
 
 
 def is_recognized(resource: Resource) -> bool:
@@ -112,6 +178,10 @@ def execution_arn(region: str, account: str, machine: str, name: str) -> str:
 def activity_arn(region: str, account: str, name: str) -> str:
     """The ARN of an activity."""
     return f"arn:aws:states:{region}:{account}:activity:{name}"
+
+
+INVOKE: Final = ("integration", "lambda", "invoke")
+"""Kind, service and action of the integration that calls Lambda functions."""
 
 
 def _without_suffix(text: str) -> tuple[str, Pattern]:

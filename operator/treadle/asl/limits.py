@@ -45,6 +45,7 @@ VALUE_DEPTH_MAX = 200  # nesting of a value that is compared or printed: two fra
 RETRY_DELAY_SECONDS_MAX = 31_622_400  # AWS: the largest MaxDelaySeconds
 SECONDS_MAX = 99_999_999  # AWS: the largest TimeoutSeconds, HeartbeatSeconds, IntervalSeconds
 COUNT_MAX = 99_999_999  # AWS: the largest MaxAttempts
+FUNCTION_SECONDS_MAX = 900  # AWS Lambda: the largest timeout of a function
 BACKOFF_RATE_MAX = 1e9  # beyond it every second retry waits for the largest delay
 DEFINITION_POINTER_CHARS_MAX = 4_096  # names on the way to one value; bounds every pointer we build
 YAML_EVENTS_MAX = 200_000  # the parser takes 20 to 65 µs for one; JSON has no such bound

@@ -127,8 +127,8 @@ def _read(name: str) -> _Found:
         machines[0][0],
         path if path.is_dir() else path.parent,
         machines[0][1],
-        [obj for obj in others if obj["kind"] == "Execution"],
-        [obj for obj in others if obj["kind"] in ("ConfigMap", "Secret")],
+        [obj for obj in others if obj.get("kind") == "Execution"],
+        [obj for obj in others if obj.get("kind") in ("ConfigMap", "Secret")],
     )
 
 
@@ -154,9 +154,9 @@ def _check_commands(
     machine: sources.Machine, program: Program, commands: Mapping[str, Any]
 ) -> None:
     """Every Task must say what to run, as far as that can be told before it is."""
-    from treadle.kube.imagecommands import without_command
+    from treadle.local.commands import without_command
 
-    states = without_command(program, machine.spec, commands)
+    states = list(without_command(program, machine.spec, commands))
     if states:
         named = "; ".join(f"'{state}' ({image})" for state, image in states)
         raise ValueError(

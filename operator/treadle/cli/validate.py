@@ -18,8 +18,7 @@ from treadle.asl.rules import RULES
 from treadle.cli.files import Input, printable, read_all
 from treadle.kube import podtemplates, sources
 from treadle.kube.podtemplates import PodDefaults
-from treadle.stores import judgement
-from treadle.stores.judgement import Installation
+from treadle.stores import calling, judgement
 
 _POD_MEMBERS = [[name] for name in judgement.PODS]
 
@@ -71,21 +70,25 @@ def problems_of(machine: sources.Machine) -> Iterator[Problem]:
     program, problems = machine.inspect()
     yield from problems
     if program is not None:
-        for each in judgement.not_runnable(program, _installation()):
+        functions = machine.spec.get("functions", {})
+        # What is wrong with the functions themselves is told with the spec.
+        usable = functions if not list(calling.problems(functions)) else {}
+        for each in judgement.not_runnable(program, _resources(), usable):
             # Another installation may run it.
             yield machine.placed(replace(each, severity="warning"), machine.definition_pointer)
     if machine.is_manifest:
         found = list(_misshapen(machine))
+        found += calling.problems(machine.spec.get("functions", {}))
         if not any(each.pointer.split("/")[1:2] in _POD_MEMBERS for each in found):
             found += _of_pods(machine)
         yield from (machine.placed(each, machine.pointer) for each in found)
 
 
-def _installation() -> Installation:
+def _resources() -> frozenset[str]:
     from treadle.runners.http import HttpRunner
     from treadle.runners.jobs import JobRunner
 
-    return Installation(PodDefaults(), JobRunner.resources | HttpRunner.resources)
+    return JobRunner.resources | HttpRunner.resources
 
 
 def _misshapen(machine: sources.Machine) -> Iterator[Problem]:

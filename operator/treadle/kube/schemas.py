@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from ruamel.yaml import YAML
 
+from treadle.kube.functionschema import WithFunctions
 from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.structural import CATEGORY, Column, Resource, definition
 
@@ -93,7 +94,7 @@ Conditions: TypeAlias = Annotated[
 ]
 
 
-class _Pods(_Model):
+class _Pods(_Model, WithFunctions):
     service_account_name: Name | None = None
     """The ServiceAccount that the Jobs' Pods run as. Unless given: the namespace's default one,
     without a token."""

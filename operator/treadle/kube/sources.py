@@ -118,10 +118,15 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is in a file: its machines, and what is wrong with the file itself."""
+    """What is in a file: its machines, and what is wrong with the file itself.
+
+    Attributes:
+        others: the manifests beside the machines, as they stand: a name, at least, they have.
+    """
 
     machines: tuple[Machine, ...]
     problems: tuple[Problem, ...]
+    others: tuple[Mapping[str, Json], ...] = ()
 
 
 def read(data: bytes, *, is_chosen: bool = True) -> File:
@@ -151,7 +156,7 @@ def read(data: bytes, *, is_chosen: bool = True) -> File:
         reading.document(chunk, lines_before)
     if not reading.seen and is_chosen:
         return _broken("document-not-parsed", "The file holds no definition and no manifest.")
-    return File(tuple(reading.machines), tuple(reading.problems))
+    return File(tuple(reading.machines), tuple(reading.problems), tuple(reading.others))
 
 
 def _broken(code: str, message: str, place: Place = (1, 1)) -> File:
@@ -192,6 +197,7 @@ class _Reading:
         self.seen = False
         self.machines: list[Machine] = []
         self.problems: list[Problem] = []
+        self.others: list[Mapping[str, Json]] = []
 
     def document(self, text: str, lines_before: int) -> None:
         """The next document."""
@@ -230,6 +236,8 @@ class _Reading:
             self.problems.append(source.problem(at, KIND, message))
         elif kind == STATE_MACHINES.name and api_version == STATE_MACHINES.api_version:
             self._machine(value, pointer, source)
+        elif isinstance(metadata := value.get("metadata"), dict) and metadata.get("name"):
+            self.others.append(value)
 
     def _machine(self, value: Mapping[str, Json], pointer: str, source: _Document) -> None:
         metadata, spec = value.get("metadata"), value.get("spec")

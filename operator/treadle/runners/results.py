@@ -91,17 +91,21 @@ def failure(pod: Obj, done: Obj, at: datetime, who: str = "") -> Failed:
 
 
 def _own_error(text: str) -> StateError | None:
-    """`{"error", "cause"}`, where that is what the container wrote."""
+    """What the container wrote as `{"error", "cause"}`, or as AWS Lambda's runtimes write it.
+
+    Those have `{"errorType", "errorMessage", …}`; as on AWS, the cause is all of it.
+    """
     if not text.startswith("{"):
         return None
     try:
         said = loads(text)
     except ValueError:
         return None
-    name = said.get("error")
+    name, cause = said.get("error"), _cause_text(said.get("cause"))
+    if not isinstance(name, str) or not name:
+        name, cause = said.get("errorType"), text
     if not isinstance(name, str) or not name:
         return None
-    cause = _cause_text(said.get("cause"))
     return StateError(name[: DEFAULT.error_chars_max], cause)
 
 

@@ -269,6 +269,11 @@ class Pinned:
     pods: Mapping[str, Json]
     limits: Limits
 
+    @property
+    def functions(self) -> Mapping[str, Json]:
+        """What runs in place of Lambda functions; see `runtime.functions`."""
+        return self.pods.get("functions") or {}
+
 
 @dataclass(frozen=True, slots=True)
 class MachineUnready:

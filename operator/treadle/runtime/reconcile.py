@@ -13,6 +13,7 @@ from treadle.asl.errors import RUNTIME, StateError
 from treadle.engine.commands import Task
 from treadle.engine.events import Event, TaskFailed, TaskId
 from treadle.engine.memory import Closing
+from treadle.runtime import functions
 from treadle.runtime.meter import Meter
 from treadle.runtime.ports import (
     Attempt,
@@ -96,7 +97,11 @@ class Reconciler:
         if standing is Standing.UNKNOWN or work is None or pinned is None:
             # To leave now would be for ever: the attempt would count as begun.
             raise Unavailable("what is stored is being read, or its end is not saved yet")
-        runner = self._runner(work.resource)
+        native = functions.native(work, pinned.functions)
+        if isinstance(native, StateError):
+            self.post(run.key, TaskFailed(task, native, self.clock()))
+            return
+        runner = self._runner(native.resource)
         if runner is None:
             cause = f"nothing here runs the Resource {work.resource}"
             error = StateError("Treadle.ResourceNotRunnable", cause)
@@ -104,7 +109,7 @@ class Reconciler:
             return
         order = Order(
             run.key,
-            work,
+            native,
             pinned.pods,
             pinned.limits.payload_bytes_max,
             restored=task in run.restored,
@@ -147,10 +152,11 @@ class Reconciler:
 
     def _close(self, run: Run) -> None:
         """Take the names of attempts that ended before anybody saw their objects."""
-        if run.execution is None or run.gone:
+        if run.execution is None or run.pinned is None or run.gone:
             return
         for task, closing in run.execution.closing().items():
-            runner = self._runner(closing.resource)
+            native = functions.native_resource(closing.resource, run.pinned.functions)
+            runner = self._runner(native)
             if runner is None or not runner.makes_objects or task in run.closers:
                 continue
             if run.saved.standing(task) is Standing.OVER:

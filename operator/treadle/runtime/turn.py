@@ -26,6 +26,7 @@ from treadle.engine.events import (
 )
 from treadle.engine.execution import Execution
 from treadle.engine.snapshot import Unreadable
+from treadle.runtime import functions
 from treadle.runtime.meter import Meter
 from treadle.runtime.ports import (
     TERMINAL,
@@ -291,7 +292,7 @@ class Turns:
             event = waiting.pop(0)
             if isinstance(event, TaskSucceeded | TaskFailed):
                 run.outcomes.add(event.task)
-            if execution.handle(event, now):
+            if execution.handle(self._answered(run, event), now):
                 run.handled.append(event)
                 self._note_change(run, event)
         run.inbox.extendleft(reversed(waiting))
@@ -302,6 +303,22 @@ class Turns:
             if execution.handle(Tick(), now):
                 run.dirty = True
         await self._go_on(run, budget)
+
+    def _answered(self, run: Run, event: Event) -> Event:
+        """The event as the Resource of its Task tells it: a Lambda function's answer is made here.
+
+        The mailbox keeps what the runner said, so that an event that is handled again gives the
+        same.
+        """
+        assert run.execution is not None
+        assert run.pinned is not None
+        if not isinstance(event, TaskSucceeded | TaskFailed):
+            return event
+        if not functions.calls_function(run.execution.resource(event.task) or ""):
+            return event
+        work = run.execution.task(event.task)
+        assert work is not None
+        return functions.answer(run.key, work, run.pinned.functions, event)
 
     async def _go_on(self, run: Run, budget: int) -> None:
         """Do what waits for nothing, a stretch at a time, up to so many transitions."""

@@ -17,9 +17,11 @@ from treadle.asl.program import Machine, Map, Parallel, Program, Task
 from treadle.kube import podtemplates
 from treadle.kube.api import Obj
 from treadle.kube.podtemplates import PodDefaults
+from treadle.runtime.functions import Functions, calls_function
+from treadle.stores import calling
 
-PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode")
-"""Members of a StateMachine's spec that say how its Jobs run."""
+PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode", "functions")
+"""Members of a StateMachine's spec that say how its Tasks run."""
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -56,32 +58,48 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
         return Judgement("InvalidDefinition", problems)
     pods = {member: spec[member] for member in PODS if member in spec}
     wrong = podtemplates.problems(pods, installation.defaults)
-    if wrong:
-        found = tuple(Problem(where, "pod-template", said) for where, said in wrong)
-        return Judgement("InvalidPodTemplate", problems + found)
-    return Judgement("ResourceNotRunnable", problems + tuple(not_runnable(program, installation)))
+    templates = tuple(Problem(where, "pod-template", said) for where, said in wrong)
+    functions = tuple(calling.problems(pods.get("functions", {})))
+    if templates or functions:
+        reason = "InvalidPodTemplate" if templates else "InvalidFunctions"
+        return Judgement(reason, problems + templates + functions)
+    served = installation.resources
+    found = not_runnable(program, served, pods.get("functions", {}))
+    return Judgement("ResourceNotRunnable", problems + tuple(found))
 
 
-def not_runnable(program: Program, installation: Installation) -> Iterator[Problem]:
-    """A problem for each Task whose Resource no runner serves."""
-    for pointer, task in _tasks(program.machine, ""):
-        if task.resource not in installation.resources:
-            served = ", ".join(sorted(installation.resources))
-            message = f"nothing here runs {task.resource}; what is run: {served}"
-            yield Problem(f"{pointer}/Resource", "resource-not-runnable", message)
+def not_runnable(
+    program: Program, served: frozenset[str], functions: Functions
+) -> Iterator[Problem]:
+    """A problem for each Task whose Resource no runner serves and no function stands for."""
+    for pointer, task, written in tasks(program):
+        if calls_function(task.resource):
+            yield from calling.call_problems(pointer, written, functions)
+        elif task.resource not in served:
+            message = f"nothing here runs {task.resource}; what is run: {', '.join(sorted(served))}"
+            yield Problem(f"{pointer}/Resource", calling.NOT_RUNNABLE, message)
 
 
-def _tasks(machine: Machine, pointer: str) -> Iterator[tuple[str, Task]]:
+def tasks(program: Program) -> Iterator[tuple[str, Task, Mapping[str, Json]]]:
+    """Every Task: where it is, as it was parsed, as it was written."""
+    return _tasks(program.machine, program.definition, "")
+
+
+def _tasks(
+    machine: Machine, written: Json, pointer: str
+) -> Iterator[tuple[str, Task, Mapping[str, Json]]]:
     for name, state in machine.states.items():
-        where = f"{pointer}/States/{escaped(name)}"
+        where, source = f"{pointer}/States/{escaped(name)}", written["States"][name]
         match state:
             case Task():
-                yield where, state
+                yield where, state, source
             case Parallel():
                 for number, branch in enumerate(state.branches):
-                    yield from _tasks(branch, f"{where}/Branches/{number}")
+                    inner = source["Branches"][number]
+                    yield from _tasks(branch, inner, f"{where}/Branches/{number}")
             case Map():
-                yield from _tasks(state.processor, f"{where}/ItemProcessor")
+                member = "ItemProcessor" if "ItemProcessor" in source else "Iterator"
+                yield from _tasks(state.processor, source[member], f"{where}/{member}")
             case _:
                 pass
 

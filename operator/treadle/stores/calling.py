@@ -1,0 +1,177 @@
+"""What is wrong with a machine's `functions`, and with the Tasks that call them.
+
+One rule: all that is wrong is said at once, each with a place, a code and the remedy.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from treadle.asl.arns import FunctionName, parse_function, parse_resource
+from treadle.asl.errors import Problem
+from treadle.asl.fields import shown
+from treadle.asl.json import Json
+from treadle.asl.pointers import escaped
+from treadle.runtime.functions import Functions, find
+
+INVALID: Final = "function-invalid"
+NOT_RUNNABLE: Final = "resource-not-runnable"
+NOT_YET: Final = "not-supported-yet"
+
+_TARGETS = ("image", "url", "stateMachine")
+_MEMBERS = (*_TARGETS, "command")
+_FORMS = "a Lambda ARN, account:function:name or a name, each with :qualifier or without"
+# AWS API, Invoke.
+_PARAMETERS = ("FunctionName", "Payload", "Qualifier", "InvocationType", "LogType", "ClientContext")
+
+
+# ----------------------------------------------------------------------------------- the map
+
+
+def problems(functions: Json) -> Iterator[Problem]:
+    """All that is wrong with `spec.functions`; the pointers are relative to the spec."""
+    if not isinstance(functions, dict):
+        yield Problem("/functions", INVALID, "functions must be an object of functions.")
+        return
+    for name, target in functions.items():
+        where = f"/functions/{escaped(name)}"
+        if parse_function(name) is None:
+            yield Problem(where, INVALID, f"{shown(name)} names no function; give {_FORMS}.")
+        if isinstance(target, dict):
+            yield from _target_problems(where, target)
+        else:
+            yield Problem(where, INVALID, "A function must be an object with image or url.")
+
+
+def _target_problems(where: str, target: Mapping[str, Json]) -> Iterator[Problem]:
+    for member in target:
+        if member not in _MEMBERS:
+            message = f"{member:.80} is not known; known are {', '.join(_MEMBERS)}."
+            yield Problem(f"{where}/{escaped(member)}", INVALID, message)
+    given = [member for member in _TARGETS if member in target]
+    if len(given) != 1:
+        told = f"not {' and '.join(given)}" if given else "it has neither"
+        yield Problem(where, INVALID, f"A function has either image or url; {told}.")
+    if "stateMachine" in target:
+        message = "stateMachine is not supported yet; use image or url."
+        yield Problem(f"{where}/stateMachine", NOT_YET, message)
+    for member, wanted in (("image", _image(target)), ("command", _command(target))):
+        if wanted:
+            message = f"{member} is {shown(target[member])}; it must be {wanted}."
+            yield Problem(f"{where}/{member}", INVALID, message)
+    wrong = _url(target)
+    if wrong:
+        yield Problem(f"{where}/url", INVALID, f"url is {shown(target['url'])}; {wrong}.")
+
+
+def _image(target: Mapping[str, Json]) -> str:
+    image = target.get("image", "x")
+    good = isinstance(image, str) and image and image == image.strip()
+    return "" if good else "a text without spaces around it"
+
+
+def _command(target: Mapping[str, Json]) -> str:
+    if "command" not in target:
+        return ""
+    if "image" not in target:
+        return "left out, or stand beside an image"
+    words = target["command"]
+    good = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
+    return "" if good else "an array of texts"
+
+
+def _url(target: Mapping[str, Json]) -> str:
+    """What is wrong with the URL, as the end of a sentence."""
+    if "url" not in target:
+        return ""
+    absolute = "it must be an absolute http or https URL"
+    url = target["url"]
+    if not isinstance(url, str) or any(character.isspace() for character in url):
+        return absolute
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as why:
+        return f"it is no URL: {why}"
+    if parts.scheme.lower() not in ("http", "https") or not host:
+        return absolute
+    if parts.username is not None or parts.password is not None:
+        return "it must not hold a user or a password"
+    return ""
+
+
+# --------------------------------------------------------------------------------- the calls
+
+
+def call_problems(
+    pointer: str, task: Mapping[str, Json], functions: Functions
+) -> Iterator[Problem]:
+    """What is wrong with a Task that calls a function, as far as it does not depend on data.
+
+    Args:
+        pointer: to the Task.
+        task: as it is written.
+        functions: the machine's.
+    """
+    resource = task["Resource"]
+    if parse_resource(resource).kind == "lambda":
+        yield from _unlisted(f"{pointer}/Resource", resource, parse_function(resource), functions)
+        return
+    given, where = task.get("Parameters", {}), f"{pointer}/Parameters"
+    if not isinstance(given, dict):
+        yield Problem(where, "task-parameter-value", "Parameters must be an object here.")
+        return
+    for key in given:
+        if key.removesuffix(".$") not in _PARAMETERS:
+            message = f"{key:.80} is not taken here; known are {', '.join(_PARAMETERS)}."
+            yield Problem(f"{where}/{escaped(key)}", "task-parameter-unknown", message)
+        elif key.removesuffix(".$") == "ClientContext":
+            message = "ClientContext is not supported yet; pass it in Payload."
+            yield Problem(f"{where}/{escaped(key)}", NOT_YET, message)
+    kind = given.get("InvocationType", "RequestResponse")
+    if kind != "RequestResponse":
+        message = f"InvocationType {shown(kind)} is not supported yet; use RequestResponse."
+        yield Problem(f"{where}/InvocationType", NOT_YET, message)
+    yield from _name_problems(where if "Parameters" in task else pointer, given, functions)
+
+
+def _name_problems(
+    where: str, given: Mapping[str, Json], functions: Functions
+) -> Iterator[Problem]:
+    if "FunctionName.$" in given:
+        return
+    if "FunctionName" not in given:
+        message = "Parameters must have FunctionName (or FunctionName.$)."
+        yield Problem(where, "task-parameter-missing", message)
+        return
+    text, qualifier = given["FunctionName"], given.get("Qualifier", "")
+    place = f"{where}/FunctionName"
+    if not isinstance(text, str):
+        message = f"FunctionName is {shown(text)}; it must be a text."
+        yield Problem(place, "task-parameter-value", message)
+        return
+    if "Qualifier.$" in given or not isinstance(qualifier, str):
+        return
+    name = parse_function(text)
+    if name is not None and qualifier and name.qualifier not in ("", qualifier):
+        message = f"Qualifier is {shown(qualifier)}, but FunctionName says {name.qualifier}."
+        yield Problem(f"{where}/Qualifier", "task-parameter-value", message)
+    elif name is not None and qualifier:
+        name = FunctionName(name.region_arn, name.account, name.name, qualifier)
+        yield from _unlisted(place, text, name, functions)
+    else:
+        yield from _unlisted(place, text, name, functions)
+
+
+def _unlisted(
+    place: str, text: str, name: FunctionName | None, functions: Functions
+) -> Iterator[Problem]:
+    if name is None:
+        message = f"{shown(text)} names no function; give {_FORMS}."
+        yield Problem(place, NOT_RUNNABLE, message)
+    elif find(functions, name) is None:
+        message = (
+            f"the function {name} is not in spec.functions: add it there, with the image or the "
+            "url that runs it"
+        )
+        yield Problem(place, NOT_RUNNABLE, message)
