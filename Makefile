@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
 N ?= 10
+ADD_OURSELVES := import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'treadle.pth').write_text(str(pathlib.Path('operator').resolve()))
 
 .DEFAULT_GOAL := check
-.PHONY: check setup format lint test unit golden crds sim control-plane cluster cluster-down e2e \
+.PHONY: check demo setup format lint test unit golden crds sim control-plane cluster cluster-down e2e \
 	torture bench image kind conformance help
 
 check: format lint unit ## the inner loop: format, lint, types, rooms, unit tests, 200 seeds
@@ -16,10 +17,20 @@ help: ## list the targets
 
 setup: $(VENV)/.ready ## make .venv with all that tests, lint and benchmarks need
 
+demo: $(VENV)/.run-ready ## run the file-processing pipeline on this computer
+	$(BIN)/python -m treadle run examples/file-processing --input '{"bytes": 2000000, "chunks": 8}'
+
+# The run-time packages alone; `setup` adds the others to the same place.
+$(VENV)/.run-ready: requirements/run.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	$(BIN)/python -c "$(ADD_OURSELVES)"
+	@touch $@
+
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'treadle.pth').write_text(str(pathlib.Path('operator').resolve()))"
+	$(BIN)/python -c "$(ADD_OURSELVES)"
 	@touch $@
 
 format: setup

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -51,7 +52,8 @@ class Site:
 
     def plain_counts(self) -> Counter[str]:
         """What a plain script counts in the corpus."""
-        return Counter((self.files / "corpus" / "book.txt").read_text().split())
+        text = (self.files / "corpus" / "book.txt").read_text()
+        return Counter(re.findall(r"[a-z]{2,}", text.lower()))
 
     def received(self) -> list[Any]:
         """What the example's service was sent."""
@@ -113,10 +115,10 @@ def _is_default(storage_class: Any) -> bool:
 def _check_counts(site: Site, name: str) -> None:
     output = json.loads(site.people.status(name)["output"])
     counts = site.plain_counts()
-    assert output["words"] == sum(counts.values()) == 240_000
+    assert output["words"] == sum(counts.values()) > 100_000
     assert json.loads((site.files / output["path"]).read_text()) == dict(counts)
     assert output["top"] == [
-        list(pair) for pair in sorted(counts.items(), key=lambda p: (-p[1], p[0]))[:5]
+        list(pair) for pair in sorted(counts.items(), key=lambda p: (-p[1], p[0]))[:10]
     ]
     assert [each for each in site.received() if each["run"] == name] == [
         {"run": name, "total": output}

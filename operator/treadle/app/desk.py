@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from treadle.app import looking
 from treadle.app import settings as settings_
 from treadle.app.identify import Identities
 from treadle.asl import document
@@ -78,7 +79,12 @@ class Interrupts:
 
 
 def run(
-    run: Run, folder: Path, show: Show, *, interrupted: Callable[[], None], quit_now: Callable[[], None]
+    run: Run,
+    folder: Path,
+    show: Show,
+    *,
+    interrupted: Callable[[], None],
+    quit_now: Callable[[], None],
 ) -> Result:
     """Run an execution to its end, from its beginning or from where it was left.
 
@@ -154,7 +160,10 @@ class _Desk:
         http = HttpRunner(transport, driver, leadership, self._now)
         runners: list[Runner] = [processes, http]
         if self._answers is not None:
-            runners = [mocks.MockRunner(self._answers, resources, runners, driver, self._now), *runners]
+            runners = [
+                mocks.MockRunner(self._answers, resources, runners, driver, self._now),
+                *runners,
+            ]
         driver.serve(runners)
         if self._virtual:
             self._virtual.busy = lambda: processes.busy or http.busy
@@ -252,12 +261,8 @@ def _named_by(spec: Mapping[str, Json]) -> frozenset[str]:
 
 def write_history(folder: Path, name: str, path: Path) -> None:
     """Write the whole history of an execution as AWS's GetExecutionHistory gives it."""
-    api = FileApi(folder, lambda: datetime.now(UTC))
-
-    async def read() -> list[HistoryEntry]:
-        return await histories.read(api, await api.get(EXECUTIONS, NAMESPACE, name))
-
-    write_whole(path, dumps({"events": [as_aws(e) for e in asyncio.run(read())]}).encode())
+    entries = looking.history(looking.Desk(folder), name)
+    write_whole(path, dumps({"events": [as_aws(entry) for entry in entries]}).encode())
 
 
 def _parked(status: Mapping[str, Json]) -> str:

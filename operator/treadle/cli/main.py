@@ -1,5 +1,7 @@
 """Commands. One rule: a command reads its arguments, calls `app`, and turns faults to sentences."""
 
+from typing import Any
+
 import click
 
 from treadle import __version__
@@ -45,3 +47,80 @@ def validate(files: tuple[str, ...], output: str) -> None:
     from treadle.cli import validate as validating
 
     raise SystemExit(validating.run(files, output))
+
+
+def _where(command: Any) -> Any:
+    """The options that say where executions are."""
+    for option in reversed(
+        (
+            click.option("--state-dir", metavar="DIR", default=".treadle", show_default=True),
+            click.option("--kubeconfig", metavar="FILE", help="Look on a cluster instead."),
+            click.option("--context", metavar="NAME", help="Of the kubeconfig."),
+            click.option("-n", "--namespace", metavar="NAME", help="Look on a cluster instead."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_where
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json", "name"]), default="text", show_default=True
+)
+def ls(output: str, **where: Any) -> None:
+    """List executions: of this computer, or of a cluster."""
+    from treadle.cli import look
+
+    raise SystemExit(look.ls(look.Where(**where), output))
+
+
+@main.command()
+@click.argument("name")
+@_where
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def history(name: str, output: str, **where: Any) -> None:
+    """Show the history of an execution: of this computer, or of a cluster."""
+    from treadle.cli import look
+
+    raise SystemExit(look.history(look.Where(**where), name, output))
+
+
+@main.command()
+@click.argument("machine", required=False)
+@click.option(
+    "--input", metavar="JSON|@FILE|-", help="Default: of the Execution in MACHINE, or {}."
+)
+@click.option("--name", help="Of the execution. Default: the machine's and the time.")
+@click.option("--state-dir", metavar="DIR", default=".treadle", show_default=True)
+@click.option(
+    "--resume", is_flag=False, flag_value="", metavar="[NAME]", help="Go on; default: the newest."
+)
+@click.option(
+    "--runner",
+    type=click.Choice(["process", "podman", "docker"]),
+    default="process",
+    show_default=True,
+    help="What stands for a Pod.",
+)
+@click.option(
+    "--volume", "volumes", multiple=True, metavar="NAME=DIR", help="A folder for a volume."
+)
+@click.option(
+    "--command", "commands", multiple=True, metavar="IMAGE=CMD", help="What an image would run."
+)
+@click.option("--mocks", metavar="FILE[#CASE]", help="Answers to give instead of running Tasks.")
+@click.option("--time", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
+@click.option("--history", metavar="FILE", help="Write the history there, as AWS gives it.")
+@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def run(**flags: Any) -> None:
+    """Run a machine on this computer.
+
+    MACHINE is a definition or a manifest, in JSON or YAML; a file, a directory of them, or - for
+    stdin. Exit status: 0 Succeeded; 1 Failed, TimedOut or Aborted; 2 a wrong document or usage.
+    """
+    from treadle.cli import run as running
+
+    raise SystemExit(running.run(running.Asked(**flags)))

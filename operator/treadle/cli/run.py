@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def _new(asked: Asked, runs: Runs) -> Run:
     name = machine.name or _name_of(asked.machine)
     mocks, case = _mocks(asked.mocks)
     wanted = Run(
-        name=asked.name or f"{name[:60]}-{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3],
+        name=asked.name or f"{name[:60]}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"[:-3],
         machine=name,
         spec=machine.spec,
         request=_request(asked.input, found.executions, name),
@@ -160,8 +160,8 @@ def _check_commands(
     if states:
         named = "; ".join(f"'{state}' ({image})" for state, image in states)
         raise ValueError(
-            f"no container is run here, and these states leave the command to their image: {named}. "
-            "Give each a `command`, say --command IMAGE=CMD, or take --runner podman"
+            f"no container is run here, and these states leave the command to their image: "
+            f"{named}. Give each a `command`, say --command IMAGE=CMD, or take --runner podman"
         )
 
 

@@ -70,27 +70,33 @@ class Progress:
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
         self._states: dict[int, str] = {}  # by the id of an entry: which state it belongs to
-        self._entered: dict[int, datetime] = {}
+        self._began: dict[int, datetime] = {}
 
     def take(self, entry: HistoryEntry) -> Row | None:
         """Note an entry; gives the row that it changed."""
-        name = entry.details.get("name") if entry.type.endswith(("Entered", "Exited")) else None
+        named = entry.type.endswith(("StateEntered", "StateExited")) or "Iteration" in entry.type
+        name = entry.details.get("name") if named else None
         state = str(name) if name is not None else self._states.get(entry.previous)
         if state is None:
             return None
-        self._states[entry.id] = state
         row = self.rows.setdefault(state, Row())
+        # An entry follows one of its own visit, except where branches or items have come together.
+        same = self._states.get(entry.previous) == state
+        began = self._began.get(entry.previous) if same else row.since
+        self._states[entry.id] = state
+        if began is not None:
+            self._began[entry.id] = began
         if entry.type.endswith("StateEntered"):
+            self._began[entry.id] = row.since = entry.at
             row.running += 1
-            row.since = entry.at
         elif entry.type.endswith("StateExited"):
             row.running -= 1
             row.done += 1
-            row.seconds = (entry.at - row.since).total_seconds() if row.since else None
+            row.seconds = (entry.at - began).total_seconds() if began else None
         elif entry.type == "MapStateStarted":
             row.items += int(entry.details.get("length") or 0)
         elif entry.type == "MapIterationSucceeded":
-            self.rows[str(entry.details["name"])].items_done += 1
+            row.items_done += 1
         elif entry.type.endswith(("Failed", "TimedOut")) and "error" in entry.details:
             row.note = f"{entry.details.get('error')}"
             row.failed += 1
@@ -115,13 +121,14 @@ class LineScreen:
 
     def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
         """See Screen."""
+        del status  # the history says it
         for entry in entries:
             self._began = self._began or entry.at
             row = self._progress.take(entry)
             text = line_of(entry, row)
             if text:
                 seconds = (entry.at - self._began).total_seconds()
-                self._say(f"{_clock(seconds):>8}  {printable(text)}")
+                self._say(f"{clock(seconds):>8}  {printable(text)}")
 
     def interrupted(self) -> None:
         """See Screen."""
@@ -155,10 +162,10 @@ def line_of(entry: HistoryEntry, row: Row | None) -> str:
     if entry.type.endswith("StateEntered"):
         return f"{name}: begins"
     if entry.type.endswith("StateExited"):
-        took = f" after {_clock(row.seconds)}" if row and row.seconds else ""
+        took = f" after {clock(row.seconds)}" if row and row.seconds else ""
         return f"{name}: done{took}"
     if entry.type == "MapIterationSucceeded":
-        return f"{name}: {row.items_done if row else ''} items done" if row else ""
+        return f"{name}: {row.items_done} of {row.items} items done" if row else ""
     if entry.type.endswith(("Failed", "TimedOut")) and wrong:
         return f"  {entry.type}: {wrong}"
     return ""
@@ -224,7 +231,7 @@ class LiveScreen:
                 Text(mark, style=style), Text(printable(name)), _times(row), _note(row, self._phase)
             )
         table.add_row("", "", "", "")
-        title = f"{self._phase}  {_clock(time.monotonic() - self._began)}"
+        title = f"{self._phase}  {clock(time.monotonic() - self._began)}"
         if self._stopping:
             title += "  stopping; Ctrl-C again ends at once"
         table.add_row("", Text(printable(self._run.name), style="bold"), "", Text(title))
@@ -242,7 +249,7 @@ def _mark(row: Row, phase: str) -> tuple[str, str]:
 def _times(row: Row) -> Any:
     from rich.text import Text
 
-    seconds = "" if row.seconds is None else _clock(row.seconds)
+    seconds = "" if row.seconds is None else clock(row.seconds)
     count = f"×{row.done} " if row.done > 1 else ""
     return Text(count + seconds, style="dim")
 
@@ -257,10 +264,13 @@ def _note(row: Row, phase: str) -> Any:
         return Text(f"{bar} {row.items_done}/{row.items}", style="cyan")
     if row.items:
         return Text(f"{row.items} items", style="dim")
-    return Text(printable(row.note), style="red" if row.running and phase != "Running" else "yellow")
+    return Text(
+        printable(row.note), style="red" if row.running and phase != "Running" else "yellow"
+    )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A length of time for people."""
     if seconds < 60:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(int(seconds), 60)

@@ -105,4 +105,4 @@ def _mounts(main: Obj, places: Mapping[str, Path]) -> list[Obj]:
 
 
 def _place(mount: Obj, places: Mapping[str, Path]) -> Path:
-    return places[mount["name"]] / mount.get("subPath", "")
+    return places[mount["name"]] / str(mount.get("subPath", ""))

@@ -4,6 +4,8 @@ One rule: a file is written beside its place, synced and renamed into it, so tha
 any instant each object is as it was before or after a write, whole.
 """
 
+# ruff: noqa: ARG002 - all is in one namespace, and has one status
+
 import contextlib
 import fcntl
 import os
@@ -185,7 +187,7 @@ class FileApi:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that whoever looks sees all of it or what was there before. Raises: OSError."""
+    """Write a file so that whoever looks sees all of it, or what was there. Raises: OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     with part.open("wb") as file:

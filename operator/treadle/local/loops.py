@@ -40,7 +40,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._ahead += seconds
         return True
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> Any:
         """As asyncio's, and remembered until it is done."""
         found = super().run_in_executor(executor, func, *args)
         self._threads += 1
@@ -51,7 +53,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._threads -= 1
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+class _Selector(selectors.DefaultSelector):
     """Skips what it would have waited for."""
 
     def __init__(self, loop: VirtualLoop) -> None:

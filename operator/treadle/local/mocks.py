@@ -144,6 +144,7 @@ class MockRunner:
 
     def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
         """None of its own."""
+        del execution
         return ()
 
     async def ended(self, attempt: Attempt) -> None:

@@ -5,16 +5,16 @@ process left is told as a container's end would be.
 """
 
 import asyncio
+import logging
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from treadle.asl.errors import StateError
+from treadle.asl.errors import RUNTIME, StateError
 from treadle.asl.json import dumps
 from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSucceeded
 from treadle.kube import manifests, names
@@ -29,6 +29,8 @@ from treadle.runners import results
 from treadle.runners.jobs import RESOURCE
 from treadle.runners.results import Succeeded
 from treadle.runtime.ports import Attempt, Clock, ExecutionKey, Mailbox, Order
+
+_log = logging.getLogger(__name__)
 
 _POD_DEFAULTS = PodDefaults(level="privileged")  # a desk has no Pod to be refused
 
@@ -84,7 +86,14 @@ class ProcessRunner:
             return
         watch = asyncio.create_task(self._run(order), name=f"process {order.task.id}")
         self._watches[attempt] = watch
-        watch.add_done_callback(lambda _: self._watches.pop(attempt, None))
+        watch.add_done_callback(lambda done: self._over(attempt, done))
+
+    def _over(self, attempt: Attempt, watch: asyncio.Task[None]) -> None:
+        self._watches.pop(attempt, None)
+        if not watch.cancelled() and (why := watch.exception()) is not None:
+            # We are wrong. The attempt must not wait for ever.
+            _log.error("%s", attempt, exc_info=why)
+            self._fail(attempt, StateError(RUNTIME, f"it could not be run here: {why!r}"))
 
     async def stop(self, attempt: Attempt) -> None:
         """End it: SIGTERM, and SIGKILL after its grace; see Runner."""
@@ -136,7 +145,9 @@ class ProcessRunner:
             if isinstance(found, StateError):
                 self._fail(attempt, found)
                 return
-            self._post(attempt, TaskStarted(attempt.task, names.attempt(*attempt)))
+            self._post(
+                attempt, TaskStarted(attempt.task, names.attempt(attempt.execution, attempt.task))
+            )
             await _in_thread(folder.wait, found)
         self._tell(attempt, folder)
 

@@ -59,7 +59,7 @@ class Runs:
         """A run's own folder. Raises: ValueError (no such name can be)."""
         if not _NAME.fullmatch(name):
             raise ValueError(
-                f"{name!r:.100} cannot be a name: 1 to 80 letters, digits, '.', '_' and '-', with a "
+                f"{name!r:.100} cannot be a name: 1 to 80 letters, digits, '.', '_' and '-', a "
                 "letter or digit first"
             )
         return self.folder / "runs" / name

@@ -10,6 +10,7 @@ whoever wants it to end) and, at the end, `exit.json`: `exitCode`, `finishedAt`,
 the command could not be started.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -54,10 +55,9 @@ class _Ending:
         self._send(signal.SIGKILL)
 
     def _send(self, number: int) -> None:
-        try:
+        # It may be gone; on macOS a group of the dead is refused.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.group, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # it is gone; on macOS a group of the dead is refused
 
 
 def main(folder: str) -> None:
@@ -66,7 +66,9 @@ def main(folder: str) -> None:
         task = json.load(file)
     ending = _Ending(task["graceSeconds"])
     try:
-        marker = os.open(os.path.join(folder, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        marker = os.open(
+            os.path.join(folder, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600
+        )
     except FileExistsError:
         return
     os.write(marker, str(os.getpid()).encode())

@@ -62,18 +62,18 @@ class Volumes:
         return {volume["name"]: self._one(volume, scratch) for volume in volumes}
 
     def _one(self, volume: Obj, scratch: Path) -> Path:
-        name = volume["name"]
+        name = str(volume["name"])
         if name in self.named:
             return self.named[name]
-        found = next((kind for kind in _WRITTEN_OUT if _WRITTEN_OUT[kind][0] in volume), None)
-        if found is not None:
-            member, key = _WRITTEN_OUT[found]
+        for found, (member, key) in _WRITTEN_OUT.items():
+            if member not in volume:
+                continue
             place = self.own / name
             place.mkdir(parents=True, exist_ok=True)
             self._write_out(found, str(volume[member].get(key, "")), volume[member], place)
             return place
         claim = (volume.get("persistentVolumeClaim") or {}).get("claimName", name)
-        place = scratch / name if "emptyDir" in volume else self.shared / claim
+        place = scratch / name if "emptyDir" in volume else self.shared / str(claim)
         place.mkdir(parents=True, exist_ok=True)
         return place
 
@@ -83,8 +83,8 @@ class Volumes:
             if source.get("optional"):
                 return
             raise LookupError(
-                f"there is no {kind} '{name}' in the machine's file; add it there, or give a folder "
-                f"with --volume {place.name}=DIR"
+                f"there is no {kind} '{name}' in the machine's file; add it there, or give a "
+                f"folder with --volume {place.name}=DIR"
             )
         files = dict(contents(obj))
         items = source.get("items")

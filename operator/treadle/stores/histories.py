@@ -11,7 +11,7 @@ from typing import Any
 from treadle.asl.json import Json, dumps, loads
 from treadle.engine import snapshot
 from treadle.engine.history import tail_lines
-from treadle.engine.times import from_ms
+from treadle.engine.times import aws_text, from_ms
 from treadle.kube import decode
 from treadle.kube.api import Api, Obj
 from treadle.runtime.ports import ExecutionKey
@@ -65,6 +65,26 @@ async def read(api: Api, execution: Obj, *, after: int = 0) -> list[HistoryEntry
         head = page["previous"]
     rows = [row for stretch in reversed(stretches) for row in stretch]
     return [await reader.entry(row) for row in rows if row[0] > after]
+
+
+def as_aws(entry: HistoryEntry) -> dict[str, Json]:
+    """An entry as AWS's GetExecutionHistory gives it; the timestamp is text.
+
+    Spec: AWS API, HistoryEvent.
+    """
+    event: dict[str, Json] = {
+        "timestamp": aws_text(entry.at),
+        "type": entry.type,
+        "id": entry.id,
+        "previousEventId": entry.previous,
+    }
+    if entry.details:
+        kind = entry.type
+        for common in ("StateEntered", "StateExited"):
+            if kind.endswith(common):
+                kind = common
+        event[f"{kind[0].lower()}{kind[1:]}EventDetails"] = dict(entry.details)
+    return event
 
 
 class _Reader:

@@ -1,0 +1,94 @@
+"""`treadle ls` and `treadle history`: what there is, on the desk and on a cluster.
+
+One rule: both are read through the same interface, so that both look alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from treadle.app import looking
+from treadle.asl.json import dumps
+from treadle.cli.files import printable
+from treadle.cli.screens import Progress, clock, line_of
+from treadle.engine.snapshot import Unreadable
+from treadle.kube.api import Obj
+from treadle.runtime.ports import Fault, Missing
+from treadle.stores.histories import as_aws
+
+_HEADS = ("NAME", "MACHINE", "PHASE", "STATE", "PROGRESS", "STARTED")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where executions are; on the desk unless something of a cluster is named."""
+
+    state_dir: str
+    kubeconfig: str | None
+    context: str | None
+    namespace: str | None
+
+    def place(self) -> looking.Place:
+        """For `app`."""
+        if self.kubeconfig or self.context or self.namespace:
+            return looking.Cluster(self.kubeconfig, self.context, self.namespace or "default")
+        return looking.Desk(Path(self.state_dir).absolute())
+
+
+def ls(where: Where, output: str) -> int:
+    """Print the executions, the newest first; gives the exit status."""
+    try:
+        found = looking.executions(where.place())
+    except (Fault, OSError, ValueError) as why:
+        raise click.UsageError(str(why)) from None
+    if output == "name":
+        for obj in found:
+            click.echo(obj["metadata"]["name"])
+    elif output == "json":
+        click.echo(dumps({"apiVersion": "v1", "kind": "List", "items": found}))
+    elif found:
+        _table([_HEADS, *(_row(obj) for obj in found)])
+    else:
+        click.echo("There are no executions; `treadle run MACHINE` makes one.", err=True)
+    return 0
+
+
+def _row(obj: Obj) -> Sequence[str]:
+    status, places = obj.get("status") or {}, (obj.get("status") or {}).get("currentStates") or [{}]
+    return (
+        obj["metadata"]["name"],
+        obj["spec"]["stateMachineRef"]["name"],
+        status.get("phase", ""),
+        places[0].get("name", "") if places else "",
+        (status.get("progress") or {}).get("text", ""),
+        status.get("startTime", ""),
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("   ".join(cells).rstrip())
+
+
+def history(where: Where, name: str, output: str) -> int:
+    """Print a history, oldest first; gives the exit status."""
+    try:
+        entries = looking.history(where.place(), name)
+    except Missing:
+        raise click.UsageError(f"there is no execution named '{name}'; see `treadle ls`") from None
+    except (Fault, Unreadable, OSError, ValueError) as why:
+        raise click.UsageError(str(why)) from None
+    if output == "json":
+        click.echo(dumps({"events": [as_aws(entry) for entry in entries]}))
+        return 0
+    progress = Progress()
+    for entry in entries:
+        row = progress.take(entry)
+        seconds = (entry.at - entries[0].at).total_seconds()
+        said = line_of(entry, row)
+        click.echo(printable(f"{entry.id:>6} {clock(seconds):>8}  {entry.type}  {said}").rstrip())
+    return 0
