@@ -43,10 +43,7 @@ def test_every_error_is_documented(name: str) -> None:
     assert f"`{name}" in DOCS["tasks.md"]
 
 
-LISTED = {"graph", "validate"}  # commands.md is being written; a command, once listed, stays
-
-
-@pytest.mark.parametrize("name", sorted(LISTED & set(main.commands)))
+@pytest.mark.parametrize("name", ["graph", "validate"])
 def test_every_option_of_a_command_is_documented(name: str) -> None:
     section = DOCS["commands.md"].partition(f"\n## `treadle {name}")[2].partition("\n## ")[0]
     for parameter in main.commands[name].params:

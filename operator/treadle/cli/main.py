@@ -1,8 +1,13 @@
 """Commands. One rule: a command reads its arguments, calls `app`, and turns faults to sentences."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from treadle import __version__
+
+if TYPE_CHECKING:
+    from treadle.cli.graph.command import Output
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,3 +50,13 @@ def validate(files: tuple[str, ...], output: str) -> None:
     from treadle.cli import validate as validating
 
     raise SystemExit(validating.run(files, output))
+
+
+@main.command()
+@click.argument("machine", metavar="MACHINE")
+@click.option("-o", "--output", type=click.Choice(["mermaid", "dot", "svg"]), default="mermaid")
+def graph(machine: str, output: "Output") -> None:
+    """Draw a machine: the first StateMachine of a file, or a definition; - for stdin."""
+    from treadle.cli.graph import command
+
+    raise SystemExit(command.run(machine, output))
