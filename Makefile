@@ -51,8 +51,8 @@ test: setup ## all tests that need no cluster
 	$(BIN)/python -m pytest -q -n 2 -m "not cluster" --cov --cov-report= tests
 	$(BIN)/coverage report --include 'operator/treadle/engine/*' --fail-under 95
 
-golden: setup ## rewrite the golden histories and snapshots; read the diff
-	GOLDEN_WRITE=1 $(BIN)/python -m pytest -q tests/golden
+golden: setup ## rewrite the golden histories, snapshots and pictures; read the diff
+	GOLDEN_WRITE=1 $(BIN)/python -m pytest -q tests/golden tests/cli/graph
 
 crds: setup ## generate crds/ from the models
 	$(BIN)/python -m treadle.kube.schemas crds

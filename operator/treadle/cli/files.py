@@ -34,11 +34,10 @@ def read_all(names: tuple[str, ...]) -> Iterator[Input]:
         if name != "-" and path.is_dir():
             yield from _directory(path)
         else:
-            yield read_one(name)
+            yield _one(name)
 
 
-def read_one(name: str) -> Input:
-    """One file. Raises UsageError as `read_all` does."""
+def _one(name: str) -> Input:
     if name == "-":
         return Input("<stdin>", sys.stdin.buffer.read(FILE_BYTES_MAX + 1), True)
     return Input(click.format_filename(name), _read(Path(name)), True)

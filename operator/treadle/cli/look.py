@@ -16,7 +16,7 @@ from treadle.cli.screens import Progress, clock, line_of
 from treadle.engine.snapshot import Unreadable
 from treadle.kube.api import Obj
 from treadle.runtime.ports import Fault, Missing
-from treadle.stores.histories import as_aws
+from treadle.stores.histories import HistoryEntry, as_aws
 
 _HEADS = ("NAME", "MACHINE", "PHASE", "STATE", "PROGRESS", "STARTED")
 
@@ -74,21 +74,26 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
         click.echo("   ".join(cells).rstrip())
 
 
-def history(where: Where, name: str, output: str) -> int:
-    """Print a history, oldest first; gives the exit status."""
+def entries(where: Where, name: str) -> list[HistoryEntry]:
+    """The history of an execution, oldest first. Raises: UsageError."""
     try:
-        entries = looking.history(where.place(), name)
+        return looking.history(where.place(), name)
     except Missing:
         raise click.UsageError(f"there is no execution named '{name}'; see `treadle ls`") from None
     except (Fault, Unreadable, OSError, ValueError) as why:
         raise click.UsageError(str(why)) from None
+
+
+def history(where: Where, name: str, output: str) -> int:
+    """Print a history, oldest first; gives the exit status."""
+    found = entries(where, name)
     if output == "json":
-        click.echo(dumps({"events": [as_aws(entry) for entry in entries]}))
+        click.echo(dumps({"events": [as_aws(entry) for entry in found]}))
         return 0
     progress = Progress()
-    for entry in entries:
+    for entry in found:
         row = progress.take(entry)
-        seconds = (entry.at - entries[0].at).total_seconds()
+        seconds = (entry.at - found[0].at).total_seconds()
         said = line_of(entry, row)
         click.echo(printable(f"{entry.id:>6} {clock(seconds):>8}  {entry.type}  {said}").rstrip())
     return 0

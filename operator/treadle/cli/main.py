@@ -1,10 +1,13 @@
 """Commands. One rule: a command reads its arguments, calls `app`, and turns faults to sentences."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from treadle import __version__
+
+if TYPE_CHECKING:
+    from treadle.cli.graph.command import Output
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -124,3 +127,17 @@ def run(**flags: Any) -> None:
     from treadle.cli import run as running
 
     raise SystemExit(running.run(running.Asked(**flags)))
+
+
+@main.command()
+@click.argument("machine", metavar="MACHINE")
+@click.option("-o", "--output", type=click.Choice(["mermaid", "dot", "svg"]), default="mermaid")
+@click.option("--execution", metavar="NAME", help="Colour what it did.")
+@_where
+def graph(machine: str, output: "Output", execution: str | None, **where: Any) -> None:
+    """Draw a machine: the first StateMachine of a file, or a definition; - for stdin."""
+    from treadle.cli import look
+    from treadle.cli.graph import command
+
+    entries = None if execution is None else look.entries(look.Where(**where), execution)
+    raise SystemExit(command.run(machine, output, entries))
