@@ -23,13 +23,13 @@ demo: $(VENV)/.run-ready ## run the file-processing pipeline on this computer
 # The run-time packages alone; `setup` adds the others to the same place.
 $(VENV)/.run-ready: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
 	$(BIN)/python -c "$(ADD_OURSELVES)"
 	@touch $@
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -c "$(ADD_OURSELVES)"
 	@touch $@
 
