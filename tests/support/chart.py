@@ -47,7 +47,7 @@ def objects(
     """All objects, hooks too, in no order that means something."""
     rendered = templates(values, name=name, namespace=namespace)
     texts = (text for path, text in rendered.items() if not path.endswith(".txt"))
-    return [obj for text in texts for obj in yaml.safe_load_all(text) if obj]
+    return [obj for text in texts for obj in yaml.load_all(text, yaml.CSafeLoader) if obj]
 
 
 def of_kind(objs: Iterable[Obj], *kinds: str) -> list[Obj]:

@@ -75,7 +75,8 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* What the operator does in each namespace that it serves: these verbs and no others. */}}
+{{/* What the operator does in each namespace that it serves: these verbs and no others; a test compares
+them with the audit log. It asks for no token reviews, so it may make none. */}}
 {{- define "treadle.rules" -}}
 - apiGroups: [treadle.dev]
   resources: [statemachines, executions]
