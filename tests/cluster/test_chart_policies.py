@@ -10,7 +10,15 @@ import pytest
 from kubernetes import client, config
 
 from tests.cluster.lab.namespaces import Cluster
-from tests.cluster.support.charted import BESIDE, Installation, Person, installed, said_against
+from tests.cluster.support.charted import (
+    BESIDE,
+    PAST,
+    Installation,
+    Person,
+    installed,
+    late_job,
+    said_against,
+)
 from tests.cluster.support.machines import chain, passes
 from tests.cluster.support.people import (
     API_VERSION,
@@ -25,7 +33,7 @@ from treadle.runners import launch
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crds", "installation")]
 
-PAST, FUTURE = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+FUTURE = "2100-01-01T00:00:00Z"
 DEFINITION = chain(Only=passes())
 ACCOUNTS_MAX = 8
 
@@ -34,7 +42,7 @@ ACCOUNTS_MAX = 8
 def installation(cluster: Cluster, crds: None) -> Iterator[Installation]:
     with installed(cluster, BESIDE) as release:
         # The API server reads policies in a moment of its own.
-        release.namespace.wait(lambda: late(release.namespace, PAST), "the policies")
+        release.namespace.wait(lambda: late_job(release.namespace, PAST), "the policies")
         yield release
 
 
@@ -61,32 +69,22 @@ def ada(people: People) -> Person:
 # ----------------------------------------------------------------------------------- late Jobs
 
 
-def late(namespace: Any, create_before: str | None) -> str:
-    """What is said against a Job that may be created until then."""
-    annotations = {} if create_before is None else {"treadle.dev/create-before": create_before}
-    container = {"name": "main", "image": "i"}
-    pod = {"spec": {"restartPolicy": "Never", "containers": [container]}}
-    body = {"metadata": {"name": "job", "annotations": annotations}, "spec": {"template": pod}}
-    create_job = namespace.batch.create_namespaced_job
-    return said_against(lambda: create_job(namespace.name, body, dry_run="All"))
-
-
 def test_a_job_that_comes_after_its_makers_lease_is_refused(people: People) -> None:
-    said = late(people.namespace, PAST)
+    said = late_job(people.namespace, PAST)
     assert "the Lease of its maker has ended" in said
     assert all(words in said for words in launch._TOO_LATE), "the operator knows it by them"
 
 
 def test_a_job_that_comes_in_time_is_let_through(people: People) -> None:
-    assert late(people.namespace, FUTURE) == ""
+    assert late_job(people.namespace, FUTURE) == ""
 
 
 def test_a_job_of_others_is_none_of_its_business(people: People) -> None:
-    assert late(people.namespace, None) == ""
+    assert late_job(people.namespace, None) == ""
 
 
 def test_what_is_no_time_is_not_in_time(people: People) -> None:
-    assert late(people.namespace, "tomorrow")
+    assert late_job(people.namespace, "tomorrow")
 
 
 # ---------------------------------------------------------------------------- service accounts

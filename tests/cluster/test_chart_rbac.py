@@ -18,7 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from tests.cluster.lab import places
 from tests.cluster.lab.namespaces import Cluster, Namespace
 from tests.cluster.support.audit import Audit
-from tests.cluster.support.charted import BESIDE, RELEASE, Installation, installed
+from tests.cluster.support.charted import BESIDE, PAST, RELEASE, Installation, installed, late_job
 from tests.cluster.support.machines import chain, each, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
 from tests.cluster.support.people import RESULT_FINALIZER, People, condition_of, uid_of
@@ -251,6 +251,8 @@ def test_in_namespaced_scope_roles_are_enough(
                 assert user.succeeds("scoped") == [1, 2]
             assert operator.get("/readyz")[0] == 200
             assert operator.terminate() == 0
+        people.namespace.wait(lambda: late_job(people.namespace, PAST), "the policies")
+        assert late_job(release.namespace, PAST) == "", "they hold where the operator serves"
         if audit is not None:
             assert audit.refused() == set()
             assert audit.used() <= release.rights

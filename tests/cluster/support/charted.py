@@ -22,6 +22,7 @@ from tests.support.chart import Obj, Right
 
 RELEASE = "treadle"
 TOKEN_SECONDS = 3600
+PAST = "2020-01-01T00:00:00Z"
 # The kinds are there already, and no Pod: the operator is a process of the test.
 BESIDE = {"crds": {"install": False}, "replicas": 0}
 
@@ -121,3 +122,13 @@ def said_against(call: Callable[[], object]) -> str:
     except ApiException as why:
         return str(json.loads(why.body)["message"])
     return ""
+
+
+def late_job(namespace: Namespace, create_before: str | None) -> str:
+    """What the API server says against a Job that may be created until then; none is kept."""
+    annotations = {} if create_before is None else {"treadle.dev/create-before": create_before}
+    container = {"name": "main", "image": "i"}
+    pod = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    body = {"metadata": {"name": "job", "annotations": annotations}, "spec": {"template": pod}}
+    create_job = namespace.batch.create_namespaced_job
+    return said_against(lambda: create_job(namespace.name, body, dry_run="All"))
