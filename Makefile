@@ -54,8 +54,8 @@ test: setup ## all tests that need no cluster
 golden: setup ## rewrite the golden histories, snapshots and pictures; read the diff
 	GOLDEN_WRITE=1 $(BIN)/python -m pytest -q tests/golden tests/cli/graph
 
-crds: setup ## generate crds/ from the models
-	$(BIN)/python -m treadle.kube.schemas crds
+crds: setup ## generate crds/, and the chart's copy, from the models
+	$(BIN)/python -m treadle.kube.schemas crds helm/treadle/files/crds
 
 sim: setup ## seeded worlds: make sim SEEDS=5000
 	$(BIN)/python -m treadle.sim --seeds 0:$(SEEDS)

@@ -44,7 +44,9 @@ def test_the_version_is_said() -> None:
     assert run("--version").output == f"treadle, version {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["operator", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["-h"], ["operator", "--help"], ["free-pods", "-h"], ["try", "-h"]]
+)
 def test_help_says_what_there_is(arguments: list[str]) -> None:
     found = run(*arguments)
     assert found.exit_code == 0
@@ -81,6 +83,11 @@ def test_without_flags_the_environment_counts(ran: list[Settings]) -> None:
         (["operator"], {"TREADLE_HEALTH_PORT": "x"}, "TREADLE_HEALTH_PORT is 'x'"),
         (["operator"], {"TREADLE_LEASE": "perhaps"}, "TREADLE_LEASE is 'perhaps'"),
         (["operator", "--kubeconfig", "/no/such/file"], {}, "no credentials for a cluster"),
+        (["free-pods"], {}, "say which namespaces"),
+        (["free-pods", "-A", "-n", "a"], {}, "say which namespaces"),
+        (["free-pods", "-A", "--kubeconfig", "/no/such/file"], {}, "no credentials for a cluster"),
+        (["try", "--kubeconfig", "/no/such/file"], {}, "no credentials for a cluster"),
+        (["try", "--seconds", "-1"], {}, "-1.0 is not in the range"),
     ],
 )
 def test_what_is_wrong_is_a_sentence(
@@ -91,6 +98,16 @@ def test_what_is_wrong_is_a_sentence(
     assert sentence in found.output
     assert "Traceback" not in found.output
     assert isinstance(found.exception, SystemExit)
+
+
+@pytest.mark.parametrize("arguments", [["free-pods", "-A"], ["try", "-n", "a"]])
+def test_a_cluster_that_does_not_answer_is_a_sentence(arguments: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(KUBECONFIG)
+    found = run(*arguments, "--kubeconfig", str(path))
+    assert found.exit_code == 1
+    assert found.output.startswith("Error: ")
+    assert "Traceback" not in found.output
 
 
 def treadle(*arguments: str, check: str = "") -> "subprocess.CompletedProcess[str]":
@@ -115,7 +132,7 @@ def treadle(*arguments: str, check: str = "") -> "subprocess.CompletedProcess[st
 def test_help_loads_nothing_that_is_slow() -> None:
     slow = "('kopf', 'kubernetes', 'aiohttp', 'pydantic', 'uvloop', 'prometheus_client')"
     check = f"print([name for name in {slow} if name in sys.modules])"
-    for arguments in (["--help"], ["operator", "--help"]):
+    for arguments in (["--help"], ["operator", "--help"], ["free-pods", "-h"], ["try", "-h"]):
         found = treadle(*arguments, check=check)
         assert found.returncode == 0
         assert found.stdout.endswith("[]\n")

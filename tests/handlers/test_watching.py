@@ -1,6 +1,7 @@
 """Kopf's handlers decode, post and return; Kopf itself writes nothing."""
 
 import asyncio
+import getpass
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,24 @@ def test_kopf_speaks_with_the_token_of_our_client(
     assert (said.server, said.scheme, said.token) == ("http://127.0.0.1:1", scheme, token)
     assert said.certificate_path is None
     assert not said.insecure
+
+
+async def test_it_watches_as_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container: 65532 is in no passwd file."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    logged_in = asyncio.Event()
+
+    def login() -> kopf.ConnectionInfo:
+        logged_in.set()
+        return LOGIN
+
+    watching_it = asyncio.create_task(watching.watch(Door(), login, ["default"]))
+    waits = asyncio.create_task(logged_in.wait())
+    await asyncio.wait({watching_it, waits}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    assert logged_in.is_set()
+    watching_it.cancel()
+    await asyncio.wait({watching_it}, timeout=10)

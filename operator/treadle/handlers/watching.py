@@ -73,7 +73,11 @@ async def watch(doorway: Doorway, login: Login, namespaces: Sequence[str]) -> No
     """Watch until cancelled; no namespace means all of them."""
     registry = kopf.OperatorRegistry()
     register(registry, doorway, login)
+    # Only peering needs one, but Kopf would make it of the user's name, and in a container our user
+    # has none.
+    identity: Any = "treadle"
     await kopf.operator(
+        identity=identity,
         registry=registry,
         settings=quiet_settings(scanning=not namespaces),
         clusterwide=not namespaces,

@@ -1,7 +1,7 @@
 """The custom resources as models, and the CustomResourceDefinitions in crds/ made from them.
 
 One rule: a member is here only if the operator acts on it, or refuses it with a sentence; what this
-release does not have, the API server refuses as unknown. `python -m treadle.kube.schemas crds`
+release does not have, the API server refuses as unknown. `python -m treadle.kube.schemas FOLDER...`
 writes them.
 """
 
@@ -488,11 +488,12 @@ def _yaml(value: Mapping[str, Any]) -> str:
     return _HEADER + text.getvalue()
 
 
-def main(folder: str) -> None:
-    """Write all of them; what else is in the folder stays."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for name, text in crds().items():
-        (Path(folder) / name).write_text(text, encoding="utf-8")
+def main(*folders: str) -> None:
+    """Write all of them to each folder; what else is there stays."""
+    for folder in map(Path, folders):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in crds().items():
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tests.cluster.lab import api, build, pki, places, processes
 # In the order in which they start; they stop in the opposite one.
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _ETCD = f"http://127.0.0.1:{places.ETCD_PORT}"
+_CONTROLLERS = "system:serviceaccounts:kube-system"
 _AUDIT_POLICY = places.PKI / "audit-policy.json"
 
 
@@ -110,7 +111,10 @@ def _audit() -> list[str | Path]:
 
 
 def _write_audit_policy() -> None:
-    """Who changed what, without bodies and without the cluster's own heartbeat."""
+    """Who changed what, without bodies and without the cluster's own heartbeat.
+
+    Of service accounts everything is written, so that it can be compared with their Roles.
+    """
     noise = [
         {"group": "coordination.k8s.io", "resources": ["leases"]},
         {"group": "", "resources": ["events"]},
@@ -123,8 +127,10 @@ def _write_audit_policy() -> None:
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
         "rules": [
-            {"level": "None", "resources": noise},
             {"level": "None", "nonResourceURLs": ["*"]},
+            {"level": "None", "userGroups": [_CONTROLLERS], "resources": noise},
+            {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+            {"level": "None", "resources": noise},
             {"level": "Metadata"},
         ],
     }

@@ -25,7 +25,7 @@ _PYTHON = "docker.io/library/python:3.11-slim"
 _BUSYBOX = "docker.io/library/busybox:1.36"
 # Debian 12 is what the real image of that time is made of, and its Python is 3.11.
 _SUITE = "bookworm"
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _USERS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
 _NOT_SHIPPED = (
     *("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"),
@@ -58,7 +58,7 @@ def _make_pause(scratch: Path) -> None:
     root = scratch / "root"
     (root / "bin").mkdir(parents=True)
     shutil.copy2(build.program("pause"), root / "bin" / "pause")
-    _pack(scratch, root, PAUSE, {"Entrypoint": ["/bin/pause"]})
+    pack(scratch, root, PAUSE, {"Entrypoint": ["/bin/pause"]})
 
 
 def _make_busybox(scratch: Path) -> None:
@@ -73,7 +73,7 @@ def _make_busybox(scratch: Path) -> None:
     for applet in run(busybox, "--list").split():
         if applet != "busybox":
             (root / "bin" / applet).symlink_to("busybox")
-    _pack(scratch, root, _BUSYBOX, {"Cmd": ["sh"]})
+    pack(scratch, root, _BUSYBOX, {"Cmd": ["sh"]})
 
 
 def _make_python(scratch: Path) -> None:
@@ -89,32 +89,53 @@ def _make_python(scratch: Path) -> None:
         for entry in (root / unneeded).iterdir():
             is_folder = entry.is_dir() and not entry.is_symlink()
             shutil.rmtree(entry) if is_folder else entry.unlink()
-    _pack(scratch, root, _PYTHON, {"Cmd": ["python3"], "Env": [_PATH, "LANG=C.UTF-8"]})
+    pack(scratch, root, _PYTHON, {"Cmd": ["python3"], "Env": [PATH, "LANG=C.UTF-8"]})
 
 
-def _pack(scratch: Path, root: Path, name: str, config: dict[str, object]) -> None:
-    """Write `image.tar`: one layer that holds `root`, and what containerd wants to know of it."""
-    layer = scratch / "layer.tar"
-    run("tar", "--numeric-owner", "--exclude=./dev/*", "-C", root, "-cf", layer, ".")
-    with layer.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+def pack(
+    scratch: Path,
+    root: Path,
+    name: str,
+    config: dict[str, object],
+    below: tuple[Path, ...] = (),
+) -> None:
+    """Write `image.tar`: a layer that holds `root`, and what containerd wants to know of it.
+
+    Args:
+        below: further layers that it lies upon, lowest first.
+    """
+    own = scratch / "own.tar"
+    write_layer(root, own)
+    layers = {f"layer{number}.tar": file for number, file in enumerate((*below, own))}
     about = {
-        "architecture": _architecture(),
+        "architecture": architecture(),
         "os": "linux",
-        "config": {"Env": [_PATH], **config},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "config": {"Env": [PATH], **config},
+        "rootfs": {"type": "layers", "diff_ids": [_digest(file) for file in layers.values()]},
     }
-    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": list(layers)}]
     with tarfile.open(scratch / "image.tar", "w") as image:
         for file, value in (("config.json", about), ("manifest.json", manifest)):
             text = json.dumps(value).encode()
             entry = tarfile.TarInfo(file)
             entry.size = len(text)
             image.addfile(entry, BytesIO(text))
-        image.add(layer, "layer.tar")
+        for file, layer in layers.items():
+            image.add(layer, file)
 
 
-def _architecture() -> str:
+def write_layer(root: Path, file: Path) -> None:
+    """Write a folder as a layer."""
+    run("tar", "--numeric-owner", "--exclude=./dev/*", "-C", root, "-cf", file, ".")
+
+
+def _digest(layer: Path) -> str:
+    with layer.open("rb") as content:
+        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
+
+
+def architecture() -> str:
+    """Go's name of this machine's processor, which images use too."""
     return subprocess.run(
         ["go", "env", "GOARCH"], capture_output=True, text=True, check=True
     ).stdout.strip()

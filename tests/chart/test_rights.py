@@ -1,0 +1,120 @@
+"""Who may do what: the operator in its scope, its hooks, and users."""
+
+from __future__ import annotations
+
+from tests.support import chart
+from tests.support.chart import Right, granted, hook_of, of_kind, of_rules
+from treadle.kube.schemas import ExecutionSpec
+
+NAMESPACED = {"scope": "namespaces", "namespaces": ["a", "b"]}
+# In namespaced scope only these are not about one namespace: kinds, policies, and roles that nobody
+# is bound to.
+CLUSTER_WIDE = (
+    "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ClusterRole",
+)
+LEASES = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
+CLUSTER_ONLY = {
+    Right("", "nodes", "list"),
+    Right("apiextensions.k8s.io", "customresourcedefinitions", "list"),
+    Right("apiextensions.k8s.io", "customresourcedefinitions", "watch"),
+}
+
+
+def rules_of(role: str) -> set[Right]:
+    """What Kubernetes adds to its own role of this name."""
+    label = f"rbac.authorization.k8s.io/aggregate-to-{role}"
+    roles = of_kind(chart.objects(), "ClusterRole")
+    return {
+        right
+        for each in roles
+        if each["metadata"]["labels"].get(label) == "true"
+        for right in of_rules(each["rules"])
+    }
+
+
+# --------------------------------------------------------------------------------- the operator
+
+
+def test_in_namespaced_scope_nothing_is_granted_cluster_wide() -> None:
+    objs = chart.objects(NAMESPACED)
+    assert of_kind(objs, "ClusterRoleBinding") == []
+    wide = [obj for obj in objs if "namespace" not in obj["metadata"]]
+    assert {obj["kind"] for obj in wide} <= set(CLUSTER_WIDE)
+    account = chart.account(objs)
+    assert {place for place, _ in granted(objs, account)} == {"treadle-system", "a", "b"}
+
+
+def test_there_it_is_granted_the_same_in_each_namespace() -> None:
+    objs = chart.objects(NAMESPACED)
+    found = {p: of_rules(r) for p, r in granted(objs, chart.account(objs))}
+    assert found["a"] == found["b"]
+    assert found["treadle-system"] == LEASES
+    wide = chart.objects()
+    assert chart.rights(wide, chart.account(wide)) == found["a"] | LEASES | CLUSTER_ONLY
+
+
+def test_a_namespace_of_the_release_may_be_served_too() -> None:
+    objs = chart.objects({"scope": "namespaces", "namespaces": ["treadle-system"]})
+    found = list(granted(objs, chart.account(objs)))
+    assert [place for place, _ in found] == ["treadle-system", "treadle-system"]
+
+
+def test_it_may_never_read_a_secret() -> None:
+    objs = chart.objects()
+    verbs = {r.verb for r in chart.rights(objs, chart.account(objs)) if r.resource == "secrets"}
+    assert verbs == {"create", "delete"}
+
+
+def test_no_rule_has_a_wildcard() -> None:
+    objs = chart.objects()
+    rules = [rule for role in of_kind(objs, "Role", "ClusterRole") for rule in role["rules"]]
+    assert [rule for rule in rules if "*" in str(rule)] == []
+
+
+def test_only_its_own_lease_is_renewed() -> None:
+    (role,) = [o for o in of_kind(chart.objects(), "Role") if not hook_of(o)]
+    (renews,) = [rule for rule in role["rules"] if "update" in rule["verbs"]]
+    assert renews["resourceNames"] == ["treadle"]
+
+
+def test_policies_hold_where_the_operator_serves() -> None:
+    for binding in of_kind(chart.objects(NAMESPACED), "ValidatingAdmissionPolicyBinding"):
+        selector = binding["spec"]["matchResources"]["namespaceSelector"]
+        (expression,) = selector["matchExpressions"]
+        assert expression["values"] == ["a", "b"]
+    for binding in of_kind(chart.objects(), "ValidatingAdmissionPolicyBinding"):
+        assert "matchResources" not in binding["spec"]
+
+
+# ---------------------------------------------------------------------------------------- users
+
+
+def test_viewers_look_and_editors_write_and_administrators_tidy_up() -> None:
+    view, edit, admin = (rules_of(role) for role in ("view", "edit", "admin"))
+    assert view < edit < admin
+    assert {right.verb for right in view} == {"get", "list", "watch"}
+    written = {right.resource for right in edit if right.verb == "create"}
+    assert written == {"statemachines", "executions"}
+    assert not [r for r in admin if r.resource.endswith("/status")], "the operator's alone"
+
+
+def test_editors_have_a_verb_for_each_member_that_changes() -> None:
+    verbs = {right.verb for right in rules_of("edit") if right.resource == "executions"}
+    ruled = str(ExecutionSpec.model_config["json_schema_extra"])
+    # stateMachineRef has a rule of its own; stop's rule lets it be given once.
+    changes = {
+        field.alias
+        for name, field in ExecutionSpec.model_fields.items()
+        if field.alias and f"{field.alias} cannot be changed" not in ruled
+    } - {"stateMachineRef"}
+    assert changes <= verbs
+    (policy,) = [
+        obj
+        for obj in of_kind(chart.objects(), "ValidatingAdmissionPolicy")
+        if obj["metadata"]["name"].startswith("execution-verbs")
+    ]
+    text = str(policy["spec"]["validations"])
+    assert [verb for verb in ("stop", "suspend", "redrive") if f"check('{verb}')" not in text] == []
