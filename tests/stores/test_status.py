@@ -212,3 +212,14 @@ def test_parking_changes_nothing_but_a_condition() -> None:
     status = statuses.of_record(loaded, Record(None, "m-1", parked="newer"), NOW)
     assert {name: status[name] for name in stored} == stored
     assert condition(status, "Parked") == ("True", "CannotContinue", "newer")
+
+
+def test_one_that_goes_on_is_parked_no_longer() -> None:
+    parked = statuses.of_record(LOADED, Record(None, "m-1", parked="newer"), NOW)
+    loaded = replace(LOADED, status=parked)
+    for status in (
+        shown(started(ONE_TASK), loaded),
+        shown(started(NOTHING), loaded),
+        statuses.of_record(loaded, Record(None, None, failure=Failure("E", "why")), NOW),
+    ):
+        assert condition(status, "Parked") == ("False", "Continues", "")

@@ -44,6 +44,8 @@ def of_record(loaded: Loaded, record: Record, now: datetime) -> dict[str, Any]:
         status = {"phase": "Pending", "message": record.waiting or ""}
     if record.pending_since is not None:
         status["pendingSince"] = aws_text(record.pending_since)
+    if _had(loaded, "Parked"):
+        _condition(status, loaded, now, "Parked", False, "Continues", "")
     status["observedGeneration"] = loaded.generation
     return status
 

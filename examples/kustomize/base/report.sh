@@ -1,0 +1,1 @@
+echo "{\"report\": $(cat "$TREADLE_INPUT_FILE")}" > "$TREADLE_RESULT_FILE"
