@@ -8,7 +8,7 @@ ADD_OURSELVES := import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('pur
 
 .DEFAULT_GOAL := check
 .PHONY: check demo setup format lint test unit golden crds sim control-plane cluster cluster-down e2e \
-	torture bench image kind conformance help
+	torture bench image kind conformance docs help
 
 check: format lint unit ## the inner loop: format, lint, types, rooms, unit tests, 200 seeds
 
@@ -33,6 +33,10 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(BIN)/python -c "$(ADD_OURSELVES)"
 	@touch $@
 
+$(VENV)/.docs-ready: requirements/docs.txt $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/docs.txt
+	@touch $@
+
 format: setup
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix-only .
@@ -54,8 +58,12 @@ test: setup ## all tests that need no cluster
 golden: setup ## rewrite the golden histories, snapshots and pictures; read the diff
 	GOLDEN_WRITE=1 $(BIN)/python -m pytest -q tests/golden tests/cli/graph
 
-crds: setup ## generate crds/, and the chart's copy, from the models
+crds: setup ## generate crds/, the chart's copy and docs/resources.md from the models
 	$(BIN)/python -m treadle.kube.schemas crds helm/treadle/files/crds
+	$(BIN)/python -m tests.tidy.reference docs/resources.md
+
+docs: $(VENV)/.docs-ready ## build the site of docs/ in build/docs; broken links and anchors fail
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 
 sim: setup ## seeded worlds: make sim SEEDS=5000
 	$(BIN)/python -m treadle.sim --seeds 0:$(SEEDS)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.tidy import reference
 from treadle.api.metrics import Metrics
 from treadle.asl.rules import RULES
 from treadle.cli.main import main
@@ -57,3 +58,7 @@ def test_every_option_of_a_command_is_documented(name: str) -> None:
 @pytest.mark.parametrize("code", [*CODES, "pod-template", "resource-not-runnable"])
 def test_every_rule_for_manifests_is_documented(code: str) -> None:
     assert f"`{code}`" in DOCS["commands.md"]
+
+
+def test_the_page_of_custom_resources_is_what_the_models_give() -> None:
+    assert DOCS["resources.md"] == reference.page(), "run `make crds`"
