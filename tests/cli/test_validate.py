@@ -139,10 +139,21 @@ def test_a_good_file_says_nothing_but_what_was_judged(path: Path) -> None:
     assert found.stderr == "0 errors and 0 warnings in 1 state machine\n"
 
 
-def test_the_examples_have_no_problem() -> None:
-    folders = [str(each) for each in (ROOT / "examples").iterdir() if each.is_dir()]
-    found = run(*folders)
-    assert (found.exit_code, found.stdout) == (0, "")
+def test_a_directory_of_directories_gives_those_of_each(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "deeper").mkdir(parents=True)
+        (tmp_path / name / "machine.yaml").write_text(GOOD.replace("Pass", name))
+        (tmp_path / name / "deeper" / "machine.yaml").write_text("[")
+    found = run(str(tmp_path))
+    assert found.exit_code == 1
+    assert [Path(line.split(":")[0]).parent.name for line in found.stdout.splitlines()] == [
+        "one",
+        "two",
+    ]
+    (tmp_path / "own.yaml").write_text(GOOD)
+    assert run(str(tmp_path)).exit_code == 0
+    (tmp_path / "own.yaml").unlink()
+    assert treadle("run", str(tmp_path)).returncode == 2, "which of them?"
 
 
 def test_a_directory_gives_its_manifests_and_definitions_alone(tmp_path: Path) -> None:

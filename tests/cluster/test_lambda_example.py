@@ -25,7 +25,7 @@ def people(
     with cluster.namespace() as space:
         made = People(space)
         with OperatorProcess(cluster.kubeconfig, log, namespaces=[space.name]):
-            made.kubectl("apply", "-f", str(EXAMPLE / "machine.yaml"))
+            made.kubectl("apply", "-k", str(EXAMPLE))
             assert made.judged("lambda")["status"] == "True", made.status("lambda", MACHINES)
             yield made
         made.free_pods()

@@ -7,18 +7,17 @@ import re
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from tests.cluster.lab import places
-from tests.cluster.lab.namespaces import Cluster, Namespace
+from tests.cluster.lab.namespaces import Cluster
 from tests.cluster.support.operator_process import OperatorProcess
 from tests.cluster.support.people import MACHINES, People, condition_of, uid_of
+from tests.cluster.support.volumes import folder_as_volume
 
 pytestmark = [pytest.mark.cluster, pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -66,7 +65,7 @@ def site(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("pipeline")
     with (
         cluster.namespace() as space,
-        _volume(space, folder / "data") as files,
+        folder_as_volume(space, CLAIM, folder / "data") as files,
         OperatorProcess(cluster.kubeconfig, folder / "operator.log") as operator,
     ):
         people = People(space)
@@ -79,37 +78,6 @@ def site(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory)
         yield Site(people, operator, files, f"http://{address}:8080/results")
         operator.terminate()
         people.free_pods()
-
-
-@contextmanager
-def _volume(space: Namespace, folder: Path) -> Iterator[Path]:
-    """A folder of this machine as the volume that the example's claim asks for."""
-    folder.mkdir()
-    folder.chmod(0o777)
-    core = space.core
-    storage: Any = client.StorageV1Api(space.cluster.client)
-    if any(_is_default(each) for each in storage.list_storage_class().items):
-        pytest.skip("this cluster provisions volumes by itself: their files cannot be compared")
-    body = {
-        "metadata": {"name": f"{space.name}-data"},
-        "spec": {
-            "capacity": {"storage": "64Mi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": str(folder), "type": "Directory"},
-            "claimRef": {"namespace": space.name, "name": CLAIM},
-        },
-    }
-    core.create_persistent_volume(body)
-    try:
-        yield folder
-    finally:
-        core.delete_persistent_volume(f"{space.name}-data")
-
-
-def _is_default(storage_class: Any) -> bool:
-    marks = storage_class.metadata.annotations or {}
-    return bool(marks.get("storageclass.kubernetes.io/is-default-class") == "true")
 
 
 def _check_counts(site: Site, name: str) -> None:

@@ -23,8 +23,12 @@ class Input(NamedTuple):
     is_chosen: bool
 
 
-def read_all(names: tuple[str, ...]) -> Iterator[Input]:
+def read_all(names: tuple[str, ...], *, and_folders: bool = False) -> Iterator[Input]:
     """Every file that arguments name; at most one byte more than a file may have of each.
+
+    Args:
+        names: the arguments.
+        and_folders: whether a directory without manifests stands for the directories in it.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
@@ -32,7 +36,7 @@ def read_all(names: tuple[str, ...]) -> Iterator[Input]:
     for name in names:
         path = Path(name)
         if name != "-" and path.is_dir():
-            yield from _directory(path)
+            yield from _directory(path, and_folders)
         else:
             yield _one(name)
 
@@ -43,17 +47,26 @@ def _one(name: str) -> Input:
     return Input(click.format_filename(name), _read(Path(name)), True)
 
 
-def _directory(path: Path) -> Iterator[Input]:
-    try:
-        found = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES)
-    except OSError as e:
-        raise _unreadable(path, e) from None
-    files = [each for each in found if each.is_file()]
+def _directory(path: Path, and_folders: bool) -> Iterator[Input]:
+    files = _files(path)
+    if not files and and_folders:
+        files = [file for folder in _within(path) if folder.is_dir() for file in _files(folder)]
     if not files:
         shown = click.format_filename(path)
         raise click.UsageError(f"there is no *.yaml, *.yml or *.json in '{shown}'")
     for each in files:
         yield Input(click.format_filename(each), _read(each), False)
+
+
+def _files(path: Path) -> list[Path]:
+    return [each for each in _within(path) if each.suffix in _SUFFIXES and each.is_file()]
+
+
+def _within(path: Path) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except OSError as e:
+        raise _unreadable(path, e) from None
 
 
 def _read(path: Path) -> bytes:

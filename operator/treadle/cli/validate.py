@@ -41,7 +41,7 @@ def run(names: tuple[str, ...], output: str) -> int:
         UsageError: a file cannot be read.
     """
     # Files that cannot be read are told before anything is printed of the others.
-    verdicts = [judge(each) for each in list(read_all(names))]
+    verdicts = [judge(each) for each in list(read_all(names, and_folders=True))]
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if output == "json":
