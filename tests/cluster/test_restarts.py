@@ -69,7 +69,9 @@ def test_the_documented_command_frees_pods_of_an_operator_that_is_gone(
     loner: People, tmp_path: Path
 ) -> None:
     page = (places.ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"```sh\n(kubectl get pods.*?)\n```", page, re.DOTALL)
+    (command,) = re.findall(
+        r"```sh\nnamespace=default\n(kubectl get pods.*?)\n```", page, re.DOTALL
+    )
     with an_operator(loner, tmp_path):
         uid = uid_of(loner.run("stranded", chain(Hang=task({"hang": True}))))
         pod = loner.a_pod(uid)
@@ -82,8 +84,8 @@ def test_the_documented_command_frees_pods_of_an_operator_that_is_gone(
         "KUBECONFIG": str(loner.namespace.cluster.kubeconfig),
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
     }
-    line = command.replace("NAMESPACE", loner.namespace.name)
-    subprocess.run(["sh", "-c", line], env=environment, check=True, timeout=60)
+    environment["namespace"] = loner.namespace.name
+    subprocess.run(["sh", "-c", command], env=environment, check=True, timeout=60)
     (left,) = loner.pods()
     assert left["metadata"]["finalizers"] == others
 

@@ -26,12 +26,23 @@ TOOLS = frozenset(("go", "helm", "node"))
 """Programs that a block may need and that are used where they are."""
 
 OUTSIDE = frozenset(
-    ("chart", "cloud", "cluster", "docker", "itself", "network", "podman", "ports", "root", "storage")
+    (
+        "chart",
+        "cloud",
+        "cluster",
+        "docker",
+        "itself",
+        "network",
+        "podman",
+        "ports",
+        "root",
+        "storage",
+    )
 )
 """What a test of a page has not. `cluster` is for tests/cluster, which has neither `chart`, an
 operator within the cluster, nor `storage`, volumes that are made when they are claimed. `itself` is
-for blocks that run the tests, this one with them; `ports` for those that serve on ports which a test
-must not take: tests/examples runs the same on free ones."""
+for blocks that run the tests, this one with them; `ports` for those that serve on ports which a
+test must not take: tests/examples runs the same on free ones."""
 
 BLOCK_SECONDS = 120.0
 
