@@ -2,8 +2,8 @@
 
 Run as `python -m tests.local.desk_torture --kills 50 --seed 7`. Each Task writes a line when it
 starts; a machine of chains, a Map, a Parallel, retries and waits is run once undisturbed, and then
-killed at random instants until it ends. The result must be the same, the history too, and no attempt
-may have started twice.
+killed at random instants until it ends. The result must be the same, the history too, and no
+attempt may have started twice.
 """
 
 import argparse
