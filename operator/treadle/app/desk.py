@@ -6,6 +6,7 @@ server, processes for Jobs.
 
 import asyncio
 import logging
+import math
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,11 @@ from treadle.asl.json import Json, dumps
 from treadle.engine.events import StopRequested
 from treadle.kube import decode
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
+from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES
 from treadle.kube.lease import NoLease
 from treadle.kube.podtemplates import PodDefaults
 from treadle.local import engines, mocks
-from treadle.local.files import NAMESPACE, FileApi, write_whole
+from treadle.local.files import NAMESPACE, FileApi
 from treadle.local.loops import VirtualLoop
 from treadle.local.processes import ProcessRunner, ProcessSettings
 from treadle.local.runs import Run, Runs
@@ -33,7 +34,7 @@ from treadle.local.watched import Show, WatchedStore
 from treadle.runners.addresses import AddressPolicy, Lists
 from treadle.runners.http import HttpRunner
 from treadle.runners.transport import AiohttpTransport
-from treadle.runtime.driver import Driver
+from treadle.runtime.driver import ALARM_SECONDS_MAX, Driver
 from treadle.runtime.ports import TERMINAL, Missing, Runner
 from treadle.stores import histories
 from treadle.stores.histories import HistoryEntry, as_aws
@@ -83,6 +84,7 @@ def run(
     folder: Path,
     show: Show,
     *,
+    trouble: Callable[[str], None],
     interrupted: Callable[[], None],
     quit_now: Callable[[], None],
 ) -> Result:
@@ -92,6 +94,7 @@ def run(
         run: what was asked for.
         folder: the state directory.
         show: told of all that is saved.
+        trouble: told why something cannot be saved, which is then tried again.
         interrupted: told when somebody asks for its end, which then follows.
         quit_now: told when somebody cannot wait for that; must end the process.
 
@@ -102,14 +105,21 @@ def run(
     """
     loop = VirtualLoop() if run.virtual else asyncio.new_event_loop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        desk = _Desk(run, folder, show, loop)
+        desk = _Desk(run, folder, show, trouble, loop)
         return runner.run(desk.live(interrupted, quit_now))
 
 
 class _Desk:
     """Every room of one desk."""
 
-    def __init__(self, run: Run, folder: Path, show: Show, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        show: Show,
+        trouble: Callable[[str], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self._run = run
         self._show = show
         self._runs = Runs(folder)
@@ -117,8 +127,11 @@ class _Desk:
         self._virtual = loop if isinstance(loop, VirtualLoop) else None
         self._answers = None if run.mocks is None else mocks.read(run.mocks, run.case)
         self._ended = asyncio.Event()
-        self._api = FileApi(folder, self._now)
-        self._store = WatchedStore(self._api, self._shown)
+        # Each run has its own machine: another run of that name may have another.
+        own = self._runs.of(run.name)
+        apart = {kind.plural: own for kind in (STATE_MACHINES, REVISIONS)}
+        self._api = FileApi(folder, self._now, apart)
+        self._store = WatchedStore(self._api, self._shown, trouble)
 
     def _now(self) -> datetime:
         return self._virtual.now() if self._virtual else datetime.now(UTC)
@@ -145,6 +158,7 @@ class _Desk:
             leadership=leadership,
             clock=self._now,
             identify=Identities(settings.region, settings.account),
+            alarm_seconds_max=math.inf if self._virtual else ALARM_SECONDS_MAX,
         )
         processes = ProcessRunner(
             self._process_settings(),
@@ -165,9 +179,11 @@ class _Desk:
                 *runners,
             ]
         driver.serve(runners)
+        obj = await self._ready(machines)
         if self._virtual:
             self._virtual.busy = lambda: processes.busy or http.busy
-        obj = await self._ready(machines)
+            for entry in (await histories.read(self._api, obj))[-1:]:
+                self._virtual.not_before(entry.at)
         key = decode.key(obj)
 
         def stop() -> None:
@@ -181,7 +197,7 @@ class _Desk:
         driver.open()
         if (obj.get("status") or {}).get("phase") not in TERMINAL:
             await self._ended.wait()
-            await processes.drain()
+        await processes.drain()
         await http.drain(0)
         await driver.drain(DRAIN_SECONDS)
         await transport.close()
@@ -207,8 +223,7 @@ class _Desk:
         try:
             return await self._api.get(EXECUTIONS, NAMESPACE, name)
         except Missing:
-            pass
-        await self._apply_machine(machines)
+            await self._apply_machine(machines)
         manifest = {
             "apiVersion": EXECUTIONS.api_version,
             "kind": EXECUTIONS.name,
@@ -260,9 +275,12 @@ def _named_by(spec: Mapping[str, Json]) -> frozenset[str]:
 
 
 def write_history(folder: Path, name: str, path: Path) -> None:
-    """Write the whole history of an execution as AWS's GetExecutionHistory gives it."""
+    """Write the whole history of an execution as AWS's GetExecutionHistory gives it.
+
+    Raises: OSError. It may be a pipe or a device, so it is not renamed into its place.
+    """
     entries = looking.history(looking.Desk(folder), name)
-    write_whole(path, dumps({"events": [as_aws(entry) for entry in entries]}).encode())
+    path.write_bytes(dumps({"events": [as_aws(entry) for entry in entries]}).encode())
 
 
 def _parked(status: Mapping[str, Json]) -> str:

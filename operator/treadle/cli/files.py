@@ -3,10 +3,12 @@
 One rule: what cannot be read is a usage error, with a sentence.
 """
 
+import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import click
 
@@ -80,6 +82,14 @@ def _read(path: Path) -> bytes:
 def _unreadable(path: Path, why: OSError | ValueError) -> click.UsageError:
     said = why.strerror if isinstance(why, OSError) else str(why)
     return click.UsageError(f"'{click.format_filename(path)}' cannot be read: {said}")
+
+
+def let_go(stream: IO[str]) -> None:
+    """Write to a stream no more, not even what is still in its buffer when we end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def printable(text: str) -> str:

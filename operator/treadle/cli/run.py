@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ import click
 
 from treadle.asl.errors import Problem
 from treadle.asl.json import Json, dumps, loads
+from treadle.asl.limits import FILE_BYTES_MAX
 from treadle.asl.program import Program
 from treadle.cli import validate
-from treadle.cli.files import read_all
+from treadle.cli.files import let_go, printable, read_all
 from treadle.kube import sources
 from treadle.local.runs import Run, Runs
+from treadle.local.volumes import problem_of
 
 EXIT_WRONG = 2
 EXIT_INTERRUPTED = 130
@@ -51,8 +53,11 @@ def run(asked: Asked) -> int:
     """Run it; gives the exit status. Raises: UsageError."""
     runs = Runs(Path(asked.state_dir).absolute())
     try:
-        wanted = _resumed(asked, runs) if asked.resume is not None else _new(asked, runs)
+        _check_history(asked.history)
+        wanted = _resumed(asked, runs) if asked.resume is not None else _new(asked)
         with runs.alone(wanted.name):
+            if asked.resume is None:
+                runs.keep(wanted)
             return _live(wanted, runs, asked)
     except ValueError as why:
         raise click.UsageError(str(why)) from None
@@ -63,7 +68,26 @@ def run(asked: Asked) -> int:
 # ------------------------------------------------------------------------------- what is asked for
 
 
+def _check_history(name: str | None) -> None:
+    if name is not None and (Path(name).is_dir() or not Path(name).absolute().parent.is_dir()):
+        raise ValueError(f"--history: {name} cannot be a file")
+
+
 def _resumed(asked: Asked, runs: Runs) -> Run:
+    given = {
+        "a MACHINE": asked.machine,
+        "--input": asked.input,
+        "--name": asked.name,
+        "--volume": asked.volumes,
+        "--command": asked.commands,
+        "--mocks": asked.mocks,
+    }
+    also = [what for what, value in given.items() if value]
+    if also:
+        raise ValueError(
+            f"--resume goes on with what was asked for at first: {', '.join(also)} cannot be given "
+            "again"
+        )
     name, names = asked.resume, runs.names()
     if not name:
         if not names:
@@ -72,7 +96,7 @@ def _resumed(asked: Asked, runs: Runs) -> Run:
     return runs.get(name)
 
 
-def _new(asked: Asked, runs: Runs) -> Run:
+def _new(asked: Asked) -> Run:
     if asked.machine is None:
         raise ValueError("name a MACHINE: a file of a definition or of manifests, or a directory")
     found = _read(asked.machine)
@@ -82,23 +106,22 @@ def _new(asked: Asked, runs: Runs) -> Run:
     if asked.runner == "process":
         _check_commands(machine, program, commands)
     name = machine.name or _name_of(asked.machine)
-    mocks, case = _mocks(asked.mocks)
-    wanted = Run(
-        name=asked.name or f"{name[:60]}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"[:-3],
+    mocks, case = _mocks(asked.mocks, program)
+    named = f"{name[:60]}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"[:-3]
+    return Run(
+        name=named if asked.name is None else asked.name,
         machine=name,
         spec=machine.spec,
         request=_request(asked.input, found.executions, name),
         cwd=str(found.folder),
         objects=found.objects,
         volumes={k: str(_directory(v)) for k, v in map(_volume, asked.volumes)},
-        commands={image: shlex.split(line) for image, line in commands.items()},
+        commands={image: _words(line) for image, line in commands.items()},
         runner=asked.runner,
         mocks=mocks,
         case=case,
         virtual=asked.time == "virtual",
     )
-    runs.keep(wanted)
-    return wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +145,16 @@ def _read(name: str) -> _Found:
     if not machines:
         raise ValueError(f"there is no StateMachine in {name}")
     others = [obj for _, file in files for obj in file.others]
+    objects = [obj for obj in others if obj.get("kind") in ("ConfigMap", "Secret")]
+    for problem in filter(None, map(problem_of, objects)):
+        raise ValueError(f"{name}: {problem}")
     path = Path.cwd() if name == "-" else Path(name).absolute()
     return _Found(
         machines[0][0],
         path if path.is_dir() else path.parent,
         machines[0][1],
         [obj for obj in others if obj.get("kind") == "Execution"],
-        [obj for obj in others if obj.get("kind") in ("ConfigMap", "Secret")],
+        objects,
     )
 
 
@@ -136,7 +162,8 @@ def _judged(machine: sources.Machine, file: str, asked: Asked) -> Program:
     problems = list(validate.problems_of(machine))
     wrong = [each for each in problems if each.severity == "error"]
     if asked.mocks is None:
-        wrong += [each for each in problems if each.code == "resource-not-runnable"]
+        not_run = (each for each in problems if each.code == "resource-not-runnable")
+        wrong += [replace(each, severity="error") for each in not_run]
     if wrong:
         _refuse([(file, each) for each in wrong])
     program, _ = machine.inspect()
@@ -169,33 +196,57 @@ def _request(text: str | None, executions: Sequence[Any], machine: str) -> dict[
     if text is not None:
         return {"inputJson": _input(text)}
     for each in executions:
-        spec = each.get("spec") or {}
-        if (spec.get("stateMachineRef") or {}).get("name") == machine:
+        spec = each.get("spec")
+        reference = spec.get("stateMachineRef") if isinstance(spec, dict) else None
+        if isinstance(reference, dict) and reference.get("name") == machine:
             return {k: spec[k] for k in ("name", "input", "inputJson") if k in spec}
     return {}
 
 
-def _input(text: str) -> str:
-    if text == "-":
-        text = sys.stdin.read()
-    elif text.startswith("@"):
-        text = Path(text[1:]).read_text(encoding="utf-8")
+def _input(given: str) -> str:
+    text: str | bytes = given
+    if given == "-":
+        text = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
+    elif given.startswith("@"):
+        text = _content(given[1:])
+    if len(text) > FILE_BYTES_MAX:
+        raise ValueError(f"the input has more than {FILE_BYTES_MAX:,} bytes")
     try:
         loads(text)
+        return text if isinstance(text, str) else text.decode()
     except ValueError as why:
         raise ValueError(f"the input is not JSON: {why}") from None
-    return text
 
 
-def _mocks(text: str | None) -> tuple[str | None, str]:
+def _content(name: str) -> bytes:
+    with Path(name).open("rb") as file:
+        return file.read(FILE_BYTES_MAX + 1)
+
+
+def _mocks(text: str | None, program: Program) -> tuple[str | None, str]:
     if text is None:
         return None, ""
     from treadle.local import mocks
+    from treadle.stores.judgement import tasks
 
     file, _, case = text.partition("#")
-    content = Path(file).read_text(encoding="utf-8")
-    mocks.read(content, case)
+    try:
+        content = _content(file).decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"the mocks are not JSON: {file} is not UTF-8") from None
+    # A state that is not in it is run: one that is misspelt must not be.
+    known = {task.name for _, task, _ in tasks(program)}
+    unknown = mocks.read(content, case).keys() - known
+    if unknown:
+        raise ValueError(f"the mocks name what is no Task of the machine: {', '.join(unknown)}")
     return content, case
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as why:
+        raise ValueError(f"--command: {line}: {why}") from None
 
 
 def _pair(text: str, shape: str) -> tuple[str, str]:
@@ -243,20 +294,39 @@ def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
     try:
         with screen:
             result = desk.run(
-                wanted, runs.folder, screen.show, interrupted=screen.interrupted, quit_now=quit_now
+                wanted,
+                runs.folder,
+                screen.show,
+                trouble=screen.trouble,
+                interrupted=screen.interrupted,
+                quit_now=quit_now,
             )
     except (desk.NotRunnable, Fault) as why:
         raise click.UsageError(f"'{wanted.name}': {why}") from None
+    if not_printed := _not_printed(result, asked.format):
+        raise click.UsageError(
+            f"the result cannot be printed: {not_printed}; to see it, {resumable}"
+        )
     if asked.history is not None:
         desk.write_history(runs.folder, wanted.name, Path(asked.history))
-    _print(result, asked.format)
     return 0 if result.status == "Succeeded" else 1
 
 
 def _log_to(path: Path) -> None:
     import logging
 
+    logging.raiseExceptions = False  # where there is no room for a line, there is none
     logging.basicConfig(filename=path, level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+def _not_printed(result: Any, form: str) -> str:
+    """Print the result; gives why that was not possible, if it was not."""
+    try:
+        _print(result, form)
+    except OSError as why:
+        let_go(sys.stdout)
+        return str(why.strerror)
+    return ""
 
 
 def _print(result: Any, form: str) -> None:
@@ -272,4 +342,8 @@ def _print(result: Any, form: str) -> None:
     elif result.output is not None:
         click.echo(result.output)
     else:
-        click.echo(": ".join(filter(None, (result.error, result.cause))) or result.status, err=True)
+        wrong = ": ".join(filter(None, (result.error, result.cause))) or result.status
+        try:
+            click.echo("\n".join(map(printable, wrong.splitlines())), err=True)
+        except OSError:
+            let_go(sys.stderr)

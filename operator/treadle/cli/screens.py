@@ -3,14 +3,15 @@
 One rule: a screen is told what was saved, and keeps no more of it than it shows.
 """
 
+import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
 
 from treadle.asl.json import Json
-from treadle.cli.files import printable
+from treadle.cli.files import let_go, printable
 from treadle.local.runs import Run
 from treadle.stores.histories import HistoryEntry
 
@@ -28,6 +29,9 @@ class Screen(Protocol):
     def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
         """Something was saved."""
 
+    def trouble(self, why: str) -> None:
+        """Something cannot be saved, and is tried again."""
+
     def interrupted(self) -> None:
         """Somebody asked for its end."""
 
@@ -35,11 +39,42 @@ class Screen(Protocol):
         """Leave the terminal as it was."""
 
 
-def screen_for(stream: TextIO, run: Run) -> Screen:
+def screen_for(stream: TextIO | None, run: Run) -> Screen:
     """A table where somebody looks, lines where nobody does."""
-    if stream.isatty():
-        return LiveScreen(stream, run)
-    return LineScreen(stream, run)
+    safe = cast(TextIO, _Forgiving(stream))
+    if not safe.isatty():
+        return LineScreen(safe, run)
+    live = LiveScreen(safe, run)
+    return LineScreen(safe, run) if live.is_dumb else live
+
+
+class _Forgiving(io.TextIOBase):
+    """Writes for somebody who may go away: a run goes on without being looked at."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if self._stream is not None:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                let_go(self._stream)
+                self._stream = None
+        return len(text)
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        if self._stream is None:
+            raise OSError("nobody is there")
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(self._stream, "encoding", None) or "utf-8"
 
 
 @dataclass(slots=True)
@@ -111,9 +146,10 @@ class LineScreen:
         self._run = run
         self._began: datetime | None = None
         self._progress = Progress()
+        self._trouble = ""
 
     def __enter__(self) -> "LineScreen":
-        self._say(f"{self._run.name}: {self._run.machine}")
+        self._say(printable(f"{self._run.name}: {self._run.machine}"))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,6 +158,7 @@ class LineScreen:
     def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
         """See Screen."""
         del status  # the history says it
+        self._trouble = ""
         for entry in entries:
             self._began = self._began or entry.at
             row = self._progress.take(entry)
@@ -130,17 +167,21 @@ class LineScreen:
                 seconds = (entry.at - self._began).total_seconds()
                 self._say(f"{clock(seconds):>8}  {printable(text)}")
 
+    def trouble(self, why: str) -> None:
+        """See Screen."""
+        if why != self._trouble:
+            self._trouble = why
+            self._say(printable(f"{why}; trying again"))
+
     def interrupted(self) -> None:
         """See Screen."""
         self._say("stopping what runs; Ctrl-C again ends at once")
 
     def close(self) -> None:
         """See Screen."""
-        self._stream.flush()
 
     def _say(self, text: str) -> None:
         self._stream.write(text + "\n")
-        self._stream.flush()
 
 
 _WORDS = {
@@ -184,12 +225,18 @@ class LiveScreen:
         self._progress = Progress()
         self._phase = "Pending"
         self._stopping = False
+        self._trouble = ""
         self._live = Live(
-            get_renderable=self._table,
+            get_renderable=self._picture,
             console=self._console,
             refresh_per_second=_NAPS_PER_SECOND,
             vertical_overflow="crop",
         )
+
+    @property
+    def is_dumb(self) -> bool:
+        """Whether the terminal cannot change what it shows."""
+        return self._console.is_dumb_terminal
 
     def __enter__(self) -> "LiveScreen":
         self._live.start()
@@ -203,6 +250,11 @@ class LiveScreen:
         for entry in entries:
             self._progress.take(entry)
         self._phase = str(status.get("phase", self._phase))
+        self._trouble = ""
+
+    def trouble(self, why: str) -> None:
+        """See Screen."""
+        self._trouble = why
 
     def interrupted(self) -> None:
         """See Screen."""
@@ -212,7 +264,20 @@ class LiveScreen:
         """See Screen."""
         self._live.stop()
 
-    def _table(self) -> Any:
+    def _picture(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        took = clock(time.monotonic() - self._began)
+        lines = [f"{printable(self._run.name)}  {self._phase}  {took}"]
+        if self._trouble:
+            lines.append(printable(f"{self._trouble}; trying again"))
+        if self._stopping:
+            lines.append("stopping; Ctrl-C again ends at once")
+        texts = [Text(line, style="bold", no_wrap=True, overflow="ellipsis") for line in lines]
+        return Group(self._table(self._console.height - len(lines) - 2), Text(), *texts)
+
+    def _table(self, room: int) -> Any:
         from rich.table import Table
         from rich.text import Text
 
@@ -222,19 +287,14 @@ class LiveScreen:
         table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
         rows = list(self._progress.rows.items())
-        room = max(self._console.height - 4, 4)
         if len(rows) > room:
+            room = max(room - 1, 1)
             table.add_row("", Text(f"… {len(rows) - room} states before", style="dim"), "", "")
-        for name, row in rows[-room:]:
+        for name, row in rows[-max(room, 1) :]:
             mark, style = _mark(row, self._phase)
             table.add_row(
                 Text(mark, style=style), Text(printable(name)), _times(row), _note(row, self._phase)
             )
-        table.add_row("", "", "", "")
-        title = f"{self._phase}  {clock(time.monotonic() - self._began)}"
-        if self._stopping:
-            title += "  stopping; Ctrl-C again ends at once"
-        table.add_row("", Text(printable(self._run.name), style="bold"), "", Text(title))
         return table
 
 

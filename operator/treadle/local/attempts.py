@@ -4,6 +4,7 @@ One rule: whether an attempt runs is told by the lock on its folder, which its s
 before its first line to its death; never by a process id, which may be another's by now.
 """
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -104,19 +105,23 @@ class Folder:
             start_new_session=True,
         )
 
-    def stop(self) -> None:
-        """Ask its supervisor to end it; nothing happens where it has ended."""
+    def runs(self) -> bool:
+        """Whether a supervisor is at it."""
         handle = self.lock()
         if handle is not None:
             os.close(handle)
-            return
+        return handle is None
+
+    def stop(self) -> bool:
+        """Ask its supervisor to end it; gives whether there was one."""
+        if not self.path.is_dir() or not self.runs():
+            return False
         # A supervisor that is not so far yet finds this; one that is gets a signal. It holds the
         # lock, so the process id is its own.
         write_whole(self.path / "stop", b"")
-        try:
+        with contextlib.suppress(OSError, ValueError):
             os.kill(int((self.path / "started").read_text()), signal.SIGTERM)
-        except (OSError, ValueError):
-            return
+        return True
 
 
 def _last_bytes(path: Path, most: int) -> str:

@@ -14,7 +14,7 @@ from treadle.asl.errors import StateError
 from treadle.kube import manifests
 from treadle.kube.api import Obj
 from treadle.local.attempts import Folder
-from treadle.local.volumes import expanded
+from treadle.local.volumes import expanded, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ def processes(commands: Mapping[str, Sequence[str]]) -> Engine:
         }
         for mount in _mounts(main, places):
             contract[manifests.volume_variable(mount["name"])] = str(_place(mount, places))
-        environment |= contract
-        _add_given(environment, main, contract)
-        command = [expanded(word, environment) for word in main.get("command", ())]
+        # As in a Pod, what is inherited is not what `$(NAME)` refers to.
+        given = _given(main, contract)
+        environment |= given
+        command = [expanded(word, given) for word in main.get("command", ())]
         command = command or list(commands.get(main.get("image", ""), ()))
         if not command:
             cause = (
@@ -54,7 +55,7 @@ def processes(commands: Mapping[str, Sequence[str]]) -> Engine:
                 "here: name a `command`, run with --runner podman, or give --command IMAGE=CMD."
             )
             return StateError("Kubernetes.ContainerConfig", cause)
-        args = [expanded(word, environment) for word in main.get("args", ())]
+        args = [expanded(word, given) for word in main.get("args", ())]
         return Line([*command, *args], environment)
 
     return line
@@ -64,8 +65,7 @@ def containers(program: str) -> Engine:
     """Containers by `podman` or `docker`, which take the same arguments."""
 
     def line(main: Obj, places: Mapping[str, Path], folder: Folder) -> Line | StateError:
-        environment: dict[str, str] = {}
-        _add_given(environment, main, {})
+        environment = _given(main, {})
         folder.result.touch()
         argv = [program, "run", "--rm", "--network", "host"]
         argv += ["--volume", f"{folder.input}:{environment['TREADLE_INPUT_FILE']}:ro"]
@@ -93,11 +93,13 @@ def _inherited() -> dict[str, str]:
     return environment
 
 
-def _add_given(environment: dict[str, str], main: Obj, contract: Mapping[str, str]) -> None:
-    """The container's own variables; what comes from objects of a cluster is left out."""
+def _given(main: Obj, contract: Mapping[str, str]) -> dict[str, str]:
+    """The contract's and the container's own variables; those from objects are left out."""
+    given = dict(contract)
     for entry in main.get("env", ()):
         if entry["name"] not in contract and isinstance(entry.get("value"), str):
-            environment[entry["name"]] = expanded(entry["value"], environment)
+            given[entry["name"]] = expanded(entry["value"], given)
+    return given
 
 
 def _mounts(main: Obj, places: Mapping[str, Path]) -> list[Obj]:
@@ -105,4 +107,5 @@ def _mounts(main: Obj, places: Mapping[str, Path]) -> list[Obj]:
 
 
 def _place(mount: Obj, places: Mapping[str, Path]) -> Path:
-    return places[mount["name"]] / str(mount.get("subPath", ""))
+    place = places[mount["name"]]
+    return within(place, str(mount["subPath"])) if mount.get("subPath") else place

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -32,11 +32,15 @@ class FileApi:
     Args:
         folder: where the objects are kept; `KIND/NAME.json` in it.
         clock: what `creationTimestamp` is taken from.
+        elsewhere: folders of kinds that are kept apart.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, elsewhere: Mapping[str, Path] | None = None
+    ) -> None:
         self._folder = folder
         self._clock = clock
+        self._elsewhere = elsewhere or {}
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Obj:
         """See `Api`."""
@@ -52,7 +56,7 @@ class FileApi:
     ) -> Listing:
         """See `Api`."""
         chosen, also = selectors.labels(labels), selectors.fields(kind, fields)
-        found = (self._read(path) for path in sorted((self._folder / kind.plural).glob("*.json")))
+        found = (self._read(path) for path in sorted(self._of(kind).glob("*.json")))
         return Listing([obj for obj in found if chosen(obj) and also(obj)], "")
 
     def watch(
@@ -141,7 +145,10 @@ class FileApi:
     def _path(self, kind: Kind, name: str) -> Path:
         if not name or name.startswith(".") or "/" in name or len(name.encode()) > 240:
             raise Refused(422, "Invalid", f"{name!r:.80} cannot be the name of a {kind.name}")
-        return self._folder / kind.plural / f"{name}.json"
+        return self._of(kind) / f"{name}.json"
+
+    def _of(self, kind: Kind) -> Path:
+        return self._elsewhere.get(kind.plural, self._folder) / kind.plural
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -190,11 +197,15 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that whoever looks sees all of it, or what was there. Raises: OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)  # where there is no room, it would take what is left
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

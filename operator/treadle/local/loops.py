@@ -33,6 +33,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """The same as a time of day."""
         return self._began_at + timedelta(seconds=self.time() - self._began)
 
+    def not_before(self, at: datetime) -> None:
+        """Go on from this time of day, if it is not past: an earlier run may have been ahead."""
+        self._ahead += max(0.0, (at - self.now()).total_seconds())
+
     def skip(self, seconds: float) -> bool:
         """Go ahead by so much where nothing is under way; gives whether it did."""
         if self._threads or self.busy():

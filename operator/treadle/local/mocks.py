@@ -44,7 +44,13 @@ def read(text: str, case: str = "") -> Mocks:
         raise ValueError(f"the mocks are not JSON: {why}") from None
     if not isinstance(document, dict):
         raise ValueError("the mocks must be an object of states")
-    states = _of_aws(document, case) if "StateMachines" in document else document
+    try:
+        states = _of_aws(document, case) if "StateMachines" in document else document
+    except (AttributeError, TypeError):
+        raise ValueError(
+            "the mocks are not as AWS has them: /StateMachines/NAME/TestCases/CASE names for each "
+            "state one of /MockedResponses"
+        ) from None
     return {state: _answers(given, f"/{state}") for state, given in states.items()}
 
 
@@ -81,12 +87,16 @@ def _answer(text: str, answer: Json, where: str) -> Answer:
     if found is None:
         raise ValueError(f"{where}: an attempt is a number from 0, or a range such as 1-2")
     first, last = int(found[1]), int(found[2] or found[1])
+    if last < first:
+        raise ValueError(f"{where}: a range goes from the lower to the higher number")
     if isinstance(answer, dict) and answer.keys() == {"Return"}:
         return Answer(first, last, answer["Return"], None)
     thrown = answer.get("Throw") if isinstance(answer, dict) and len(answer) == 1 else None
-    if not isinstance(thrown, dict) or not isinstance(thrown.get("Error"), str):
-        raise ValueError(f"{where} must have Return, or Throw with Error and Cause")
-    return Answer(first, last, None, StateError(thrown["Error"], thrown.get("Cause")))
+    if isinstance(thrown, dict):
+        error, cause = thrown.get("Error"), thrown.get("Cause")
+        if isinstance(error, str) and isinstance(cause, str | None):
+            return Answer(first, last, None, StateError(error, cause))
+    raise ValueError(f"{where} must have Return, or Throw with Error and Cause, both texts")
 
 
 class MockRunner:

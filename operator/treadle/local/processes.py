@@ -5,11 +5,12 @@ process left is told as a container's end would be.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -81,10 +82,11 @@ class ProcessRunner:
 
     async def start(self, order: Order) -> None:
         """Start the attempt's process, or come back to it; see Runner."""
-        attempt = order.attempt
-        if order.expired or attempt in self._watches:
-            return
-        watch = asyncio.create_task(self._run(order), name=f"process {order.task.id}")
+        if not order.expired and order.attempt not in self._watches:
+            self._watch(order.attempt, self._run(order))
+
+    def _watch(self, attempt: Attempt, course: Coroutine[None, None, None]) -> None:
+        watch = asyncio.create_task(course, name=f"process {attempt.task}")
         self._watches[attempt] = watch
         watch.add_done_callback(lambda done: self._over(attempt, done))
 
@@ -97,10 +99,7 @@ class ProcessRunner:
 
     async def stop(self, attempt: Attempt) -> None:
         """End it: SIGTERM, and SIGKILL after its grace; see Runner."""
-        folder = self._folder(attempt)
-        if folder.path.is_dir():
-            folder.stop()
-        elif (watch := self._watches.get(attempt)) is not None:
+        if not self._folder(attempt).stop() and (watch := self._watches.get(attempt)) is not None:
             watch.cancel()  # it waits for its turn
 
     def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
@@ -114,12 +113,19 @@ class ProcessRunner:
         """Nothing is missed here: whoever waits for a lock is told."""
 
     def recover(self, execution: ExecutionKey) -> None:
-        """Tell what ended while nobody looked; before any turn, so that it beats a deadline."""
+        """Tell what ended while nobody looked; before any turn, so that it beats a deadline.
+
+        What still runs is watched, wanted or not: what is no longer wanted is then stopped.
+        """
         for path in sorted(self._settings.attempts.glob("*.*.*")):
             task = names.task_id_of(path.name)
             folder = Folder(path)
-            if task is not None and folder.ended() is not None:
+            if task is None:
+                continue
+            if folder.ended() is not None:
                 self._tell(Attempt(execution, task), folder)
+            elif folder.runs():
+                self._watch(Attempt(execution, task), self._come_back(Attempt(execution, task)))
 
     async def drain(self) -> None:
         """Wait until every process that was told to end has."""
@@ -145,10 +151,19 @@ class ProcessRunner:
             if isinstance(found, StateError):
                 self._fail(attempt, found)
                 return
-            self._post(
-                attempt, TaskStarted(attempt.task, names.attempt(attempt.execution, attempt.task))
-            )
-            await _in_thread(folder.wait, found)
+            await self._follow(attempt, found)
+
+    async def _come_back(self, attempt: Attempt) -> None:
+        """Watch what an earlier run started."""
+        async with self._slots:
+            await self._follow(attempt, None)
+
+    async def _follow(self, attempt: Attempt, process: "Process") -> None:
+        folder = self._folder(attempt)
+        self._post(
+            attempt, TaskStarted(attempt.task, names.attempt(attempt.execution, attempt.task))
+        )
+        await _in_thread(folder.wait, process)
         self._tell(attempt, folder)
 
     def _begin(self, order: Order, folder: Folder) -> "Process | StateError":
@@ -178,7 +193,7 @@ class ProcessRunner:
             places = self._settings.volumes.lay_out(volumes, folder.path / "scratch")
             return self._settings.engine(main_of(pod), places, folder)
         except (LookupError, OSError) as why:
-            return StateError("Kubernetes.ContainerConfig", f"{why.args[-1]}.")
+            return StateError("Kubernetes.ContainerConfig", f"{_sentence(why)}.")
 
     def _tell(self, attempt: Attempt, folder: Folder) -> None:
         ended = folder.ended()
@@ -209,6 +224,12 @@ Stamp = Callable[[datetime], datetime]
 """The time of what happened outside, on the clock of whoever runs the machine."""
 
 
+def _sentence(why: Exception) -> str:
+    if isinstance(why, OSError) and why.filename:
+        return f"{why.filename}: {why.strerror}"
+    return str(why.args[-1])
+
+
 def _said(ended: Ended, folder: Folder, at: datetime) -> results.Succeeded | results.Failed:
     if ended.reason and ended.exit_code == NO_SUCH_PROGRAM:
         error = StateError("Kubernetes.ContainerConfig", f"It cannot be started: {ended.reason}.")
@@ -232,7 +253,8 @@ async def _in_thread(wait: Callable[[], None], process: "Process") -> None:
         wait()
         if process is not None:
             process.wait()  # it is our child: nobody else takes its remains away
-        loop.call_soon_threadsafe(tell)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell)
 
     threading.Thread(target=work, daemon=True).start()
     await done

@@ -65,7 +65,7 @@ class Runs:
         return self.folder / "runs" / name
 
     def keep(self, run: Run) -> None:
-        """Write a run down. Raises: ValueError (there is one of that name); OSError."""
+        """Write a run down, while `alone`. Raises: ValueError (one has that name); OSError."""
         path = self.of(run.name) / "run.json"
         if path.exists():
             raise ValueError(
@@ -77,14 +77,17 @@ class Runs:
     def get(self, name: str) -> Run:
         """A run that was written down. Raises: ValueError."""
         try:
-            return Run(**loads((self.of(name) / "run.json").read_bytes()))
-        except FileNotFoundError:
+            run = Run(**loads((self.of(name) / "run.json").read_bytes()))
+        except (FileNotFoundError, NotADirectoryError):
             known = ", ".join(self.names()[:10]) or "none yet"
             raise ValueError(
                 f"there is no execution named '{name}' in {self.folder}; there are: {known}"
             ) from None
-        except (TypeError, ValueError) as why:
-            raise ValueError(f"the run '{name}' cannot be read: {why}") from None
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.of(name) / 'run.json'} is damaged") from None
+        if run.name != name:
+            raise ValueError(f"{self.of(name) / 'run.json'} is of '{run.name}'")
+        return run
 
     def names(self) -> list[str]:
         """All runs, the newest first."""
@@ -97,14 +100,20 @@ class Runs:
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Iterator[None]:
-        """Nobody else runs it meanwhile. Raises: ValueError (somebody does)."""
+        """Nobody else runs it meanwhile. Raises: ValueError (somebody does); OSError."""
         folder = self.of(name)
+        # Inputs, Secrets and what processes inherit are in here, which is nobody else's business.
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take(handle, name)
             yield
-        except BlockingIOError:
-            raise ValueError(f"'{name}' is being run by another process") from None
         finally:
             os.close(handle)
+
+    def _take(self, handle: int, name: str) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"'{name}' is being run by another process") from None

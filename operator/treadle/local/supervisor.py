@@ -11,16 +11,19 @@ the command could not be started.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 NO_SUCH_PROGRAM = 128  # as the kubelet reports a StartError
 STOPPED = 143
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class _Ending:
@@ -74,6 +77,7 @@ def main(folder: str) -> None:
     os.write(marker, str(os.getpid()).encode())
     os.fsync(marker)
     _sync(folder)
+    _sync(os.path.dirname(os.path.abspath(folder)))  # or a crash could take it away, marker and all
     if ending.asked or os.path.exists(os.path.join(folder, "stop")):
         _leave(folder, {"exitCode": STOPPED})
         return
@@ -87,14 +91,32 @@ def main(folder: str) -> None:
                 stdout=log,
                 stderr=log,
                 process_group=0,
+                preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 - there is one thread
             )
-        except (OSError, ValueError) as why:
+        except (OSError, ValueError, subprocess.SubprocessError) as why:
             _leave(folder, {"exitCode": NO_SUCH_PROGRAM, "reason": str(why)})
             return
     ending.watch(process.pid)
     code = process.wait()
     ending.finish()
     _leave(folder, {"exitCode": code if code >= 0 else 128 - code})
+
+
+def _dies_with(parent: int) -> Callable[[], None] | None:
+    """What makes a child die with its parent, so that nothing runs that nobody watches.
+
+    Only Linux has it; elsewhere a supervisor that is killed leaves its command running.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(STOPPED)
+
+    return ask
 
 
 def _leave(folder: str, ended: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from treadle.asl.json import Json
 from treadle.kube.api import Api
-from treadle.runtime.ports import ExecutionKey, Loaded, Record
+from treadle.runtime.ports import ExecutionKey, Loaded, Record, Unavailable
 from treadle.stores import histories
 from treadle.stores.executions import StatusStore
 from treadle.stores.histories import HistoryEntry
@@ -20,9 +20,10 @@ Show = Callable[[Sequence[HistoryEntry], Mapping[str, Json]], None]
 class WatchedStore(StatusStore):
     """See the module, and `runtime.ports.Store`."""
 
-    def __init__(self, api: Api, show: Show) -> None:
+    def __init__(self, api: Api, show: Show, trouble: Callable[[str], None]) -> None:
         super().__init__(api)
         self._show = show
+        self._trouble = trouble
         self._shown = 0
 
     async def load(self, key: ExecutionKey) -> Loaded:
@@ -32,8 +33,12 @@ class WatchedStore(StatusStore):
         return loaded
 
     async def save(self, loaded: Loaded, record: Record, now: datetime) -> Loaded:
-        """As ever, and show it."""
-        stored = await super().save(loaded, record, now)
+        """As ever, and show it; or say why it cannot be saved, which is tried again."""
+        try:
+            stored = await super().save(loaded, record, now)
+        except Unavailable as why:
+            self._trouble(str(why))
+            raise
         await self._tell(stored)
         return stored
 

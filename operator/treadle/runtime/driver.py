@@ -60,12 +60,14 @@ class Driver:
         identify: Identify,
         meter: Meter | None = None,
         announce: Announce | None = None,
+        alarm_seconds_max: float = ALARM_SECONDS_MAX,
     ) -> None:
         self._store = store
         self._leadership = leadership
         self._clock = clock
         self._meter = meter or NoMeter()
         self._announce = announce or (lambda *_: None)
+        self._alarm_seconds_max = alarm_seconds_max
         self._runners: list[Runner] = []
         self._turns = Turns(
             store, machines, clock, self._meter, identify, self._current, self._announce
@@ -347,7 +349,7 @@ class Driver:
     def _arm(self, run: Run, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         self._disarm(run)
-        run.alarm = loop.call_later(min(seconds, ALARM_SECONDS_MAX), self._ring, run)
+        run.alarm = loop.call_later(min(seconds, self._alarm_seconds_max), self._ring, run)
 
     def _disarm(self, run: Run) -> None:
         if run.alarm is not None:
