@@ -130,6 +130,17 @@ def run(**flags: Any) -> None:
 
 
 @main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script by which a shell completes what is typed."""
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell)
+    assert script is not None
+    click.echo(script(main, {}, "treadle", "_TREADLE_COMPLETE").source())
+
+
+@main.command()
 @click.argument("machine", metavar="MACHINE")
 @click.option("-o", "--output", type=click.Choice(["mermaid", "dot", "svg"]), default="mermaid")
 @click.option("--execution", metavar="NAME", help="Colour what it did.")
