@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ NAMES = ("日本語の長い名前" * 4, "שלום עולם " * 6, "a\u202e\x1b[
 
 
 def a_chain(*names: str) -> dict[str, Any]:
-    following = dict(zip(names, names[1:], strict=False))
+    following = dict(pairwise(names))
     nexts = {name: {"Next": following[name]} if name in following else {} for name in names}
     return states(**{name: shell(gives("1"), **nexts[name]) for name in names})
 
