@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 1000
 N ?= 10
 ADD_OURSELVES := import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'treadle.pth').write_text(str(pathlib.Path('operator').resolve()))
+ADD_PROGRAM := printf '\#!%s\nfrom treadle.cli.main import main\n\nmain()\n' $(CURDIR)/$(BIN)/python > $(BIN)/treadle && chmod +x $(BIN)/treadle
 
 .DEFAULT_GOAL := check
 .PHONY: check demo setup format lint test unit golden crds sim control-plane cluster cluster-down e2e \
@@ -18,19 +19,21 @@ help: ## list the targets
 setup: $(VENV)/.ready ## make .venv with all that tests, lint and benchmarks need
 
 demo: $(VENV)/.run-ready ## run the file-processing pipeline on this computer
-	$(BIN)/python -m treadle run examples/file-processing --input '{"bytes": 2000000, "chunks": 8}'
+	$(BIN)/treadle run examples/file-processing --input '{"bytes": 2000000, "chunks": 8}'
 
 # The run-time packages alone; `setup` adds the others to the same place.
 $(VENV)/.run-ready: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
 	$(BIN)/python -c "$(ADD_OURSELVES)"
+	$(ADD_PROGRAM)
 	@touch $@
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -c "$(ADD_OURSELVES)"
+	$(ADD_PROGRAM)
 	@touch $@
 
 $(VENV)/.docs-ready: requirements/docs.txt $(VENV)/.ready

@@ -47,21 +47,22 @@ def alone(state: dict[str, Any]) -> dict[str, Any]:
     return {"StartAt": state["name"], "States": {state.pop("name"): state}}
 
 
+# Tasks take longer than a `treadle` takes to begin, so that it finds them running.
 RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 3}]
 DEFINITION = {
     "StartAt": "First",
     "States": {
-        "First": task({"n": 1, "seconds": 0.3}, ResultPath="$.first", Next="Pause"),
+        "First": task({"n": 1, "seconds": 1.5}, ResultPath="$.first", Next="Pause"),
         "Pause": {"Type": "Wait", "Seconds": 1, "Next": "Flaky"},
         "Flaky": task(
-            {"n": 2, "seconds": 0.1, "fails": 2}, Retry=RETRY, ResultPath="$.flaky", Next="Each"
+            {"n": 2, "seconds": 0.8, "fails": 2}, Retry=RETRY, ResultPath="$.flaky", Next="Each"
         ),
         "Each": {
             "Type": "Map",
             "ItemsPath": "$.items",
             "MaxConcurrency": 3,
             "ItemProcessor": alone(
-                {"name": "One", **task({"n.$": "$", "seconds": 0.4}), "ResultPath": "$"}
+                {"name": "One", **task({"n.$": "$", "seconds": 1.5}), "ResultPath": "$"}
             ),
             "ResultPath": "$.each",
             "Next": "Both",
@@ -69,13 +70,13 @@ DEFINITION = {
         "Both": {
             "Type": "Parallel",
             "Branches": [
-                alone({"name": "Left", **task({"n": 5, "seconds": 0.5})}),
-                alone({"name": "Right", **task({"n": 6, "seconds": 0.2})}),
+                alone({"name": "Left", **task({"n": 5, "seconds": 1.8})}),
+                alone({"name": "Right", **task({"n": 6, "seconds": 1.2})}),
             ],
             "ResultPath": "$.both",
             "Next": "Last",
         },
-        "Last": task({"n": 7, "seconds": 0.2}, ResultPath="$.last"),
+        "Last": task({"n": 7, "seconds": 1.2}, ResultPath="$.last"),
     },
 }
 MACHINE = {

@@ -112,5 +112,5 @@ def test_a_state_directory_that_is_a_file_has_no_runs(tmp_path: Path) -> None:
     assert runs.names() == []
     with pytest.raises(ValueError, match=r"no execution named"):
         runs.get("a")
-    with pytest.raises(OSError, match="file"), runs.alone("a"):
+    with pytest.raises(ValueError, match="is no directory"), runs.alone("a"):
         pass

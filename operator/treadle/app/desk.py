@@ -144,7 +144,6 @@ class _Desk:
     async def live(self, interrupted: Callable[[], None], quit_now: Callable[[], None]) -> Result:
         """See `run`."""
         leadership = NoLease()
-        settings = self._settings
         # With answers at hand any Resource can be asked for.
         resources = ProcessRunner.resources | HttpRunner.resources
         if self._answers is not None:
@@ -152,14 +151,7 @@ class _Desk:
         machines = RevisionMachines(
             self._api, self._now, Installation(PodDefaults(level="privileged"), resources)
         )
-        driver = Driver(
-            store=self._store,
-            machines=machines,
-            leadership=leadership,
-            clock=self._now,
-            identify=Identities(settings.region, settings.account),
-            alarm_seconds_max=math.inf if self._virtual else ALARM_SECONDS_MAX,
-        )
+        driver = self._driver(machines, leadership)
         processes = ProcessRunner(
             self._process_settings(),
             driver,
@@ -168,7 +160,7 @@ class _Desk:
         )
         policy = AddressPolicy(
             loopback_allowed=True,
-            lists=(Lists.of("the desk", settings.http_allow, settings.http_deny),),
+            lists=(Lists.of("the desk", self._settings.http_allow, self._settings.http_deny),),
         )
         transport = AiohttpTransport(lambda _: policy)
         http = HttpRunner(transport, driver, leadership, self._now)
@@ -202,6 +194,17 @@ class _Desk:
         await driver.drain(DRAIN_SECONDS)
         await transport.close()
         return await self._result()
+
+    def _driver(self, machines: RevisionMachines, leadership: NoLease) -> Driver:
+        return Driver(
+            store=self._store,
+            machines=machines,
+            leadership=leadership,
+            clock=self._now,
+            identify=Identities(self._settings.region, self._settings.account),
+            # Virtual time is changed by nobody: nothing has to be looked at meanwhile.
+            alarm_seconds_max=math.inf if self._virtual else ALARM_SECONDS_MAX,
+        )
 
     def _process_settings(self) -> ProcessSettings:
         run, folder = self._run, self._runs.of(self._run.name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from treadle import __version__
+from treadle.cli import completion as completing
 
 if TYPE_CHECKING:
     from treadle.cli.graph.command import Output
@@ -41,7 +42,9 @@ def operator(**flags: object) -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", shell_complete=completing.files
+)
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
 def validate(files: tuple[str, ...], output: str) -> None:
     """Say what is wrong with definitions and manifests.
@@ -53,11 +56,21 @@ def validate(files: tuple[str, ...], output: str) -> None:
     raise SystemExit(validating.run(files, output))
 
 
+_state_dir = click.option(
+    "--state-dir",
+    metavar="DIR",
+    default=".treadle",
+    show_default=True,
+    shell_complete=completing.folders,
+)
+_machine: Any = {"metavar": "MACHINE", "shell_complete": completing.files}
+
+
 def _where(command: Any) -> Any:
     """The options that say where executions are."""
     for option in reversed(
         (
-            click.option("--state-dir", metavar="DIR", default=".treadle", show_default=True),
+            _state_dir,
             click.option("--kubeconfig", metavar="FILE", help="Look on a cluster instead."),
             click.option("--context", metavar="NAME", help="Of the kubeconfig."),
             click.option("-n", "--namespace", metavar="NAME", help="Look on a cluster instead."),
@@ -80,7 +93,7 @@ def ls(output: str, **where: Any) -> None:
 
 
 @main.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.names)
 @_where
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -93,14 +106,19 @@ def history(name: str, output: str, **where: Any) -> None:
 
 
 @main.command()
-@click.argument("machine", required=False)
+@click.argument("machine", required=False, **_machine)
 @click.option(
     "--input", metavar="JSON|@FILE|-", help="Default: of the Execution in MACHINE, or {}."
 )
 @click.option("--name", help="Of the execution. Default: the machine's and the time.")
-@click.option("--state-dir", metavar="DIR", default=".treadle", show_default=True)
+@_state_dir
 @click.option(
-    "--resume", is_flag=False, flag_value="", metavar="[NAME]", help="Go on; default: the newest."
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Go on; default: the newest.",
+    shell_complete=completing.names,
 )
 @click.option(
     "--runner",
@@ -115,9 +133,19 @@ def history(name: str, output: str, **where: Any) -> None:
 @click.option(
     "--command", "commands", multiple=True, metavar="IMAGE=CMD", help="What an image would run."
 )
-@click.option("--mocks", metavar="FILE[#CASE]", help="Answers to give instead of running Tasks.")
+@click.option(
+    "--mocks",
+    metavar="FILE[#CASE]",
+    help="Answers to give instead of running Tasks.",
+    shell_complete=completing.files,
+)
 @click.option("--time", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
-@click.option("--history", metavar="FILE", help="Write the history there, as AWS gives it.")
+@click.option(
+    "--history",
+    metavar="FILE",
+    help="Write the history there, as AWS gives it.",
+    shell_complete=completing.files,
+)
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def run(**flags: Any) -> None:
     """Run a machine on this computer.
@@ -131,9 +159,18 @@ def run(**flags: Any) -> None:
 
 
 @main.command()
-@click.argument("machine", metavar="MACHINE")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script by which a shell completes what is typed."""
+    click.echo(completing.script(shell, main))
+
+
+@main.command()
+@click.argument("machine", **_machine)
 @click.option("-o", "--output", type=click.Choice(["mermaid", "dot", "svg"]), default="mermaid")
-@click.option("--execution", metavar="NAME", help="Colour what it did.")
+@click.option(
+    "--execution", metavar="NAME", help="Colour what it did.", shell_complete=completing.names
+)
 @_where
 def graph(machine: str, output: "Output", execution: str | None, **where: Any) -> None:
     """Draw a machine: the first StateMachine of a file, or a definition; - for stdin."""

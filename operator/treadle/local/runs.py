@@ -102,6 +102,8 @@ class Runs:
     def alone(self, name: str) -> Iterator[None]:
         """Nobody else runs it meanwhile. Raises: ValueError (somebody does); OSError."""
         folder = self.of(name)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"the state directory {self.folder} is no directory")
         # Inputs, Secrets and what processes inherit are in here, which is nobody else's business.
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(parents=True, exist_ok=True)

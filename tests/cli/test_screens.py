@@ -1,0 +1,165 @@
+"""What a run shows: on a real terminal of some size, and where nobody looks."""
+
+import signal
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.terminals import watched
+from tests.support.treadles import gives, shell, states, treadle, write
+from treadle.cli.screens import clock
+
+NAMES = ("日本語の長い名前" * 4, "שלום עולם " * 6, "a\u202e\x1b[31m\x07\tb", "x" * 79, "é" * 9)
+
+
+def a_chain(*names: str) -> dict[str, Any]:
+    following = dict(pairwise(names))
+    nexts = {name: {"Next": following[name]} if name in following else {} for name in names}
+    return states(**{name: shell(gives("1"), **nexts[name]) for name in names})
+
+
+def a_map(script: str = "sleep 0.3") -> dict[str, Any]:
+    one = states(One=shell(script))
+    return {"Type": "Map", "ItemsPath": "$", "ItemProcessor": one, "End": True}
+
+
+@pytest.mark.parametrize("columns", [60, 20, 200])
+def test_nothing_is_garbled(columns: int, tmp_path: Path) -> None:
+    write(tmp_path, a_chain(*NAMES))
+    seen = watched(tmp_path, "run", "machine.json", "--name", "n" * 80, columns=columns)
+    assert (seen.exit_code, seen.output) == (0, "1\n")
+    assert not seen.terminal.wrapped
+    assert seen.terminal.cursor_shown
+    lines = [line.rstrip() for line in seen.terminal.lines]
+    # The last table stays, once, with a mark before each state.
+    assert [line[:1] for line in lines[: len(NAMES)]] == ["✓"] * len(NAMES)
+    assert lines[0].startswith("✓ 日本")
+    assert "\\u202e"[: columns // 4] in lines[2]
+    assert sum("nnn" in line for line in lines) == 1
+    if columns >= 60:
+        assert "…" in "".join(lines) or columns == 200
+
+
+def test_the_phase_is_seen_at_60_columns(tmp_path: Path) -> None:
+    write(tmp_path, a_chain("First", "Second"))
+    seen = watched(tmp_path, "run", "machine.json", "--name", "short", columns=60)
+    text = "\n".join(seen.terminal.lines)
+    assert "short  Succeeded" in text
+    assert text.index("First") < text.index("Second")
+
+
+@pytest.mark.parametrize("columns", [60, 20])
+def test_a_map_has_a_bar(columns: int, tmp_path: Path) -> None:
+    write(tmp_path, states(Each=a_map()))
+    words = ("run", "machine.json", "--name", "a", "--input", "[1,2,3,4,5,6,7,8,9]")
+    seen = watched(tmp_path, *words, columns=columns)
+    assert seen.exit_code == 0
+    assert "━" in seen.raw
+    assert not seen.terminal.wrapped
+    if columns == 60:
+        assert "9 items" in "\n".join(seen.terminal.lines)
+
+
+def test_more_states_than_the_terminal_has_lines(tmp_path: Path) -> None:
+    write(tmp_path, a_chain(*(f"State{number}" for number in range(30))))
+    seen = watched(tmp_path, "run", "machine.json", "--name", "a", columns=60, rows=10)
+    lines = [line.rstrip() for line in seen.terminal.lines if line.strip()]
+    assert len(lines) <= 10
+    assert "states before" in lines[0]
+    assert "State29" in "".join(lines)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+def test_a_terminal_of_few_lines(rows: int, tmp_path: Path) -> None:
+    write(tmp_path, a_chain("First", "Second"))
+    seen = watched(tmp_path, "run", "machine.json", columns=40, rows=rows)
+    assert (seen.exit_code, seen.output) == (0, "1\n")
+
+
+def test_what_went_wrong_is_shown(tmp_path: Path) -> None:
+    caught = [{"ErrorEquals": ["States.ALL"], "Next": "Last"}]
+    write(tmp_path, states(A=shell("exit 3", Catch=caught, Next="Last"), Last=shell("exit 4")))
+    seen = watched(tmp_path, "run", "machine.json", "--name", "a", columns=80)
+    lines = seen.terminal.lines
+    assert seen.exit_code == 1
+    assert lines[0].startswith("✓ A")
+    assert "Kubernetes.ExitCode.3" in lines[0]
+    assert lines[1].startswith("✗ Last")
+    assert "a  Failed" in "\n".join(lines)
+    assert seen.raw.rstrip().endswith(
+        "Kubernetes.ExitCode.4: The container ended with exit code 4."
+    )
+
+
+def test_colours_unless_nobody_wants_them(tmp_path: Path) -> None:
+    write(tmp_path, a_chain("A"))
+    coloured = watched(tmp_path, "run", "machine.json", columns=60)
+    assert any(code.startswith("3") for code in coloured.terminal.colours)
+    plain = watched(tmp_path, "run", "machine.json", columns=60, NO_COLOR="1")
+    assert not any(code.startswith(("3", "4")) for code in plain.terminal.colours)
+    assert "✓ A" in plain.terminal.lines[0]
+
+
+def test_ctrl_c_is_answered_on_the_screen(tmp_path: Path) -> None:
+    write(tmp_path, states(A=shell("trap 'sleep 1; exit 1' TERM; while true; do sleep 0.05; done")))
+    pressed = []
+
+    def press(process: "subprocess.Popen[bytes]", text: str) -> None:
+        if "●" in text and not pressed:
+            pressed.append(True)
+            process.send_signal(signal.SIGINT)
+
+    seen = watched(tmp_path, "run", "machine.json", columns=60, poke=press)
+    assert (seen.exit_code, seen.output) == (1, "")
+    assert "stopping; Ctrl-C again ends at once" in seen.raw
+    assert "Aborted" in "\n".join(seen.terminal.lines)
+
+
+def test_a_second_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    script = "trap '' TERM; while ! test -e go; do sleep 0.05; done"
+    write(tmp_path, states(A=shell(script)))
+    pressed: list[str] = []
+
+    def press(process: "subprocess.Popen[bytes]", text: str) -> None:
+        if ("●" in text and not pressed) or ("stopping" in text and len(pressed) == 1):
+            pressed.append("")
+            process.send_signal(signal.SIGINT)
+
+    seen = watched(tmp_path, "run", "machine.json", "--name", "a", columns=80, poke=press)
+    (tmp_path / "go").touch()
+    assert seen.exit_code == 130
+    assert seen.terminal.cursor_shown
+    assert "go on with it by: treadle run --resume a" in "".join(seen.terminal.lines)
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_go_back_gets_lines(term: str, tmp_path: Path) -> None:
+    write(tmp_path, a_chain("A"))
+    seen = watched(tmp_path, "run", "machine.json", "--name", "a", columns=60, TERM=term)
+    assert "\x1b" not in seen.raw
+    assert "A: begins" in seen.raw
+
+
+def test_lines_where_nobody_looks(tmp_path: Path) -> None:
+    machine = a_chain(NAMES[2], "Each")
+    machine["States"]["Each"] = {**a_map("true"), "ItemsPath": "$$.Execution.Input"}
+    write(tmp_path, machine)
+    done = treadle(tmp_path, "run", "machine.json", "--name", "a", "--input", "[1,2]")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[{},{}]\n"
+    said = [line.split("s  ", 1)[-1] for line in done.stderr.splitlines()]
+    assert said[:3] == ["a: machine", "started", "a\\u202e\\x1b[31m\\x07\\tb: begins"]
+    assert "Each: 2 of 2 items done" in said
+    assert said[-1] == "Succeeded"
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0.0s"), (59.9, "59.9s"), (61, "1m01s"), (3_700, "1h01m"), (90_000, "1d01h")],
+)
+def test_a_length_of_time(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
