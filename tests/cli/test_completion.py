@@ -79,6 +79,20 @@ def test_what_is_offered(tmp_path: Path) -> None:
     assert offered(tmp_path, "history", "--state-dir", "no", "x") == []
 
 
+def test_what_a_shell_is_told_to_complete(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    with runs.alone("first"):
+        runs.keep(Run(name="first", machine="m", spec={}, request={}, cwd="/"))
+    command = main.commands["history"]
+    context = command.make_context("history", ["x", "--state-dir", str(tmp_path)])
+    (name,) = (each for each in command.params if each.name == "name")
+    assert [item.value for item in name.shell_complete(context, "f")] == ["first"]
+    (folder,) = (each for each in command.params if each.name == "state_dir")
+    assert [item.type for item in folder.shell_complete(context, "f")] == ["dir"]
+    (machine,) = (each for each in main.commands["graph"].params if each.name == "machine")
+    assert [item.type for item in machine.shell_complete(context, "f")] == ["file"]
+
+
 @needs_bash
 @pytest.mark.parametrize(
     ("typed", "expected"),

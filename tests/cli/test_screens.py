@@ -1,16 +1,22 @@
 """What a run shows: on a real terminal of some size, and where nobody looks."""
 
+import io
 import signal
 import subprocess
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.terminals import watched
+from tests.support.terminals import Terminal, watched
 from tests.support.treadles import gives, shell, states, treadle, write
-from treadle.cli.screens import clock
+from treadle.cli.screens import clock, screen_for
+from treadle.local.runs import Run
+from treadle.stores.histories import HistoryEntry
+
+RUN = Run(name="name", machine="m", spec={}, request={}, cwd="/")
 
 NAMES = ("日本語の長い名前" * 4, "שלום עולם " * 6, "a\u202e\x1b[31m\x07\tb", "x" * 79, "é" * 9)
 
@@ -26,6 +32,7 @@ def a_map(script: str = "sleep 0.3") -> dict[str, Any]:
     return {"Type": "Map", "ItemsPath": "$", "ItemProcessor": one, "End": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 20, 200])
 def test_nothing_is_garbled(columns: int, tmp_path: Path) -> None:
     write(tmp_path, a_chain(*NAMES))
@@ -43,6 +50,7 @@ def test_nothing_is_garbled(columns: int, tmp_path: Path) -> None:
         assert "…" in "".join(lines) or columns == 200
 
 
+@pytest.mark.slow
 def test_the_phase_is_seen_at_60_columns(tmp_path: Path) -> None:
     write(tmp_path, a_chain("First", "Second"))
     seen = watched(tmp_path, "run", "machine.json", "--name", "short", columns=60)
@@ -51,6 +59,7 @@ def test_the_phase_is_seen_at_60_columns(tmp_path: Path) -> None:
     assert text.index("First") < text.index("Second")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 20])
 def test_a_map_has_a_bar(columns: int, tmp_path: Path) -> None:
     write(tmp_path, states(Each=a_map()))
@@ -63,6 +72,7 @@ def test_a_map_has_a_bar(columns: int, tmp_path: Path) -> None:
         assert "9 items" in "\n".join(seen.terminal.lines)
 
 
+@pytest.mark.slow
 def test_more_states_than_the_terminal_has_lines(tmp_path: Path) -> None:
     write(tmp_path, a_chain(*(f"State{number}" for number in range(30))))
     seen = watched(tmp_path, "run", "machine.json", "--name", "a", columns=60, rows=10)
@@ -72,6 +82,7 @@ def test_more_states_than_the_terminal_has_lines(tmp_path: Path) -> None:
     assert "State29" in "".join(lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 3, 4])
 def test_a_terminal_of_few_lines(rows: int, tmp_path: Path) -> None:
     write(tmp_path, a_chain("First", "Second"))
@@ -79,6 +90,7 @@ def test_a_terminal_of_few_lines(rows: int, tmp_path: Path) -> None:
     assert (seen.exit_code, seen.output) == (0, "1\n")
 
 
+@pytest.mark.slow
 def test_what_went_wrong_is_shown(tmp_path: Path) -> None:
     caught = [{"ErrorEquals": ["States.ALL"], "Next": "Last"}]
     write(tmp_path, states(A=shell("exit 3", Catch=caught, Next="Last"), Last=shell("exit 4")))
@@ -94,6 +106,7 @@ def test_what_went_wrong_is_shown(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_colours_unless_nobody_wants_them(tmp_path: Path) -> None:
     write(tmp_path, a_chain("A"))
     coloured = watched(tmp_path, "run", "machine.json", columns=60)
@@ -103,6 +116,7 @@ def test_colours_unless_nobody_wants_them(tmp_path: Path) -> None:
     assert "✓ A" in plain.terminal.lines[0]
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_answered_on_the_screen(tmp_path: Path) -> None:
     write(tmp_path, states(A=shell("trap 'sleep 1; exit 1' TERM; while true; do sleep 0.05; done")))
     pressed = []
@@ -118,13 +132,15 @@ def test_ctrl_c_is_answered_on_the_screen(tmp_path: Path) -> None:
     assert "Aborted" in "\n".join(seen.terminal.lines)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
-    script = "trap '' TERM; while ! test -e go; do sleep 0.05; done"
+    script = "trap '' TERM; : > on; while ! test -e go; do sleep 0.05; done"
     write(tmp_path, states(A=shell(script)))
     pressed: list[str] = []
 
     def press(process: "subprocess.Popen[bytes]", text: str) -> None:
-        if ("●" in text and not pressed) or ("stopping" in text and len(pressed) == 1):
+        ready = (tmp_path / "on").exists() if not pressed else "stopping" in text
+        if ready and len(pressed) < 2:
             pressed.append("")
             process.send_signal(signal.SIGINT)
 
@@ -135,6 +151,7 @@ def test_a_second_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     assert "go on with it by: treadle run --resume a" in "".join(seen.terminal.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", ["dumb", "unknown"])
 def test_a_terminal_that_cannot_go_back_gets_lines(term: str, tmp_path: Path) -> None:
     write(tmp_path, a_chain("A"))
@@ -143,6 +160,7 @@ def test_a_terminal_that_cannot_go_back_gets_lines(term: str, tmp_path: Path) ->
     assert "A: begins" in seen.raw
 
 
+@pytest.mark.slow
 def test_lines_where_nobody_looks(tmp_path: Path) -> None:
     machine = a_chain(NAMES[2], "Each")
     machine["States"]["Each"] = {**a_map("true"), "ItemsPath": "$$.Execution.Input"}
@@ -155,6 +173,103 @@ def test_lines_where_nobody_looks(tmp_path: Path) -> None:
     assert "Each: 2 of 2 items done" in said
     assert said[-1] == "Succeeded"
     assert "\x1b" not in done.stderr
+
+
+class Window(io.StringIO):
+    """A terminal in this process."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def entry(number: int, kind: str, previous: int, **details: Any) -> HistoryEntry:
+    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
+    return HistoryEntry(id=number, previous=previous, type=kind, at=at, details=details)
+
+
+HISTORY = [
+    entry(1, "ExecutionStarted", 0),
+    entry(2, "MapStateEntered", 1, name="Each\u202e"),
+    entry(3, "MapStateStarted", 2, length=4),
+    entry(4, "MapIterationStarted", 3, name="Each\u202e", index=0),
+    entry(5, "TaskStateEntered", 4, name="日本"),
+    entry(6, "TaskFailed", 5, error="Busy", cause="later"),
+    entry(7, "TaskStateExited", 6, name="日本"),
+    entry(8, "MapIterationSucceeded", 7, name="Each\u202e", index=0),
+]
+
+
+def shown(window: io.StringIO, columns: int) -> Terminal:
+    terminal = Terminal(columns)
+    terminal.feed(window.getvalue().replace("\n", "\r\n"))
+    return terminal
+
+
+@pytest.mark.parametrize("columns", [20, 60])
+def test_a_table_of_what_goes_on(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("COLUMNS", str(columns)), ("LINES", "24"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    window = Window()
+    screen = screen_for(window, RUN)
+    with screen:
+        screen.show(HISTORY, {"phase": "Running"})
+        screen.trouble("no room")
+        screen.interrupted()
+    terminal = shown(window, columns)
+    text = "\n".join(terminal.lines)
+    assert not terminal.wrapped
+    assert terminal.cursor_shown
+    assert "● Each" in text
+    assert "✓ 日本"[: columns // 5] in text
+    assert "name  Running" in text
+    assert "no room; trying" in text
+    assert "stopping; Ctrl-C" in text
+    if columns == 60:
+        assert "━━━╌╌╌╌╌╌╌╌╌ 1/4" in text
+        assert "Busy" in text
+
+
+def test_what_was_wrong_and_is_saved_again_is_no_longer_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    window = Window()
+    screen = screen_for(window, RUN)
+    with screen:
+        screen.trouble("no room")
+        screen.show(HISTORY[:3], {"phase": "Failed"})
+    text = "\n".join(shown(window, 80).lines)
+    assert "no room" not in text
+    assert "✗ Each" in text
+
+
+def test_the_same_trouble_is_one_line() -> None:
+    stream = io.StringIO()
+    with screen_for(stream, RUN) as screen:
+        screen.trouble("no room\x1b")
+        screen.trouble("no room\x1b")
+        screen.show(HISTORY, {"phase": "Running"})
+        screen.trouble("no room\x1b")
+        screen.interrupted()
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "name: m"
+    assert lines.count("no room\\x1b; trying again") == 2
+    assert "TaskFailed: Busy: later" in lines[5]
+    assert lines[-1] == "stopping what runs; Ctrl-C again ends at once"
+
+
+class Gone(Window):
+    """A terminal that somebody has closed."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+@pytest.mark.parametrize("stream", [None, Gone()])
+def test_a_screen_that_is_gone_harms_nobody(stream: io.StringIO | None) -> None:
+    with screen_for(stream, RUN) as screen:
+        screen.show(HISTORY, {"phase": "Running"})
+        screen.interrupted()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """An attempt's folder and the supervisor in it: real processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from tests.support.treadles import runs, until
 from treadle.local import attempts, supervisor
 from treadle.local.attempts import Ended, Folder, Line
+from treadle.local.files import write_whole
 
 
 @pytest.fixture
@@ -160,15 +162,28 @@ def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
     assert (folder.ended(), folder.has_started(), folder.message(failed=True)) == (None, False, "")
 
 
-def test_the_supervisor_itself(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("argv", "stopped", "code"),
+    [
+        (["sh", "-c", "kill -TERM $PPID; sleep 100"], False, 143),
+        (
+            ["sh", "-c", "trap '' TERM; kill -TERM $PPID; while true; do sleep 0.1; done"],
+            False,
+            137,
+        ),
+        (["/no/such"], False, supervisor.NO_SUCH_PROGRAM),
+        (["true"], True, supervisor.STOPPED),
+    ],
+)
+def test_the_supervisor_itself(argv: list[str], stopped: bool, code: int, folder: Folder) -> None:
     """In this process, so that its lines count; what it does about signals is put back."""
     numbers = (signal.SIGTERM, signal.SIGALRM, signal.SIGINT)
     before = [(number, signal.getsignal(number)) for number in numbers]
-    attempts.write_whole(
-        folder.path / "task.json",
-        b'{"argv": ["sh", "-c", "kill -TERM $PPID; sleep 100"], "env": {}, "cwd": "/",'
-        b' "graceSeconds": 9, "afterKill": []}',
-    )
+    after = ["touch", str(folder.path / "after")]
+    task = {"argv": argv, "env": {"PATH": "/usr/bin:/bin"}, "cwd": "/", "graceSeconds": 0.5}
+    write_whole(folder.path / "task.json", json.dumps({**task, "afterKill": after}).encode())
+    if stopped:
+        (folder.path / "stop").touch()
     try:
         supervisor.main(str(folder.path))
         supervisor.main(str(folder.path))
@@ -177,4 +192,5 @@ def test_the_supervisor_itself(folder: Folder, monkeypatch: pytest.MonkeyPatch) 
             signal.signal(number, handler)
     found = folder.ended()
     assert found is not None
-    assert found.exit_code == 143
+    assert found.exit_code == code
+    assert (folder.path / "after").exists() == (code == 137)

@@ -28,6 +28,8 @@ from tests.support.treadles import (
 )
 from treadle.local.attempts import Folder
 
+pytestmark = pytest.mark.slow
+
 ONCE = ("run", "machine.json", "--name", "a", "--format", "json")
 AGAIN = ("run", "--resume", "a", "--format", "json")
 
