@@ -47,10 +47,10 @@ def run(people: People, name: str, definition: Any, functions: Any, **spec: Any)
 @pytest.mark.usefixtures("operator")
 def test_a_function_is_a_job_or_a_call(people: People, server: Server) -> None:
     machine = chain(Bare=bare(), Invoke=invoke("resize:live", OutputPath="$.Payload"))
-    functions = {ARN: image(echoInput=True), "resize:live": {"url": server.url("/echo?lambda")}}
+    functions = {ARN: image(echoInput=True), "resize:live": {"url": server.url("/echo")}}
     run(people, "both", machine, functions, input={"n": 1})
     assert people.succeeds("both") == {"n": 1}
-    (asked,) = server.asked("/echo?lambda")
+    (asked,) = server.asked("/echo")
     assert (asked.method, asked.body) == ("POST", {"n": 1})
     assert asked.key
 

@@ -13,7 +13,7 @@ from tests.cluster.lab import places
 from tests.cluster.support.machines import chain, passes, task
 from tests.cluster.support.people import People
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pretend")]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("pretend", "operator")]
 
 
 def treadle(people: People, *words: str) -> subprocess.CompletedProcess[str]:
