@@ -4,14 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.treadles import runs, until
 from treadle.local import attempts, supervisor
-from treadle.local.attempts import Ended, Folder, Line
+from treadle.local.attempts import Ended, Folder
 
 
 @pytest.fixture
@@ -21,14 +20,12 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(path)
 
 
-def started(
-    folder: Folder, *argv: str, after_kill: Sequence[str] = ()
-) -> "subprocess.Popen[bytes]":
+def started(folder: Folder, *argv: str) -> "subprocess.Popen[bytes]":
     lock = folder.lock()
     assert lock is not None
     try:
         environment = {"PATH": "/usr/bin:/bin", "RESULT": str(folder.result)}
-        return folder.start(lock, Line(argv, environment, after_kill), folder.path)
+        return folder.start(lock, argv, environment, folder.path)
     finally:
         os.close(lock)
 
@@ -112,12 +109,10 @@ def test_a_stop_that_comes_first_is_obeyed(folder: Folder) -> None:
 def test_who_ignores_sigterm_is_killed(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "GRACE_SECONDS", 0.3)
     script = "trap '' TERM; echo $$ > pid; while true; do sleep 0.1; done"
-    after = ["touch", str(folder.path / "after")]
-    process = started(folder, "sh", "-c", script, after_kill=after)
+    process = started(folder, "sh", "-c", script)
     pid_in(folder.path / "pid")
     folder.stop()
     assert ended(folder, process).exit_code == 137
-    assert (folder.path / "after").exists()
 
 
 def test_who_obeys_sigterm_may_leave_a_result(folder: Folder) -> None:
@@ -167,7 +162,7 @@ def test_the_supervisor_itself(folder: Folder, monkeypatch: pytest.MonkeyPatch) 
     attempts.write_whole(
         folder.path / "task.json",
         b'{"argv": ["sh", "-c", "kill -TERM $PPID; sleep 100"], "env": {}, "cwd": "/",'
-        b' "graceSeconds": 9, "afterKill": []}',
+        b' "graceSeconds": 9}',
     )
     try:
         supervisor.main(str(folder.path))
