@@ -23,6 +23,7 @@ VARIABLES = {
     "TREADLE_ACCOUNT": ("account", "1" * 12, "1" * 12),
     "TREADLE_POD_SECURITY_LEVEL": ("pod_security_level", "restricted", "restricted"),
     "TREADLE_START_FAILURE_SECONDS": ("start_failure_seconds", "2.5", 2.5),
+    "TREADLE_DRAIN_SECONDS": ("drain_seconds", "5", 5.0),
     "TREADLE_LOG_FORMAT": ("log_format", "text", "text"),
     "TREADLE_LOG_LEVEL": ("log_level", "DEBUG", "DEBUG"),
 }

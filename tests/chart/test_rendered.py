@@ -191,8 +191,11 @@ def test_values_become_settings() -> None:
     assert said["HTTPS_PROXY"] == "http://proxy"
 
 
-def test_it_may_take_90_seconds_to_end() -> None:
-    assert operator_pod()["terminationGracePeriodSeconds"] == 90
+@pytest.mark.parametrize("seconds", [90, 300])
+def test_calls_may_take_until_ten_seconds_before_its_end(seconds: int) -> None:
+    values = {"terminationGracePeriodSeconds": seconds} if seconds != 90 else {}
+    assert operator_pod(values)["terminationGracePeriodSeconds"] == seconds
+    assert environment(values)["TREADLE_DRAIN_SECONDS"] == str(seconds - 10)
 
 
 def test_the_image_is_named_by_its_digest_where_there_is_one() -> None:

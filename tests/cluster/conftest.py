@@ -13,6 +13,7 @@ import pytest
 
 from tests.cluster.lab import places
 from tests.cluster.lab.namespaces import Cluster, Namespace
+from tests.cluster.support import charted
 from tests.cluster.support.operator_process import OperatorProcess
 from tests.cluster.support.people import People, apply_crds
 
@@ -53,6 +54,12 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
 def crds(cluster: Cluster) -> None:
     """Our custom resources are served."""
     apply_crds(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def own_image(cluster: Cluster) -> None:
+    """Our own image is on the node, which must be the lab's."""
+    charted.give_image(cluster)
 
 
 @pytest.fixture

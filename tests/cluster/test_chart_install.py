@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from tests.cluster.lab import node, operator_image, places
 from tests.cluster.lab.namespaces import Cluster, Namespace
-from tests.cluster.support.charted import RELEASE, helm
+from tests.cluster.support.charted import (
+    RELEASE,
+    a_home,
+    adopt_kinds,
+    helm,
+    image_values,
+    running,
+)
 from tests.cluster.support.machines import chain, job
 from tests.cluster.support.people import RESULT_FINALIZER, People, kubectl, uid_of
 from tests.support import chart
@@ -22,65 +26,21 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.node,
     pytest.mark.timeout(400),
-    pytest.mark.usefixtures("image", "adoptable"),
+    pytest.mark.usefixtures("own_image", "adoptable"),
 ]
-
-READY_SECONDS = 60
-REPOSITORY, TAG = operator_image.NAME.removeprefix("docker.io/library/").split(":")
-IMAGE = {"image": {"repository": REPOSITORY, "tag": TAG, "pullPolicy": "Never"}}
-
-
-@pytest.fixture(scope="module")
-def image(node_kind: str, cluster: Cluster) -> None:
-    """Our own image is on the node."""
-    if node_kind == places.REAL and cluster.kubeconfig == places.KUBECONFIG:
-        node.load_image(operator_image.make())
-    else:
-        pytest.skip("only the lab's own node can be given an image by this test")
 
 
 @pytest.fixture
 def home(cluster: Cluster) -> Iterator[Namespace]:
-    """The release's namespace, which takes restricted Pods only."""
-    with cluster.namespace() as made:
-        label = {"pod-security.kubernetes.io/enforce": "restricted"}
-        made.core.patch_namespace(made.name, {"metadata": {"labels": label}})
+    """The release's namespace."""
+    with a_home(cluster) as made:
         yield made
 
 
 @pytest.fixture
 def adoptable(crds: None, home: Namespace) -> None:
     """The kinds are there already; Helm takes over what says that it is the release's."""
-    kubeconfig, crds_there = home.cluster.kubeconfig, str(places.ROOT / "crds")
-    said = (f"meta.helm.sh/release-name={RELEASE}", f"meta.helm.sh/release-namespace={home}")
-    kubectl(kubeconfig, "annotate", "--overwrite", "-f", crds_there, *said)
-    label = "app.kubernetes.io/managed-by=Helm"
-    kubectl(kubeconfig, "label", "--overwrite", "-f", crds_there, label)
-
-
-@contextmanager
-def running(home: Namespace, values: dict[str, Any]) -> Iterator[Any]:
-    """The release, once its operator is ready; whatever a test leaves of it is removed."""
-    with helm(home) as release:
-        try:
-            yield release.install(
-                chart.FOLDER, RELEASE, {**IMAGE, **values}, wait="watcher", timeout=READY_SECONDS
-            )
-        except Exception as failed:
-            failed.add_note(seen_in(home))
-            raise
-        finally:
-            release.uninstall(RELEASE, ignore_not_found=True, timeout=120, wait="watcher")
-
-
-def seen_in(home: Namespace) -> str:
-    """What the release's Pods and their Events say."""
-    config, where = home.cluster.kubeconfig, ("-n", home.name)
-    logs = ("logs", *where, "--prefix", "--tail=40", "-l", f"app.kubernetes.io/instance={RELEASE}")
-    said = [kubectl(config, "get", "pods,events", *where)]
-    with suppress(AssertionError):  # there is no log before a container
-        said.append(kubectl(config, *logs))
-    return "\n".join(said)
+    adopt_kinds(home.cluster, home.name)
 
 
 def left_over(home: Namespace, people: People) -> list[str]:
@@ -143,7 +103,9 @@ def test_a_whole_cluster_is_served_until_it_is_uninstalled(home: Namespace, lone
     with helm(home) as release, running(home, {}) as made:
         tested = release.test(RELEASE, timeout=120, logs=True)
         assert "succeeded" in tested["logs"], tested
-        notes = chart.templates(IMAGE, name=RELEASE, namespace=home.name)["templates/NOTES.txt"]
+        notes = chart.templates(image_values(), name=RELEASE, namespace=home.name)[
+            "templates/NOTES.txt"
+        ]
         assert made["name"] == RELEASE
         assert json.loads(follow_the_notes(home, notes)) == {"hello": "Ada"}
         run_a_job(loner, "first")

@@ -104,6 +104,21 @@ def test_sigterm_lets_a_call_end_and_saves_its_result(loner: People, tmp_path: P
         assert len(server.asked("/hold")) == 1, "the answer was saved, so nobody asked again"
 
 
+def test_sigterm_cuts_off_a_call_that_takes_longer_than_it_may(
+    loner: People, tmp_path: Path
+) -> None:
+    with Server() as server, an_operator(loner, tmp_path, drain_seconds="1") as operator:
+        held = "$.ResponseBody.held"
+        loner.run("cut", chain(Ask=call(server.url("/hold"), ResultSelector={"held.$": held})))
+        loner.namespace.wait(lambda: server.asked("/hold"), "the call")
+        assert operator.terminate() == 0
+        operator.start()
+        loner.namespace.wait(lambda: len(server.asked("/hold")) == 2, "the call once more")
+        server.release()
+        assert loner.succeeds("cut") == {"held": True}
+        assert len({asked.key for asked in server.asked("/hold")}) == 1, "a service can tell"
+
+
 def test_sigterm_ends_an_idle_operator_at_once_and_frees_its_lease(
     loner: People, tmp_path: Path
 ) -> None:

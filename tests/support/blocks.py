@@ -31,6 +31,7 @@ OUTSIDE = frozenset(
         "cloud",
         "cluster",
         "docker",
+        "image",
         "itself",
         "network",
         "podman",
@@ -39,10 +40,11 @@ OUTSIDE = frozenset(
         "storage",
     )
 )
-"""What a test of a page has not. `cluster` is for tests/cluster, which has neither `chart`, an
-operator within the cluster, nor `storage`, volumes that are made when they are claimed. `itself` is
-for blocks that run the tests, this one with them; `ports` for those that serve on ports which a
-test must not take: tests/examples runs the same on free ones."""
+"""What a test of a page has not. `cluster` is for tests/cluster, and so are `chart`, an operator
+within the cluster that serves the namespace default, `storage`, volumes for what is claimed, and
+`image`, our own where the cluster finds it, in `$REGISTRY`. `itself` is for blocks that run the
+tests, this one with them; `ports` for those that serve on ports which a test must not take:
+tests/examples runs the same on free ones."""
 
 BLOCK_SECONDS = 120.0
 

@@ -49,7 +49,6 @@ _log = logging.getLogger(__name__)
 _RESOURCES = JobRunner.resources | HttpRunner.resources
 
 SWEEP_SECONDS = 30.0
-DRAIN_SECONDS = 80.0  # the chart's grace period of 90 s, less 10 s
 SAVE_SECONDS = 6.0
 RECURSION_MAX = 40_000
 STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: pages of a stack cost nothing until touched
@@ -290,7 +289,7 @@ class _Operator:
         """SIGTERM: start nothing, let calls end, save, give up the Lease."""
         _log.info("stopping")
         self._driver.quiesce()
-        await self._http.drain(DRAIN_SECONDS)
+        await self._http.drain(self._settings.drain_seconds)
         await self._driver.drain(SAVE_SECONDS)
         await self._recorder.drain(2.0)
         await self._lease.release()

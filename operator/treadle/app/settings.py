@@ -29,6 +29,7 @@ class Settings:
         region, account: of ARNs in the context object.
         start_failure_seconds: patience with an image that cannot be pulled, and with a container
             or volume that cannot be made.
+        drain_seconds: how long HTTP calls may take to end after SIGTERM.
         pod_security_level: Pods above it are refused.
         log_format, log_level: of stderr.
         environment: for credentials that need it.
@@ -50,6 +51,7 @@ class Settings:
     account: str = ""
     pod_security_level: Level = "baseline"
     start_failure_seconds: float = 600.0
+    drain_seconds: float = 80.0
     log_format: str = "json"
     log_level: str = "INFO"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -87,6 +89,7 @@ def _from_variables() -> Settings:
         account=read("TREADLE_ACCOUNT") or "",
         pod_security_level=_level(read("TREADLE_POD_SECURITY_LEVEL") or "baseline"),
         start_failure_seconds=_seconds("TREADLE_START_FAILURE_SECONDS", "600"),
+        drain_seconds=_seconds("TREADLE_DRAIN_SECONDS", "80"),
         log_format=_one_of("TREADLE_LOG_FORMAT", ("json", "text")),
         log_level=_one_of("TREADLE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")),
         environment=dict(os.environ),

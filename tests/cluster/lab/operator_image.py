@@ -17,37 +17,63 @@ from pathlib import Path
 from tests.cluster.lab import build, images, places
 from tests.cluster.lab.processes import run
 
-NAME = "docker.io/library/treadle:lab"
+REPOSITORY = "docker.io/library/treadle"
+TAG = "lab"
 _DOCKERFILE = places.ROOT / "Dockerfile"
 _PACKAGES = "opt/treadle/lib/python3.11/site-packages"
 
 
-def make() -> Path:
-    """The archive of our own image, made as the Dockerfile says if it is not in the cache yet."""
+def make(tag: str = TAG, *, version: str = "") -> Path:
+    """The archive of our own image, made as the Dockerfile says if it is not in the cache yet.
+
+    Args:
+        tag: of the image.
+        version: what it says of itself, if that is not the present tree's version.
+    """
     runtime = _runtime()
     made_from = hashlib.sha256(runtime.parent.name.encode() + _DOCKERFILE.read_bytes())
-    sources = sorted((places.ROOT / "operator").rglob("*.py"))
-    for source in sources:
-        made_from.update(str(source.relative_to(places.ROOT)).encode() + source.read_bytes())
-    archive = runtime.parent / f"treadle-{made_from.hexdigest()[:16]}.tar"
+    made_from.update(Path(__file__).read_bytes())
+    files = _own_files(version)
+    for name, content in files.items():
+        made_from.update(name.encode() + content)
+    archive = runtime.parent / f"treadle-{tag}-{made_from.hexdigest()[:16]}.tar"
     with build.locked(places.CACHE / "images.lock"):
         if not archive.exists():
-            print(f"making the image {NAME}", file=sys.stderr, flush=True)
-            for old in archive.parent.glob("treadle-*.tar"):
+            print(f"making the image {REPOSITORY}:{tag}", file=sys.stderr, flush=True)
+            for old in archive.parent.glob(f"treadle-{tag}-*.tar"):
                 old.unlink()
             with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
-                _make_operator(Path(scratch), runtime)
+                _make_operator(Path(scratch), f"{REPOSITORY}:{tag}", runtime, files)
                 Path(scratch, "image.tar").rename(archive)
     return archive
 
 
-def _make_operator(scratch: Path, runtime: Path) -> None:
+def _make_operator(scratch: Path, name: str, runtime: Path, files: dict[str, bytes]) -> None:
     root = scratch / "root"
-    for source in (places.ROOT / "operator").rglob("*.py"):
-        target = root / _PACKAGES / source.relative_to(places.ROOT / "operator")
+    for path, content in files.items():
+        target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
-    images.pack(scratch, root, NAME, _config_of_dockerfile(), below=(runtime,))
+        target.write_bytes(content)
+        target.chmod(0o755 if target.parent.name == "bin" else 0o644)
+    images.pack(scratch, root, name, _config_of_dockerfile(), below=(runtime,))
+
+
+def _own_files(version: str) -> dict[str, bytes]:
+    """The files of the upper layer: our modules, and the program that runs them."""
+    source = places.ROOT / "operator"
+    modules = {
+        f"{_PACKAGES}/{path.relative_to(source)}": path.read_bytes()
+        for path in sorted(source.rglob("*.py"))
+    }
+    if version:
+        about = f"{_PACKAGES}/treadle/__init__.py"
+        modules[about], changed = re.subn(
+            rb'(?m)^__version__ = ".*"$', f'__version__ = "{version}"'.encode(), modules[about]
+        )
+        assert changed == 1, f"{about} says no version"
+    said = re.search(r"printf '(.+)' > /(\S+)", _DOCKERFILE.read_text(encoding="utf-8"))
+    assert said, "the Dockerfile makes no program"
+    return {**modules, said[2]: said[1].replace("\\n", "\n").encode()}
 
 
 def _config_of_dockerfile() -> dict[str, object]:

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from helm_python import Config
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from tests.cluster.lab import node, operator_image, places
 from tests.cluster.lab.namespaces import Cluster, Namespace
+from tests.cluster.support.people import kubectl
 from tests.support import chart
 from tests.support.chart import Obj, Right
 
 RELEASE = "treadle"
 TOKEN_SECONDS = 3600
+READY_SECONDS = 60
 PAST = "2020-01-01T00:00:00Z"
 # The kinds are there already, and no Pod: the operator is a process of the test.
 BESIDE = {"crds": {"install": False}, "replicas": 0}
@@ -69,6 +73,66 @@ def installed(cluster: Cluster, values: Mapping[str, Any], **how: Any) -> Iterat
 def helm(namespace: Namespace) -> Config:
     """Helm, signed in as the administrator, working in a namespace."""
     return Config(kubeconfig_path=namespace.cluster.kubeconfig, namespace=namespace.name)
+
+
+def image_values(tag: str = operator_image.TAG) -> dict[str, Any]:
+    """Values that name an image which is on the node already."""
+    repository = operator_image.REPOSITORY.removeprefix("docker.io/library/")
+    return {"image": {"repository": repository, "tag": tag, "pullPolicy": "Never"}}
+
+
+def give_image(cluster: Cluster, tag: str = operator_image.TAG, *, version: str = "") -> None:
+    """Give the lab's node our own image; see `operator_image.make`. Skips on other clusters."""
+    if cluster.kubeconfig != places.KUBECONFIG or cluster.node_kind() != places.REAL:
+        pytest.skip("only the lab's own node can be given an image by this test")
+    node.load_image(operator_image.make(tag, version=version))
+
+
+@contextmanager
+def a_home(cluster: Cluster) -> Iterator[Namespace]:
+    """A namespace for a release; it takes restricted Pods only."""
+    with cluster.namespace() as made:
+        label = {"pod-security.kubernetes.io/enforce": "restricted"}
+        made.core.patch_namespace(made.name, {"metadata": {"labels": label}})
+        yield made
+
+
+def adopt_kinds(cluster: Cluster, namespace: str) -> None:
+    """Let a release there take over our kinds, as Helm does with what says that it is its own."""
+    crds = str(places.ROOT / "crds")
+    said = (f"meta.helm.sh/release-name={RELEASE}", f"meta.helm.sh/release-namespace={namespace}")
+    kubectl(cluster.kubeconfig, "annotate", "--overwrite", "-f", crds, *said)
+    label = "app.kubernetes.io/managed-by=Helm"
+    kubectl(cluster.kubeconfig, "label", "--overwrite", "-f", crds, label)
+
+
+@contextmanager
+def running(home: Namespace, values: Mapping[str, Any]) -> Iterator[Any]:
+    """The release, once its operator is ready; whatever a test leaves of it is removed."""
+    with helm(home) as release:
+        try:
+            yield release.install(
+                chart.FOLDER,
+                RELEASE,
+                {**image_values(), **values},
+                wait="watcher",
+                timeout=READY_SECONDS,
+            )
+        except Exception as failed:
+            failed.add_note(seen_in(home))
+            raise
+        finally:
+            release.uninstall(RELEASE, ignore_not_found=True, timeout=120, wait="watcher")
+
+
+def seen_in(home: Namespace) -> str:
+    """What the release's Pods and their Events say."""
+    config, where = home.cluster.kubeconfig, ("-n", home.name)
+    logs = ("logs", *where, "--prefix", "--tail=40", "-l", f"app.kubernetes.io/instance={RELEASE}")
+    said = [kubectl(config, "get", "pods,events", *where)]
+    with suppress(AssertionError):  # there is no log before a container
+        said.append(kubectl(config, *logs))
+    return "\n".join(said)
 
 
 def signed_in(namespace: Namespace, account: str, file: Path) -> Path:
