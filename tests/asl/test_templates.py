@@ -153,7 +153,7 @@ def test_a_single_value_is_a_path_or_a_call(text: str, value: Json) -> None:
     assert template.render(scope_of()) == value
 
 
-@pytest.mark.parametrize("text", ["", "a", "$foo", "States.Format("])
+@pytest.mark.parametrize("text", ["", "a", "$1foo", "States.Format("])
 def test_a_single_value_that_is_neither_is_refused(text: str) -> None:
     with pytest.raises(TemplateSyntaxError) as caught:
         compile_value(text, "CausePath")

@@ -47,6 +47,13 @@ class _Author:
         kind = self._draw(st.sampled_from(kinds))
         arguments = {"choice": (following,), "parallel": (depth,), "map": (depth,)}.get(kind, ())
         state, more = getattr(self, f"_{kind}")(*arguments)
+        if kind not in ("fail", "succeed") and self._draw(st.booleans()):
+            # Each depth has a name of its own: inner states may not assign an outer one.
+            state["Assign"] = {f"v{depth}.$": "$"}
+        if kind == "pass" and self._draw(st.integers(0, 3)) == 0:
+            # It may have no value, or be of the states around these.
+            read = self._draw(st.integers(depth, DEPTH_MAX))
+            state["Parameters"] = {"read.$": f"$v{read}"}
         if state["Type"] not in ("Choice", "Fail", "Succeed"):
             state |= {"Next": following[0]} if following else {"End": True}
         return {name: state, **more}

@@ -4,6 +4,7 @@ One rule: ASL's spelling is known here and in the lint modules beside this one; 
 Program never sees it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,6 +14,7 @@ from treadle.asl.fields import Fields
 from treadle.asl.json import Json
 from treadle.asl.lint import Report, check_transitions
 from treadle.asl.lint_states import FLOWING, MEMBERS, Common, read_state
+from treadle.asl.pointers import escaped
 from treadle.asl.program import Machine, Program, State
 from treadle.asl.rules import RULES
 from treadle.asl.texts import parse_text, problems_of_value
@@ -81,6 +83,31 @@ def _problems_of_size(value: Json) -> list[Problem]:
     return [Problem("", code, message, RULES[code].spec)]
 
 
+def _assigned(states: Fields) -> list[tuple[str, str]]:
+    """Every variable that a list of states assigns: where, and its name."""
+    found = []
+    for name, state in states.value.items():
+        for pointer, holder in _holders(states.at(name), state):
+            given = holder.get("Assign")
+            if isinstance(given, dict):
+                place = f"{pointer}/Assign"
+                found += [(f"{place}/{escaped(key)}", key.removesuffix(".$")) for key in given]
+    return found
+
+
+def _holders(pointer: str, state: Json) -> Iterator[tuple[str, dict[str, Json]]]:
+    """What of a state may have an Assign: itself, its catchers, its rules."""
+    if not isinstance(state, dict):
+        return
+    yield pointer, state
+    for member in ("Catch", "Choices"):
+        items = state.get(member)
+        if isinstance(items, list):
+            for index, item in enumerate(items):
+                if isinstance(item, dict):
+                    yield f"{pointer}/{member}/{index}", item
+
+
 @dataclass(slots=True)
 class _Reading:
     """One definition being read: what must be known across its lists of states."""
@@ -89,6 +116,8 @@ class _Reading:
     express: bool
     language: str = "JSONPath"
     names: dict[str, str] = field(default_factory=dict)
+    outer: frozenset[str] = frozenset()
+    """Variables of the lists of states around the one that is read."""
 
     def program(self, value: Json) -> Program | None:
         """The whole definition."""
@@ -119,7 +148,18 @@ class _Reading:
             message = "States is empty; a machine needs a state."
             machine.wrong("States", "states-empty", message)
             return Machine(start or "", {})
+        outer, own = self.outer, _assigned(states)
+        for pointer, name in own:
+            if name in outer:
+                self.report.add(
+                    pointer,
+                    "variable-outer",
+                    f"'{name}' is a variable of the states around these, which can only read it; "
+                    "choose another name.",
+                )
+        self.outer = outer | {name for _, name in own}
         read = {name: self.state(name, value, states) for name, value in states.value.items()}
+        self.outer = outer
         check_transitions(machine.value, machine.pointer, self.report)
         return Machine(start or "", {name: state for name, state in read.items() if state})
 

@@ -6,12 +6,21 @@ One rule: reading never raises. What is wrong goes to the report and reads as if
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
-from treadle.asl import json
+from treadle.asl import json, limits
 from treadle.asl.json import Json
 from treadle.asl.lint import Report
-from treadle.asl.paths import Path, PathSyntaxError, Reference, compile_path, compile_reference
+from treadle.asl.paths import (
+    Path,
+    PathSyntaxError,
+    Reference,
+    compile_path,
+    compile_reference,
+    is_variable_name,
+)
 from treadle.asl.pointers import escaped
 from treadle.asl.templates import Template, TemplateSyntaxError, compile_template
+
+_STATES = "states"  # reserved: Spec, "Variables"
 
 JSONATA_MEMBERS = frozenset({"Arguments", "Condition", "Items", "Output"})
 
@@ -227,6 +236,26 @@ class Fields:
             return None
         self._warn_of_literal_paths(name, value)
         return compiled
+
+    def assign(self) -> Template | None:
+        """An Assign: a payload template of an object whose names are variables."""
+        if "Assign" not in self.value:
+            return None
+        given = self.value["Assign"]
+        if not isinstance(given, dict):
+            self._not_a("Assign", "an object of variables")
+            return None
+        for name in given:
+            variable = name.removesuffix(".$")
+            if not is_variable_name(variable) or variable == _STATES:
+                self.report.add(
+                    f"{self.at('Assign')}/{escaped(name)}",
+                    "variable-name",
+                    f"'{variable:.100}' cannot be the name of a variable: a letter or '_', then "
+                    f"letters, digits and '_', at most {limits.VARIABLE_NAME_CHARS_MAX}; "
+                    f"'{_STATES}' is taken.",
+                )
+        return self.template("Assign")
 
     def _warn_of_literal_paths(self, name: str, value: Json) -> None:
         for suffix, text in literal_paths(value):

@@ -280,8 +280,9 @@ def _failing(message: str) -> Value:
 
 def _reading(path: Path) -> Value:
     def read(scope: Scope) -> Json:
-        document = scope.context if path.reads_context else scope.data
+        document: Json = None
         try:
+            document = path.document(scope)
             return path.find_in(document, scope.effort)
         except PathNotFound:
             raise _ArgumentMissing(path, document) from None

@@ -16,6 +16,7 @@ class Limits:
     live_frames_max: int = 1_000
     turn_transitions_max: int = 500  # then a turn saves
     stretch_transitions_max: int = 100  # then a turn lets others have the loop: 3 ms, not 15
+    variables_bytes_max: int = 10_485_760  # AWS: of all variables of an execution
     error_chars_max: int = 256  # AWS: SendTaskFailure `error`
     cause_chars_max: int = 32_768  # AWS: SendTaskFailure `cause`
 
@@ -29,6 +30,7 @@ FILE_BYTES_MAX = 4 * 1024 * 1024  # of manifests; an object of a cluster has at 
 FILE_DOCUMENTS_MAX = 1_000  # of one file of manifests
 DEFINITION_DEPTH_MAX = 200  # nesting of a definition's JSON; Python's own stack ends near 1,000
 STATE_NAME_CHARS_MAX = 80  # AWS
+VARIABLE_NAME_CHARS_MAX = 80  # AWS
 STATES_MAX = 10_000  # AWS has no number; bounds validation time
 PATH_CHARS_MAX = 4_096  # a path is a line of text, not a program
 PATH_STEPS_MAX = 256

@@ -21,7 +21,7 @@ _RETRIER = frozenset(
         "MaxDelaySeconds",
     }
 )
-_CATCHER = frozenset({"Comment", "ErrorEquals", "Next", "ResultPath"})
+_CATCHER = frozenset({"Assign", "Comment", "ErrorEquals", "Next", "ResultPath"})
 
 
 def read_retriers(state: Fields) -> tuple[Retrier, ...]:
@@ -66,12 +66,13 @@ def _read_retrier(item: Fields) -> Retrier:
 
 
 def _read_catcher(item: Fields) -> Catcher:
-    item.only(_CATCHER, later=("Assign",))
+    item.only(_CATCHER)
     item.require("ErrorEquals", "Next")
     return Catcher(
         errors=_read_errors(item),
         next=item.text("Next") or "",
         result_path=item.reference("ResultPath"),
+        assign=item.assign(),
     )
 
 

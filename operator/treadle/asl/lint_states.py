@@ -41,7 +41,7 @@ class Common:
     express: bool
 
 
-_FLOW: Final = "Comment End Next QueryLanguage Type"
+_FLOW: Final = "Assign Comment End Next QueryLanguage Type"
 _DATA: Final = "InputPath OutputPath"
 _FAILURES: Final = "Catch Retry"
 _RESULT: Final = "Parameters ResultPath ResultSelector"
@@ -56,7 +56,7 @@ MEMBERS: Final[Mapping[str, frozenset[str]]] = {
         "Task": f"{_FLOW} {_DATA} {_FAILURES} {_RESULT} Credentials Resource TimeoutSeconds "
         "TimeoutSecondsPath HeartbeatSeconds HeartbeatSecondsPath",
         "Pass": f"{_FLOW} {_DATA} Parameters Result ResultPath",
-        "Choice": f"Comment QueryLanguage Type {_DATA} Choices Default",
+        "Choice": f"Assign Comment QueryLanguage Type {_DATA} Choices Default",
         "Wait": f"{_FLOW} {_DATA} Seconds SecondsPath Timestamp TimestampPath",
         "Succeed": f"Comment QueryLanguage Type {_DATA}",
         "Fail": "Comment QueryLanguage Type Cause CausePath Error ErrorPath",
@@ -68,8 +68,7 @@ MEMBERS: Final[Mapping[str, frozenset[str]]] = {
 """The members of each type of state in JSONPath. Spec: "States", the table of fields."""
 
 _LATER: Final[Mapping[str, frozenset[str]]] = {
-    **dict.fromkeys(("Task", "Pass", "Choice", "Wait", "Parallel"), frozenset({"Assign"})),
-    "Map": frozenset({"Assign", *_DISTRIBUTED.split()}),
+    "Map": frozenset(_DISTRIBUTED.split()),
 }
 
 FLOWING: Final = frozenset({"Task", "Pass", "Wait", "Parallel", "Map"})
@@ -98,6 +97,7 @@ def _read_pass(state: Fields, common: Common) -> State:
     return Pass(
         name=common.name,
         next=common.next,
+        assign=state.assign(),
         input_path=state.path("InputPath", nullable=True),
         output_path=state.path("OutputPath", nullable=True),
         parameters=state.template("Parameters"),
@@ -122,6 +122,7 @@ def _read_task(state: Fields, common: Common) -> State:
     return Task(
         name=common.name,
         next=common.next,
+        assign=state.assign(),
         input_path=state.path("InputPath", nullable=True),
         output_path=state.path("OutputPath", nullable=True),
         resource=read_resource(state, express=common.express),
@@ -148,16 +149,12 @@ def _read_choice(state: Fields, common: Common) -> State:
         output_path=state.path("OutputPath", nullable=True),
         rules=tuple(_read_rule(rule) for rule in state.each("Choices")),
         default=state.text("Default"),
+        assign=state.assign(),
     )
-
-
-_RULE = frozenset({"Comment", "Next"})
 
 
 def _read_rule(rule: Fields) -> ChoiceRule:
     rule.require("Next")
-    if "Assign" in rule:
-        rule.not_yet("Assign", "Assign is not supported yet.")
     if "Condition" in rule or "Output" in rule:
         Fields(
             {name: rule.value[name] for name in ("Condition", "Output") if name in rule},
@@ -183,7 +180,7 @@ def _read_rule(rule: Fields) -> ChoiceRule:
                 "member-looks-like-path",
                 f"{shown(text)} is compared literally; an operator that ends in Path reads it.",
             )
-    return ChoiceRule(condition, rule.text("Next") or "")
+    return ChoiceRule(condition, rule.text("Next") or "", rule.assign())
 
 
 _NEVER: Final = Condition(lambda _: False)
@@ -208,6 +205,7 @@ def _read_wait(state: Fields, common: Common) -> State:
     return Wait(
         name=common.name,
         next=common.next,
+        assign=state.assign(),
         input_path=state.path("InputPath", nullable=True),
         output_path=state.path("OutputPath", nullable=True),
         seconds=state.whole("Seconds", 0, limits.SECONDS_MAX),
@@ -292,6 +290,7 @@ def _read_parallel(state: Fields, common: Common) -> State:
     return Parallel(
         name=common.name,
         next=common.next,
+        assign=state.assign(),
         input_path=state.path("InputPath", nullable=True),
         output_path=state.path("OutputPath", nullable=True),
         branches=common.inner,
@@ -316,6 +315,7 @@ def _read_map(state: Fields, common: Common) -> State:
     return Map(
         name=common.name,
         next=common.next,
+        assign=state.assign(),
         input_path=state.path("InputPath", nullable=True),
         output_path=state.path("OutputPath", nullable=True),
         processor=common.inner[0] if common.inner else _NOTHING,

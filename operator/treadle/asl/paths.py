@@ -28,12 +28,23 @@ __all__ = [
 class Path:
     """A compiled path. Spec: "Paths". Build it with `compile_path`."""
 
-    __slots__ = ("_keys", "_named", "_steps", "is_definite", "is_root", "reads_context", "text")
+    __slots__ = (
+        "_keys",
+        "_named",
+        "_steps",
+        "is_definite",
+        "is_root",
+        "reads_context",
+        "text",
+        "variable",
+    )
 
-    def __init__(self, text: str, steps: Steps, *, reads_context: bool) -> None:
+    def __init__(self, text: str, steps: Steps, *, reads_context: bool, variable: str = "") -> None:
         self.text = text
         self.reads_context = reads_context
-        self.is_root = not steps and not reads_context
+        self.variable = variable
+        """The variable that it reads, without the `$`; empty where it reads none."""
+        self.is_root = not steps and not reads_context and not variable
         self.is_definite = is_definite(steps)
         self._steps = steps
         self._keys = _keys_of(steps)
@@ -46,11 +57,18 @@ class Path:
         """What the path selects; an indefinite path gives the array of its matches.
 
         Raises:
-            PathNotFound: a definite path matches nothing.
+            PathNotFound: a definite path matches nothing, or its variable has no value.
             EvaluationFailed: it visits more than `PATH_NODES_MAX` nodes.
         """
-        document = scope.context if self.reads_context else scope.data
-        return self.find_in(document, scope.effort)
+        return self.find_in(self.document(scope), scope.effort)
+
+    def document(self, scope: Scope) -> Json:
+        """What the steps of the path begin in. Raises: PathNotFound."""
+        if self.variable:
+            if self.variable not in scope.variables:
+                raise PathNotFound(lambda: f"The variable '${self.variable}' has no value")
+            return scope.variables[self.variable]
+        return scope.context if self.reads_context else scope.data
 
     def find_in(self, document: Json, effort: Effort | None = None) -> Json:
         """What the path selects of a document, whether or not it reads the context object."""
@@ -143,7 +161,7 @@ class Reference:
 
 @lru_cache(maxsize=limits.PATH_CACHE_MAX)
 def compile_path(text: str) -> Path:
-    """The path of a text: `$...` reads the data, `$$...` the context object.
+    """The path of a text: `$...` reads the data, `$$...` the context object, `$name...` a variable.
 
     Raises:
         PathSyntaxError: the text is no path.
@@ -155,11 +173,23 @@ def compile_path(text: str) -> Path:
     reads_context = text.startswith("$$")
     at = 2 if reads_context else 1
     path = text.rstrip(" ")  # as Jayway does
+    variable = "" if reads_context else _variable(path)
+    at += len(variable)
     if path[at : at + 1] not in ("", ".", "["):
-        if _VARIABLE.match(text):
-            raise PathSyntaxError("Variables ($name) are not supported here", 1)
         raise PathSyntaxError(f"Illegal character at position {at} expected '.' or '['", at)
-    return Path(text, read_steps(path, at), reads_context=reads_context)
+    steps = read_steps(path, at)
+    return Path(text, steps, reads_context=reads_context, variable=variable)
+
+
+def is_variable_name(text: str) -> bool:
+    """Whether a variable may have this name. Spec: "Variables": Unicode's identifiers."""
+    return text.isidentifier() and len(text) <= limits.VARIABLE_NAME_CHARS_MAX
+
+
+def _variable(path: str) -> str:
+    """The name behind the `$`, if there is one."""
+    found = _NAME.match(path, 1)
+    return found[0] if found is not None and found[0].isidentifier() else ""
 
 
 @lru_cache(maxsize=limits.PATH_CACHE_MAX)
@@ -174,6 +204,8 @@ def compile_reference(text: str) -> Reference:
     if text.startswith("$$"):
         raise PathSyntaxError("A reference path cannot point into the context object", 1)
     path = compile_path(text)
+    if path.variable:
+        raise PathSyntaxError("A reference path cannot point into a variable", 1)
     keys = path._keys
     if keys is None:
         raise PathSyntaxError("A reference path has only names and indexes: $.a.b[0]", 1)
@@ -187,7 +219,7 @@ def compile_reference(text: str) -> Reference:
 
 
 _ABSENT: Final = object()
-_VARIABLE = re.compile(r"\$[^\W\d]\w*")
+_NAME = re.compile(r"\w+")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _NOT_IN_REFERENCE = re.compile(r"[@,:?*]")
 

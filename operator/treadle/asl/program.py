@@ -33,19 +33,21 @@ class Catcher:
     errors: tuple[str, ...]
     next: str
     result_path: Reference | None
+    assign: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateBase:
     """Members that every state has. A path of None is ASL's `null`: an empty object (`{}`).
 
-    `next` None means `"End": true` (or a terminal state).
+    `next` None means `"End": true` (or a terminal state). `assign` gives an object of variables.
     """
 
     name: str
     input_path: Path | None
     output_path: Path | None
     next: str | None = None
+    assign: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class ChoiceRule:
 
     condition: Condition
     next: str
+    assign: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,10 @@ RULES: Final[Mapping[str, Rule]] = {
         "A key that ends in .$ has a path or an intrinsic function.", "Payload Template"
     ),
     "condition-invalid": Rule("A choice rule has one operator and its operand.", "Choice State"),
+    "variable-name": Rule("A variable has the name of an identifier.", "Variables"),
+    "variable-outer": Rule(
+        "A variable of an enclosing list of states is not assigned.", "Variables"
+    ),
     # State types.
     "choices-empty": Rule("Choices has at least one rule.", "Choice State"),
     "wait-members": Rule(

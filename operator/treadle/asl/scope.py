@@ -1,9 +1,9 @@
-"""What an expression may read: the data (`$`), the context object (`$$`), and chance.
+"""What an expression may read: the data (`$`), the context object (`$$`), variables, and chance.
 
 One rule: an expression reads its scope and nothing else, so the same scope gives the same value.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import RUNTIME, EvaluationFailed
@@ -37,12 +37,12 @@ class Effort:
 
 
 class Scope:
-    """The data and the context object of one evaluation.
+    """The data, the context object and the variables of one evaluation.
 
     The context object is built when it is first read: most expressions never do.
     """
 
-    __slots__ = ("_context", "_context_of", "chance", "data", "effort")
+    __slots__ = ("_context", "_context_of", "chance", "data", "effort", "variables")
 
     def __init__(
         self,
@@ -50,10 +50,12 @@ class Scope:
         context_of: Callable[[], Json],
         chance: Chance,
         effort: Effort | None = None,
+        variables: Mapping[str, Json] | None = None,
     ) -> None:
         self.data = data
         self.effort = effort or Effort()
         self.chance = chance
+        self.variables = variables or {}
         self._context_of: Callable[[], Json] | None = context_of
         self._context: Json = None
 
@@ -67,4 +69,4 @@ class Scope:
 
     def over(self, data: Json) -> "Scope":
         """The same context and chance over other data."""
-        return Scope(data, lambda: self.context, self.chance, self.effort)
+        return Scope(data, lambda: self.context, self.chance, self.effort, self.variables)

@@ -161,8 +161,9 @@ def _path(path: Path, field: str) -> Build:
         return lambda scope: scope.data
 
     def read(scope: Scope) -> Json:
-        document = scope.context if path.reads_context else scope.data
+        document: Json = None
         try:
+            document = path.document(scope)
             return path.find_in(document, scope.effort)
         except PathNotFound as e:
             raise _not_found(path, field, document, e) from None

@@ -6,7 +6,7 @@ input), OutputPath. One rule: every step gives a new payload or the same one, ne
 Spec: "Input and Output Processing".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,7 @@ class Visit:
     """One entry into a state, as the state's own code sees it.
 
     `context_of` gives the context object (with `Map.Item` set to its argument where that is not
-    None); `seed` is the execution's.
+    None); `seed` is the execution's; `variables` have the values that they had at the entry.
     """
 
     frame: Frame
@@ -39,13 +39,14 @@ class Visit:
     seed: bytes
     context_of: Callable[[Json | None], Json]
     effort: Effort
+    variables: Mapping[str, Json]
 
     def scope(self, data: Json, stage: str, item: Json | None = None) -> Scope:
         """What an expression of a stage may read; the same stage draws the same chances."""
         frame = self.frame
         salt = f"/{frame.entry}/{frame.attempt}/{stage}".encode()
         context = partial(self.context_of, item)
-        return Scope(data, context, Chance(self.seed + salt), self.effort)
+        return Scope(data, context, Chance(self.seed + salt), self.effort, self.variables)
 
 
 def find(path: Path, scope: Scope) -> Json:
@@ -120,6 +121,16 @@ def output(
     selected = render(selector, result, visit, "ResultSelector")
     merged = put(result_path, visit.raw, selected)
     return bounded(select(visit.frame.definition.output_path, merged, visit, "OutputPath"), visit)
+
+
+def assigned(assign: Template | None, data: Payload, visit: Visit) -> Payload | None:
+    """The variables that a state assigns, over its result, input or error output.
+
+    Spec: "Variables": all expressions see the values at the state's entry.
+    """
+    if assign is None:
+        return None
+    return bounded(render(assign, data, visit, "Assign"), visit)
 
 
 def short(error: StateError, limits: Limits) -> StateError:

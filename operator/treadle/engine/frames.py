@@ -90,6 +90,7 @@ class Frame:
         scheduled_at: when the attempt that runs was decided.
         uid: of the Job seen running it.
         started: the history has its TaskStarted.
+        variables: an object of those assigned in this list of states; None where there are none.
         given: what the parent gave, and `parameters`: what the attempt was given; both are kept
             only while this process remembers them, for they can be computed again.
     """
@@ -112,6 +113,7 @@ class Frame:
     uid: str = ""
     started: bool = False
     fork: Fork | None = None
+    variables: Payload | None = None
     parameters: Payload | None = None
     given: Payload | None = None
 

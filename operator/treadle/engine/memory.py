@@ -73,6 +73,7 @@ class Memory:
         ready: frames with work to do, in order.
         starved: Map frames that wait because too many frames live.
         timers: a heap; rebuilt, not stored.
+        variables_bytes: of all variables; counted again, not stored.
         pages_bytes: of all pages ever written.
         unsaved: pages that the next snapshot refers to and that no save has written yet.
         saved: digests of pages that a save has written.
@@ -93,6 +94,7 @@ class Memory:
     suspended: bool = False
     closing: dict[TaskId, Closing] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
+    variables_bytes: int = 0
     pages_bytes: int = 0
     ready: deque[int] = field(default_factory=deque)
     starved: dict[int, None] = field(default_factory=dict)

@@ -7,8 +7,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from treadle.asl.json import dumps
+from treadle.engine.memory import Status
 from treadle.engine.payloads import Payload
 from treadle.engine.steps import RunTask
+
+END_EVENTS = {
+    Status.SUCCEEDED: "ExecutionSucceeded",
+    Status.FAILED: "ExecutionFailed",
+    Status.TIMED_OUT: "ExecutionTimedOut",
+    Status.ABORTED: "ExecutionAborted",
+}
 
 _LAMBDA = ":lambda:"
 _ACTIVITY = ":activity:"
@@ -65,3 +74,12 @@ def failed(name: str | None, cause: str | None) -> dict[str, Any]:
     if cause is not None:
         details["cause"] = cause
     return details
+
+
+def assigned(variables: Payload) -> dict[str, Any]:
+    """Members of a `StateExited` that name what was assigned: each value as JSON text."""
+    texts = {name: dumps(value) for name, value in variables.value.items()}
+    return {
+        "assignedVariables": Payload(texts),
+        "assignedVariablesDetails": Payload({"truncated": False}),
+    }

@@ -17,6 +17,7 @@ import orjson
 from treadle.asl.errors import StateError
 from treadle.asl.json import loads
 from treadle.asl.program import Machine, Map, Parallel
+from treadle.engine import uids
 from treadle.engine.events import TaskId
 from treadle.engine.frames import Fork, Frame, Phase
 from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX, History
@@ -32,7 +33,6 @@ PAGE_RAW_BYTES_MAX = 256 * 1024  # stays under 512 KiB however badly it packs
 UNPACKED_BYTES_MAX = 64 * 1024 * 1024
 
 _PARTS = b"\x00parts\n"  # a page that only lists the pages it was split into
-_NO_UID = bytes(16)
 _DAMAGE = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
     zlib.error,
@@ -152,7 +152,7 @@ def _reference(memory: Memory, payload: Payload | None) -> Any:
 
 def _columns(memory: Memory, frames: Sequence[Frame]) -> dict[str, Any]:
     # By columns, and rising numbers as differences: a thousand alike frames pack to a few KiB.
-    return {
+    columns: dict[str, Any] = {
         "id": _differences(f.id for f in frames),
         "parent": [f.parent for f in frames],
         "index": _differences(f.index for f in frames),
@@ -168,9 +168,14 @@ def _columns(memory: Memory, frames: Sequence[Frame]) -> dict[str, Any]:
         "due": _differences(to_ms(f.due_at) if f.due_at else 0 for f in frames),
         "scheduled": _differences(to_ms(f.scheduled_at) if f.scheduled_at else 0 for f in frames),
         "started": [int(f.started) for f in frames],
-        "uid": _pack_uids([f.uid for f in frames]),
+        "uid": uids.packed([f.uid for f in frames]),
         "fork": {str(n): _fork(memory, f.fork) for n, f in enumerate(frames) if f.fork},
     }
+    if memory.variables_bytes:
+        columns["variables"] = {
+            str(n): _reference(memory, f.variables) for n, f in enumerate(frames) if f.variables
+        }
+    return columns
 
 
 def _queue(memory: Memory, ids: Iterable[int]) -> Iterable[int]:
@@ -184,18 +189,6 @@ def _differences(numbers: Iterable[int]) -> list[int]:
         found.append(number - before)
         before = number
     return found
-
-
-def _pack_uids(uids: Sequence[str]) -> Any:
-    if not any(uids):
-        return ""
-    try:
-        raw = b"".join(bytes.fromhex(uid.replace("-", "")) if uid else _NO_UID for uid in uids)
-    except ValueError:
-        return list(uids)
-    packed = base64.b64encode(raw).decode()
-    # Other spellings of a UUID, and what is none, stay as they are.
-    return packed if _unpack_uids(packed, len(uids)) == list(uids) else list(uids)
 
 
 def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
@@ -256,7 +249,9 @@ def parts_of(raw: bytes) -> list[str]:
 
 def _digests(core: Mapping[str, Any]) -> Iterable[str]:
     columns = core.get("frames", {})
-    for reference in [core["input"], core.get("output"), *columns.get("data", [])]:
+    variables = columns.get("variables", {})  # absent before there were any
+    payloads = [*columns.get("data", []), *variables.values()]
+    for reference in [core["input"], core.get("output"), *payloads]:
         if isinstance(reference, str):
             yield reference
     for fork in columns.get("fork", {}).values():
@@ -390,7 +385,7 @@ def _memory(core: Any, tail: str, pages: Mapping[str, bytes], machine: Machine) 
 def _restore_frames(
     memory: Memory, columns: Any, pages: Mapping[str, bytes], machine: Machine
 ) -> None:
-    uids = _unpack_uids(columns["uid"], len(columns["state"]))
+    unpacked = uids.unpacked(columns["uid"], len(columns["state"]))
     rows = zip(
         _sums(columns["id"]),
         columns["parent"],
@@ -406,7 +401,7 @@ def _restore_frames(
         _sums(columns["due"]),
         _sums(columns["scheduled"]),
         columns["started"],
-        uids,
+        unpacked,
         strict=True,
     )
     for number, row in enumerate(rows):
@@ -415,6 +410,9 @@ def _restore_frames(
         frame.retries = retries or [0] * len(getattr(frame.definition, "retry", ()))
         fork = columns["fork"].get(str(number))
         frame.fork = _restore_fork(fork, pages) if fork else None
+        frame.variables = _payload(columns.get("variables", {}).get(str(number)), pages)
+        if frame.variables is not None:
+            memory.variables_bytes += frame.variables.size_bytes
     _rebuild(memory)
 
 
@@ -454,20 +452,6 @@ def _sums(differences: Sequence[int]) -> Iterable[int]:
     for difference in differences:
         total += difference
         yield total
-
-
-def _unpack_uids(packed: Any, count: int) -> list[str]:
-    if isinstance(packed, list):
-        return packed
-    if not packed:
-        return [""] * count
-    raw = base64.b64decode(packed)
-    chunks = (raw[start : start + 16] for start in range(0, len(raw), 16))
-    return ["" if chunk == _NO_UID else _uid(chunk.hex()) for chunk in chunks]
-
-
-def _uid(digits: str) -> str:
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:

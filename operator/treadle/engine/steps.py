@@ -14,10 +14,11 @@ from treadle.engine.payloads import Payload
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The state is over; `next` None ends the list of states."""
+    """The state is over; `next` None ends the list of states; `assigned`: variables by name."""
 
     output: Payload
     next: str | None
+    assigned: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from treadle.asl.json import Json
 from treadle.asl.limits import VISIT_NODES_MAX, Limits
 from treadle.asl.program import Map, Parallel
 from treadle.asl.scope import Effort
-from treadle.engine import flow, states
+from treadle.engine import flow, states, variables
 from treadle.engine.context import Identity, context_object
 from treadle.engine.frames import Fork, Frame
 from treadle.engine.memory import Memory
@@ -39,7 +39,14 @@ class Visits:
 
         effort = Effort(VISIT_NODES_MAX, self.effort)
         return flow.Visit(
-            frame, self.raw(frame), now, self._limits, memory.seed, context_of, effort
+            frame,
+            self.raw(frame),
+            now,
+            self._limits,
+            memory.seed,
+            context_of,
+            effort,
+            variables.readable(memory, frame),
         )
 
     def _item(self, frame: Frame) -> Json | None:

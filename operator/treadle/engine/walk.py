@@ -12,7 +12,7 @@ from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, S
 from treadle.asl.json import Json, well_formed
 from treadle.asl.limits import TURN_BYTES_MAX, TURN_NODES_MAX, Limits
 from treadle.asl.program import Machine, Map, Parallel, State, Task, Wait
-from treadle.engine import failures, flow, records, states
+from treadle.engine import failures, flow, records, states, variables
 from treadle.engine.context import Identity
 from treadle.engine.frames import Fork, Frame, Phase
 from treadle.engine.memory import Closing, Memory, Status
@@ -124,7 +124,7 @@ class Walk:
         """Act on a step."""
         match step:
             case Done():
-                self._leave(frame, step.output, step.next, now)
+                self._leave(frame, step, now)
             case Sleep():
                 frame.phase = Phase.WAITING
                 self.memory.set_timer(frame, whole_ms(step.until))
@@ -179,9 +179,16 @@ class Walk:
         frame.last_id = self.memory.history.add(kind, frame.last_id, now, details)
         return frame.last_id
 
-    def _leave(self, frame: Frame, output: Payload, target: str | None, now: datetime) -> None:
+    def _leave(self, frame: Frame, step: Done, now: datetime) -> None:
+        output, target = step.output, step.next
         self._bytes += output.size_bytes
         details = {"name": frame.state, "output": output}
+        if step.assigned is not None:
+            error = variables.assign(self.memory, frame, step.assigned, self.limits)
+            if error is not None:
+                self.fail(frame, error, now)
+                return
+            details |= records.assigned(step.assigned)
         self._record(frame, f"{_kind(frame.definition)}StateExited", now, details)
         frame.fork = None
         frame.data = output
@@ -335,6 +342,7 @@ class Walk:
     def _remove(self, child: Frame) -> None:
         memory = self.memory
         del memory.frames[child.id]
+        variables.forget(memory, child)
         if child.parent is not None:
             parent_fork = memory.frames[child.parent].fork
             assert parent_fork is not None
@@ -432,10 +440,12 @@ class Walk:
         try:
             caught = Payload(error.as_output())
             output = flow.put(catcher.result_path, self._visits.raw(frame), caught)
-            flow.bounded(output, self.visit(frame, now))
+            visit = self.visit(frame, now)
+            flow.bounded(output, visit)
+            assigned = flow.assigned(catcher.assign, caught, visit)
         except EvaluationFailed as failure:
             return self.failed(frame, failure).error
-        self._leave(frame, output, catcher.next, now)
+        self._leave(frame, Done(output, catcher.next, assigned), now)
         return None
 
     def _fail_parent(self, child: Frame, error: StateError, now: datetime) -> Frame:
@@ -469,26 +479,16 @@ class Walk:
             self.abandon(frame, now)
         root = memory.frames.get(0)
         previous = root.last_id if root and status is not Status.ABORTED else 0
-        details: dict[str, Json]
-        if output is not None:
-            details = {"output": output}
-        else:
-            details = records.failed(error.name, error.cause) if error else {}
-        memory.history.add(_END_EVENTS[status], previous, now, details)
+        details: dict[str, Json] = {} if output is None else {"output": output}
+        if error is not None:
+            details = records.failed(error.name, error.cause)
+        memory.history.add(records.END_EVENTS[status], previous, now, details)
         memory.status, memory.output, memory.error = status, output, error
         memory.ended_at = now
         memory.frames.clear()
         memory.ready.clear()
         memory.starved.clear()
         memory.timers.clear()
-
-
-_END_EVENTS = {
-    Status.SUCCEEDED: "ExecutionSucceeded",
-    Status.FAILED: "ExecutionFailed",
-    Status.TIMED_OUT: "ExecutionTimedOut",
-    Status.ABORTED: "ExecutionAborted",
-}
 
 
 def _kind(state: State) -> str:

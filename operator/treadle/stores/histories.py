@@ -87,6 +87,10 @@ def as_aws(entry: HistoryEntry) -> dict[str, Json]:
     return event
 
 
+_OBJECTS = frozenset({"assignedVariables", "assignedVariablesDetails"})
+"""Details that AWS gives as objects; all others are texts of JSON."""
+
+
 class _Reader:
     """Reads pages of one execution, each once."""
 
@@ -113,7 +117,8 @@ class _Reader:
         found: dict[str, Json] = dict(details or {})
         for member, value in found.items():
             if isinstance(value, dict):  # nothing else in an entry is one
-                found[member] = await self._payload(value)
+                text = await self._payload(value)
+                found[member] = loads(text) if member in _OBJECTS else text
         return HistoryEntry(number, previous, kind, from_ms(at_ms), found)
 
     async def _payload(self, encoded: Mapping[str, Any]) -> str:

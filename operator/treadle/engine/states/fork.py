@@ -3,7 +3,7 @@
 from treadle.asl.errors import RUNTIME, EvaluationFailed
 from treadle.asl.json import Json, dumps, is_plain, loads
 from treadle.asl.program import Machine, Map, Parallel
-from treadle.engine.flow import Visit, bounded, effective_input, find, output, render
+from treadle.engine.flow import Visit, assigned, bounded, effective_input, find, output, render
 from treadle.engine.frames import Fork
 from treadle.engine.payloads import Payload
 from treadle.engine.steps import Done, StartFork, Step
@@ -96,4 +96,5 @@ def finish(state: Parallel | Map, visit: Visit, fork: Fork) -> Step:
     text = "[" + ",".join(fork.results[index] for index in range(fork.total)) + "]"
     # A text whose parts were written exactly is what writing the whole would give.
     result = bounded(Payload.of_text(text) if is_plain(text) else Payload(loads(text)), visit)
-    return Done(output(visit, result, state.result_selector, state.result_path), state.next)
+    given = assigned(state.assign, result, visit)
+    return Done(output(visit, result, state.result_selector, state.result_path), state.next, given)

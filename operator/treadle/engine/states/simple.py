@@ -4,7 +4,16 @@ from treadle.asl.errors import StateError
 from treadle.asl.json import Json, dumps
 from treadle.asl.program import Fail, Pass, Succeed
 from treadle.asl.templates import Template
-from treadle.engine.flow import Visit, bounded, effective_input, output, render, select, short
+from treadle.engine.flow import (
+    Visit,
+    assigned,
+    bounded,
+    effective_input,
+    output,
+    render,
+    select,
+    short,
+)
 from treadle.engine.payloads import Payload
 from treadle.engine.steps import Done, Failed, Step
 
@@ -15,7 +24,8 @@ def pass_through(state: Pass, visit: Visit) -> Step:
         result = Payload(state.result)
     else:
         result = render(state.parameters, effective_input(visit), visit, "Parameters")
-    return Done(output(visit, result, None, state.result_path), state.next)
+    given = assigned(state.assign, result, visit)
+    return Done(output(visit, result, None, state.result_path), state.next, given)
 
 
 def succeed(state: Succeed, visit: Visit) -> Step:

@@ -4,7 +4,7 @@ from treadle.asl.errors import RUNTIME, EvaluationFailed
 from treadle.asl.json import Json, dumps
 from treadle.asl.paths import Path
 from treadle.asl.program import Task
-from treadle.engine.flow import Visit, bounded, effective_input, find, output, render
+from treadle.engine.flow import Visit, assigned, bounded, effective_input, find, output, render
 from treadle.engine.payloads import Payload
 from treadle.engine.steps import Done, RunTask, Step
 
@@ -24,9 +24,8 @@ def work(state: Task, visit: Visit) -> Step:
 
 def finish(state: Task, visit: Visit, result: Payload) -> Step:
     """From an attempt's result to the state's output."""
-    return Done(
-        output(visit, bounded(result, visit), state.result_selector, state.result_path), state.next
-    )
+    given = assigned(state.assign, bounded(result, visit), visit)
+    return Done(output(visit, result, state.result_selector, state.result_path), state.next, given)
 
 
 def _seconds(fixed: int | None, path: Path | None, field: str, visit: Visit) -> int | None:

@@ -7,7 +7,7 @@ from treadle.asl.json import Json, dumps
 from treadle.asl.paths import Path, PathNotFound
 from treadle.asl.program import Wait
 from treadle.asl.timestamps import parse_timestamp
-from treadle.engine.flow import Visit, bounded, effective_input, select
+from treadle.engine.flow import Visit, assigned, bounded, effective_input, select
 from treadle.engine.steps import Done, Sleep, Step
 
 # AWS counts the delay in 32 bits of seconds (24,855 days are accepted, 24,856 are not).
@@ -28,9 +28,8 @@ def work(state: Wait, visit: Visit) -> Step:
 def finish(state: Wait, visit: Visit) -> Step:
     """The instant has come."""
     effective = effective_input(visit)
-    return Done(
-        bounded(select(state.output_path, effective, visit, "OutputPath"), visit), state.next
-    )
+    output = bounded(select(state.output_path, effective, visit, "OutputPath"), visit)
+    return Done(output, state.next, assigned(state.assign, effective, visit))
 
 
 def _until(state: Wait, visit: Visit) -> datetime:
