@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from treadle.asl.errors import StateError
-from treadle.local.attempts import Folder
-from treadle.local.engines import Engine, Line, containers, processes
+from treadle.local.attempts import Folder, Line
+from treadle.local.engines import Engine, containers, processes
 
 
 def line(engine: Engine, main: dict[str, Any], folder: Path, **places: Path) -> Line:
@@ -102,6 +102,8 @@ def test_a_container_gets_the_same_contract(tmp_path: Path) -> None:
     assert "--env A=1" in words
     assert words.endswith("--entrypoint sh busybox:1 1 b")
     assert (tmp_path / "result").exists()
+    name = found.argv[found.argv.index("--name") + 1]
+    assert list(found.after_kill) == ["podman", "rm", "--force", name]
 
 
 def test_an_image_keeps_its_own_command(tmp_path: Path) -> None:

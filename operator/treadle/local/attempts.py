@@ -25,6 +25,15 @@ LOG_BYTES_MAX, LOG_LINES_MAX = 2048, 80  # kubelet: FallbackToLogsOnError
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A command line and its environment; `after_kill` ends what SIGKILL does not reach."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    after_kill: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How an attempt's process ended. `reason` is set where it could not be started."""
 
@@ -88,14 +97,16 @@ class Folder:
         finally:
             os.close(handle)
 
-    def start(
-        self, lock: int, argv: Sequence[str], environment: Mapping[str, str], cwd: Path
-    ) -> "subprocess.Popen[bytes]":
+    def start(self, lock: int, line: Line, cwd: Path) -> "subprocess.Popen[bytes]":
         """Start its supervisor, which takes over the lock."""
-        task = {"argv": list(argv), "env": dict(environment), "cwd": str(cwd)}
-        write_whole(
-            self.path / "task.json", dumps({**task, "graceSeconds": GRACE_SECONDS}).encode()
-        )
+        task = {
+            "argv": list(line.argv),
+            "env": dict(line.environment),
+            "cwd": str(cwd),
+            "graceSeconds": GRACE_SECONDS,
+            "afterKill": list(line.after_kill),
+        }
+        write_whole(self.path / "task.json", dumps(task).encode())
         return subprocess.Popen(
             [sys.executable, "-I", "-S", supervisor.__file__, str(self.path)],
             stdin=subprocess.DEVNULL,

@@ -3,27 +3,18 @@
 One rule: the container contract holds in both: the same variables name the same things.
 """
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from treadle.asl.errors import StateError
 from treadle.kube import manifests
 from treadle.kube.api import Obj
-from treadle.local.attempts import Folder
+from treadle.local.attempts import Folder, Line
 from treadle.local.volumes import expanded, within
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A command line and its environment."""
-
-    argv: Sequence[str]
-    environment: Mapping[str, str]
-
 
 Engine: TypeAlias = Callable[[Obj, Mapping[str, Path], Folder], Line | StateError]
 """(the container `main`, folders of its volumes, the attempt's folder) -> what to run."""
@@ -67,7 +58,8 @@ def containers(program: str) -> Engine:
     def line(main: Obj, places: Mapping[str, Path], folder: Folder) -> Line | StateError:
         environment = _given(main, {})
         folder.result.touch()
-        argv = [program, "run", "--rm", "--network", "host"]
+        own = f"treadle-{hashlib.sha256(str(folder.path).encode()).hexdigest()[:16]}"
+        argv = [program, "run", "--rm", "--name", own, "--network", "host"]
         argv += ["--volume", f"{folder.input}:{environment['TREADLE_INPUT_FILE']}:ro"]
         argv += ["--volume", f"{folder.result}:{environment['TREADLE_RESULT_FILE']}"]
         for mount in _mounts(main, places):
@@ -80,7 +72,8 @@ def containers(program: str) -> Engine:
             argv += ["--entrypoint", command[0]]
         args = [expanded(word, environment) for word in main.get("args", ())]
         argv += [main.get("image", ""), *command[1:], *args]
-        return Line(argv, _inherited())
+        # SIGKILL ends who waits for the container, and not the container.
+        return Line(argv, _inherited(), [program, "rm", "--force", own])
 
     return line
 

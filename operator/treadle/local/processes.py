@@ -21,8 +21,8 @@ from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSu
 from treadle.kube import manifests, names
 from treadle.kube.api import Obj
 from treadle.kube.podtemplates import PodDefaults, main_of
-from treadle.local.attempts import Ended, Folder
-from treadle.local.engines import Engine, Line
+from treadle.local.attempts import Ended, Folder, Line
+from treadle.local.engines import Engine
 from treadle.local.files import write_whole
 from treadle.local.supervisor import NO_SUCH_PROGRAM
 from treadle.local.volumes import Volumes
@@ -178,7 +178,7 @@ class ProcessRunner:
             line = self._prepared(order, folder)
             if isinstance(line, StateError):
                 return line
-            return folder.start(lock, line.argv, line.environment, self._settings.cwd)
+            return folder.start(lock, line, self._settings.cwd)
         finally:
             os.close(lock)
 

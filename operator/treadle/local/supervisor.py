@@ -3,11 +3,11 @@
 One rule: it stands alone, on the standard library, and starts its command once: whoever finds
 `started` in the attempt's folder does not start it again.
 
-Run as `python -I -S supervisor.py FOLDER LOCK`, where LOCK is a file descriptor that holds the
-folder's lock for as long as this process lives. The folder has `task.json`: `argv`, `env`, `cwd`,
-`graceSeconds`. It gets `started` (our process id), `log` (what the command printed), `stop` (from
-whoever wants it to end) and, at the end, `exit.json`: `exitCode`, `finishedAt`, and `reason` where
-the command could not be started.
+Run as `python -I -S supervisor.py FOLDER`, with the folder's lock among its file descriptors, held
+for as long as this process lives. The folder has `task.json`: `argv`, `env`, `cwd`, `graceSeconds`
+and `afterKill`, a command for what SIGKILL does not reach. It gets `started` (our process id),
+`log` (what the command printed), `stop` (from whoever wants it to end) and, at the end,
+`exit.json`: `exitCode`, `finishedAt`, and `reason` where the command could not be started.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ from typing import Any
 
 NO_SUCH_PROGRAM = 128  # as the kubelet reports a StartError
 STOPPED = 143
+CLEAN_UP_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -32,6 +33,7 @@ class _Ending:
     def __init__(self, grace_seconds: float) -> None:
         self.group = 0
         self.asked = False
+        self.killed = False
         self._grace_seconds = grace_seconds
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGALRM, self._kill)
@@ -55,6 +57,7 @@ class _Ending:
             signal.setitimer(signal.ITIMER_REAL, max(self._grace_seconds, 0.001))
 
     def _kill(self, *_: Any) -> None:
+        self.killed = True
         self._send(signal.SIGKILL)
 
     def _send(self, number: int) -> None:
@@ -99,7 +102,22 @@ def main(folder: str) -> None:
     ending.watch(process.pid)
     code = process.wait()
     ending.finish()
+    if ending.killed and task["afterKill"]:
+        _clean_up(task)
     _leave(folder, {"exitCode": code if code >= 0 else 128 - code})
+
+
+def _clean_up(task: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            task["afterKill"],
+            env=task["env"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=CLEAN_UP_SECONDS,
+        )
 
 
 def _dies_with(parent: int) -> Callable[[], None] | None:
