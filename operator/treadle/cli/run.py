@@ -107,7 +107,8 @@ def _new(asked: Asked) -> Run:
         _check_commands(machine, program, commands)
     name = machine.name or _name_of(asked.machine)
     mocks, case = _mocks(asked.mocks, program)
-    named = f"{name[:60]}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"[:-3]
+    # To the microsecond: several may be started at once.
+    named = f"{name[:56]}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     return Run(
         name=named if asked.name is None else asked.name,
         machine=name,
