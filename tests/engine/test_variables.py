@@ -109,3 +109,14 @@ def test_a_rule_assigns_instead_of_the_choice(given: int, wanted: str) -> None:
         },
     }
     assert Desk(machine, {"n": given}).run().output == {"x": wanted}
+
+
+def test_a_catcher_that_cannot_assign_is_no_loop() -> None:
+    catch = [{"ErrorEquals": ["States.DataLimitExceeded"], "Next": "B", "Assign": {"y.$": "$"}}]
+    machine = chain(
+        A=passing(Assign={"x.$": "$.big"}), T=task(Catch=catch, Assign={"z.$": "$"}), B=passing()
+    )
+    desk = Desk(machine, {"big": "z" * 900}, limits=Limits(variables_bytes_max=950))
+    desk.gives(desk.only, "w" * 100)
+    assert desk.error is not None
+    assert desk.error[0] == "States.DataLimitExceeded"

@@ -6,7 +6,7 @@ Spec: "Variables".
 
 from collections.abc import Mapping
 
-from treadle.asl.errors import DATA_LIMIT_EXCEEDED, StateError
+from treadle.asl.errors import DATA_LIMIT_EXCEEDED, EvaluationFailed
 from treadle.asl.json import Json
 from treadle.asl.limits import Limits
 from treadle.engine.frames import Frame
@@ -27,20 +27,30 @@ def readable(memory: Memory, frame: Frame) -> Mapping[str, Json]:
     return found
 
 
-def assign(memory: Memory, frame: Frame, assigned: Payload, limits: Limits) -> StateError | None:
-    """Let a frame's variables have new values; gives why they cannot."""
-    before = frame.variables
-    kept = assigned if before is None else Payload({**before.value, **assigned.value})
-    more = kept.size_bytes - (before.size_bytes if before else 0)
-    if memory.variables_bytes + more > limits.variables_bytes_max:
-        cause = (
-            f"The variables of the execution take more than {limits.variables_bytes_max} bytes, "
-            "the setting variablesBytesMax."
+def check(memory: Memory, frame: Frame, assigned: Payload | None, limits: Limits) -> None:
+    """See that a frame may assign values. Raises: EvaluationFailed."""
+    if assigned is None:
+        return
+    before = frame.variables.size_bytes if frame.variables else 0
+    after = memory.variables_bytes - before + _kept(frame, assigned).size_bytes
+    if after > limits.variables_bytes_max:
+        raise EvaluationFailed(
+            DATA_LIMIT_EXCEEDED,
+            f"The variables of the execution take {after} bytes; the setting variablesBytesMax "
+            f"allows {limits.variables_bytes_max}.",
         )
-        return StateError(DATA_LIMIT_EXCEEDED, cause)
-    memory.variables_bytes += more
-    frame.variables = kept
-    return None
+
+
+def assign(memory: Memory, frame: Frame, assigned: Payload) -> None:
+    """Let a frame's variables have new values, which `check` has seen."""
+    forget(memory, frame)
+    frame.variables = _kept(frame, assigned)
+    memory.variables_bytes += frame.variables.size_bytes
+
+
+def _kept(frame: Frame, assigned: Payload) -> Payload:
+    before = frame.variables
+    return assigned if before is None else Payload({**before.value, **assigned.value})
 
 
 def forget(memory: Memory, frame: Frame) -> None:

@@ -105,7 +105,10 @@ class Walk:
     def guarded(self, frame: Frame, work: Callable[[], Step]) -> Step:
         """A state's step. The one edge where a failing evaluation becomes a value."""
         try:
-            return work()
+            step = work()
+            if isinstance(step, Done):
+                variables.check(self.memory, frame, step.assigned, self.limits)
+            return step
         except EvaluationFailed as failure:
             return self.failed(frame, failure)
 
@@ -184,10 +187,7 @@ class Walk:
         self._bytes += output.size_bytes
         details = {"name": frame.state, "output": output}
         if step.assigned is not None:
-            error = variables.assign(self.memory, frame, step.assigned, self.limits)
-            if error is not None:
-                self.fail(frame, error, now)
-                return
+            variables.assign(self.memory, frame, step.assigned)
             details |= records.assigned(step.assigned)
         self._record(frame, f"{_kind(frame.definition)}StateExited", now, details)
         frame.fork = None
@@ -443,6 +443,7 @@ class Walk:
             visit = self.visit(frame, now)
             flow.bounded(output, visit)
             assigned = flow.assigned(catcher.assign, caught, visit)
+            variables.check(self.memory, frame, assigned, self.limits)
         except EvaluationFailed as failure:
             return self.failed(frame, failure).error
         self._leave(frame, Done(output, catcher.next, assigned), now)
