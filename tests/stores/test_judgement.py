@@ -155,3 +155,13 @@ def test_a_fault_holds_up_no_other() -> None:
         assert told == ["b", "a"]
 
     on_a_stage(play)
+
+
+# ----------------------------------------------------------------------------------- its type
+
+
+def test_an_express_machine_may_do_less() -> None:
+    task = {"Type": "Task", "Resource": "arn:aws:states:::batch:submitJob.sync", "End": True}
+    definition = {"StartAt": "A", "States": {"A": task}}
+    codes = {code for _, code in said(judged(definition, type="EXPRESS"))}
+    assert codes - {code for _, code in said(judged(definition))} == {"resource-express"}

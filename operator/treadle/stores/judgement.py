@@ -53,7 +53,8 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     dropped = _nulls_dropped(obj)
     if dropped:
         return Judgement("NullsDropped", dropped)
-    program, problems = document.inspect(spec.get("definition"))
+    express = spec.get("type") == "EXPRESS"
+    program, problems = document.inspect(spec.get("definition"), express=express)
     if program is None:
         return Judgement("InvalidDefinition", problems)
     pods = {member: spec[member] for member in PODS if member in spec}
