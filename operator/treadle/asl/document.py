@@ -13,6 +13,7 @@ from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.fields import Fields
 from treadle.asl.json import Json
 from treadle.asl.lint import Report, check_transitions
+from treadle.asl.lint_jsonata import check_expressions
 from treadle.asl.lint_states import FLOWING, MEMBERS, Common, read_state
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Machine, Program, State
@@ -180,7 +181,8 @@ class _Reading:
         following = self._next(state) if kind in FLOWING else None
         inner = self._inner(kind, state)
         if language == "JSONata":
-            # Its members mean something else; the transitions are checked all the same.
+            # It cannot be run yet; its expressions and transitions are checked all the same.
+            check_expressions(kind, state)
             return None
         return read_state(kind, state, Common(name, following, inner, self.express))
 

@@ -47,6 +47,15 @@ RULES: Final[Mapping[str, Rule]] = {
     "member-range": Rule("A number lies in its range.", _STATES),
     "members-exclusive": Rule("Members that exclude each other do not stand together.", _STATES),
     "jsonata-member": Rule("A JSONata member needs QueryLanguage JSONata.", "Query Languages"),
+    "jsonata-half-open": Rule(
+        "An expression begins with {% and ends with %}.", "AWS: transforming data"
+    ),
+    "jsonata-invalid": Rule(
+        "An expression can be read, and reads $states or variables.", "AWS: transforming data"
+    ),
+    "jsonata-states-member": Rule(
+        "$states has a member only in the fields that AWS gives it.", "AWS: transforming data"
+    ),
     "query-language-mixed": Rule(
         "A JSONata machine has no JSONPath state.", "AWS: transforming data"
     ),

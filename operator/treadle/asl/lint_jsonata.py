@@ -1,0 +1,96 @@
+"""The expressions of a state in JSONata, checked before anything runs.
+
+One rule: what AWS refuses when a machine is created is told here, each expression at its own place.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from treadle.asl.fields import Fields, shown
+from treadle.asl.json import Json
+from treadle.asl.jsonata import (
+    JsonataSyntaxError,
+    compile_expression,
+    is_expression,
+    is_half_open,
+)
+from treadle.asl.pointers import escaped
+
+# Other lists of states, and what is never evaluated.
+_APART: Final = frozenset(
+    (
+        "Branches",
+        "Comment",
+        "ItemProcessor",
+        "Iterator",
+        "Label",
+        "Next",
+        "QueryLanguage",
+        "Resource",
+        "Type",
+    )
+)
+_WITH_RESULT: Final = frozenset(("Task", "Map", "Parallel"))
+
+
+def check_expressions(kind: str, state: Fields) -> None:
+    """Tell what is wrong with the expressions of a state.
+
+    Args:
+        kind: its type.
+        state: its members; what is wrong goes to its report.
+    """
+    for name, member in state.value.items():
+        if name in _APART:
+            continue
+        for suffix, text in _texts(member):
+            _check(text, f"{state.at(name)}{suffix}", _allowed(kind, name, suffix), state)
+
+
+def _texts(value: Json) -> Iterator[tuple[str, str]]:
+    """Every text in a value, with its pointer into it."""
+    stack: list[tuple[str, Json]] = [("", value)]
+    while stack:
+        pointer, node = stack.pop()
+        if isinstance(node, dict):
+            stack += [(f"{pointer}/{escaped(key)}", item) for key, item in node.items()]
+        elif isinstance(node, list):
+            stack += [(f"{pointer}/{index}", item) for index, item in enumerate(node)]
+        elif isinstance(node, str):
+            yield pointer, node
+
+
+def _allowed(kind: str, member: str, suffix: str) -> frozenset[str]:
+    """The members of `$states` that an expression may read there.
+
+    Source: AWS, "Transforming data with JSONata", Reserved variable: $states.
+    """
+    allowed = {"input", "context"}
+    if kind in _WITH_RESULT and member in ("Assign", "Output"):
+        allowed.add("result")
+    if member == "Catch" and suffix.split("/")[2:3] in (["Assign"], ["Output"]):
+        allowed.add("errorOutput")
+    return frozenset(allowed)
+
+
+def _check(text: str, pointer: str, allowed: frozenset[str], state: Fields) -> None:
+    if is_half_open(text):
+        state.report.add(
+            pointer,
+            "jsonata-half-open",
+            f"{shown(text)} has one end of an expression; it begins with {{% and ends with %}}.",
+        )
+    if not is_expression(text):
+        return
+    try:
+        expression = compile_expression(text)
+    except JsonataSyntaxError as why:
+        message = f"{shown(text)} cannot be read: {why.message} (position {why.position})."
+        state.report.add(pointer, "jsonata-invalid", message)
+        return
+    for member in sorted(expression.states - allowed - {"*"}):
+        message = (
+            f"$states.{member} is not there in this field; there are: "
+            f"{', '.join(f'$states.{each}' for each in sorted(allowed))}."
+        )
+        state.report.add(pointer, "jsonata-states-member", message)

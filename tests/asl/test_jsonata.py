@@ -1,0 +1,135 @@
+"""JSONata: values, what is refused, AWS's functions, and bounds."""
+
+from typing import Any
+
+import pytest
+
+from treadle.asl.chance import Chance
+from treadle.asl.jsonata import (
+    UNDEFINED,
+    JsonataFailed,
+    JsonataSyntaxError,
+    compile_expression,
+    is_expression,
+    is_half_open,
+)
+
+STATES = {"input": {"id": 2**60 + 1, "items": [{"price": 5, "id": "a"}, {"price": 20, "id": "b"}]}}
+
+
+def value(text: str, seed: bytes = b"seed", **variables: Any) -> Any:
+    expression = compile_expression("{%" + text + "%}")
+    return expression.evaluate({"states": STATES, **variables}, Chance(seed), 1_767_225_600_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("$states.input.id", 2**60 + 1),
+        (" $states.input.items[price > 10].id ", "b"),
+        ("$sum($states.input.items.price)", 25),
+        ("$x.a + 1", 3),
+        ("$x", {"a": 2}),
+        ("null", None),
+        ("{'a': 1, 'b': $states.input.nothing}", {"a": 1}),
+        ("$map([1,2], function($v) { $v * 2 })", [2, 4]),
+        ("[1,2,3][$ > 1]", [2, 3]),
+        ("$partition([1,2,3], 2)", [[1, 2], [3]]),
+        ("$range(0, 10, 5)", [0, 5, 10]),
+        ("$range(3, 1, -1)", [3, 2, 1]),
+        ("$hash('input', 'SHA-1')", "140f86aae51ab9e1cda9b4254fe98a74eb54c1a1"),
+        ("$random(42)", 0.7275636800328681),
+        ("$parse('{\"a\": [1]}')", {"a": [1]}),
+        ("$now()", "2026-01-01T00:00:00.000Z"),
+        ("$uuid() = $uuid()", False),
+        ("($p := $partition; $p([1,2], 1))", [[1], [2]]),
+    ],
+)
+def test_a_value(text: str, wanted: Any) -> None:
+    assert value(text, x={"a": 2}) == wanted
+
+
+@pytest.mark.parametrize("text", ["$states.input.nothing", "$nothing", "$x.b.c", "[][0]"])
+def test_nothing_is_not_null(text: str) -> None:
+    assert value(text, x={"a": 2}) is UNDEFINED
+
+
+@pytest.mark.parametrize("text", ["$uuid()", "$random()", "$random() + $random()"])
+def test_the_same_seed_gives_the_same_chances(text: str) -> None:
+    assert value(text) == value(text) != value(text, seed=b"other")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("1 + 'a'", "T2002"),
+        ("$x()", "T1006"),
+        ("$error('mine')", "D3137"),
+        ("$range(1, 2, 0)", "T0410"),
+        ("$range(1, 1000000, 1)", "D2014"),
+        ("$partition(1, 2)", "T0410"),
+        ("$hash('a', 'CRC')", "T0410"),
+        ("$parse('{')", "D3120"),
+    ],
+)
+def test_a_failure_has_a_code(text: str, code: str) -> None:
+    with pytest.raises(JsonataFailed, match=f"^{code}: "):
+        value(text, x=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 +", "S0207"),
+        ("$states.input[", "S0203"),
+        ("$", "no input document"),
+        ("$$.a", "no input document"),
+        ("a.b", "no input document"),
+        ("$eval('1')", "not available"),
+        ("$states := 1", "cannot be assigned"),
+        ("$string()", "no input document"),
+    ],
+)
+def test_what_aws_refuses_is_refused(text: str, words: str) -> None:
+    with pytest.raises(JsonataSyntaxError) as refused:
+        compile_expression("{%" + text + "%}")
+    assert words in refused.value.message
+    assert refused.value.position >= 2
+
+
+def test_an_expression_says_what_it_reads() -> None:
+    expression = compile_expression("{% $a + $states.result.n + $sum($b) + $uuid() %}")
+    assert expression.variables == {"a", "b", "states"}
+    assert expression.states == {"result"}
+    assert compile_expression("{% $nofunction(1) %}").variables == {"nofunction"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "($f := function($n) { $f($n + 1) }; $f(0))",
+        "($f := function($n) { 1 + $f($n + 1) }; $f(0))",
+        "[1..10000000]",
+        "$pad('', 1000000000)",
+        "$reduce([1..60], function($s) { $s & $s }, 'x')",
+        "$map([1..2000], function($a) { $map([1..2000], function($b) { $a * $b }) })",
+    ],
+)
+def test_what_would_not_end_is_ended_by_its_steps_or_size(text: str) -> None:
+    with pytest.raises(JsonataFailed):
+        value(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "half"),
+    [
+        ("{% 1 %}", True, False),
+        ("{%%}", True, False),
+        ("{% 1", False, True),
+        ("1 %}", False, True),
+        (" {% 1 %}", False, False),
+        ("text", False, False),
+    ],
+)
+def test_delimiters(text: str, whole: bool, half: bool) -> None:
+    assert (is_expression(text), is_half_open(text)) == (whole, half)
