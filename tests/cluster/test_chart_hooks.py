@@ -29,6 +29,11 @@ JOBS_OWN = "batch.kubernetes.io/job-tracking"
 def home(cluster: Cluster) -> Iterator[Namespace]:
     with cluster.namespace() as made:
         yield made
+        # What is in no namespace does not go with it, and would be taken for another release's.
+        kinds, label = "clusterroles,clusterrolebindings", "app.kubernetes.io/instance=treadle"
+        shown = kubectl(made.cluster.kubeconfig, "get", kinds, "-l", label, "-o", "name").split()
+        if own := [name for name in shown if name.endswith(made.name)]:
+            kubectl(made.cluster.kubeconfig, "delete", *own)
 
 
 def kubeconfig_of(home: Namespace, hook: str, values: dict[str, Any], folder: Path) -> Path:
