@@ -55,9 +55,9 @@ def test_addresses_are_known_once_the_nodes_were_listed() -> None:
         stage.api.next("list", NODES, "failed", times=3)
         found = begun(stage)
         assert not found.known.is_set()
-        await asyncio.sleep(2.5 * RETRY_SECONDS)
+        await asyncio.sleep(2.5 * RETRY_SECONDS)  # virtual seconds
         assert not found.known.is_set()
-        await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS)  # virtual seconds
         assert found.known.is_set()
 
     on_a_stage(play)
@@ -69,7 +69,7 @@ def test_who_may_not_list_nodes_works_without_and_says_so(
     async def play(stage: Stage) -> None:
         stage.api.next("list", NODES, refuse)
         found = begun(stage)
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual seconds
         assert found.known.is_set()
 
     on_a_stage(play)
@@ -80,7 +80,7 @@ def test_in_namespaced_scope_there_is_nothing_to_wait_for() -> None:
     async def play(stage: Stage) -> None:
         stage.api.next("list", NODES, "failed", times=FOR_EVER)
         found = begun(stage, namespaces=("default",))
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual seconds
         assert found.known.is_set()
 
     on_a_stage(play)
@@ -100,10 +100,10 @@ def test_no_turn_begins_while_a_node_could_still_be_called() -> None:
     async def play(stage: Stage) -> None:
         stage.api.next("list", NODES, "failed", times=3)
         found = opening(stage)
-        await asyncio.sleep(2.5 * RETRY_SECONDS)
+        await asyncio.sleep(2.5 * RETRY_SECONDS)  # virtual seconds
         assert not found._opened
         assert found._ready() is not None
-        await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS)  # virtual seconds
         assert found._opened
         assert found._ready() is None
 
@@ -114,7 +114,7 @@ def test_nor_before_the_pods_were_seen() -> None:
     async def play(stage: Stage) -> None:
         stage.api.next("list", PODS, "failed", times=FOR_EVER)
         found = opening(stage)
-        await asyncio.sleep(60)
+        await asyncio.sleep(60)  # virtual seconds
         assert not found._opened
 
     on_a_stage(play)
@@ -128,7 +128,7 @@ def test_a_step_of_the_sweep_that_always_fails_stops_no_other_and_no_next_sweep(
         found = an_operator(stage)
         stage.api.next("list", EXECUTIONS, refuse, times=FOR_EVER)
         asyncio.create_task(found._sweep())  # noqa: RUF006
-        await asyncio.sleep(3.5 * operator.SWEEP_SECONDS)
+        await asyncio.sleep(3.5 * operator.SWEEP_SECONDS)  # virtual seconds
         assert stage.api.count("list", EXECUTIONS) == 3
         assert stage.api.count("list", REVISIONS) == 3
 

@@ -17,7 +17,7 @@ def an_operator(stage: Stage) -> asyncio.Task[None]:
     async def works() -> None:
         stage.driver.open()
         while True:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # virtual seconds
             if stage.objects.peek(STATE_MACHINES, "default", "t") is not None:
                 await stage.machines.judge("default", "t")
             if stage.objects.peek(EXECUTIONS, "default", "t") is not None:
@@ -57,7 +57,7 @@ def test_without_an_operator_that_is_what_it_says() -> None:
 def test_what_an_execution_says_of_its_end_is_told() -> None:
     async def play(stage: Stage) -> None:
         trying = tried(stage)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # virtual seconds
         stage.set_status("t", phase="Failed", error="E", cause="because")
         with pytest.raises(trial.TrialFailed, match="is Failed after at most 30 s: E: because"):
             await trying
@@ -70,7 +70,7 @@ def test_what_was_taken_away_meanwhile_needs_no_removal() -> None:
     async def play(stage: Stage) -> None:
         works = an_operator(stage)
         trying = tried(stage)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # virtual seconds
         stage.cluster.remove(STATE_MACHINES, ("default", "t"))
         with pytest.raises(trial.TrialFailed, match="t is Pending"):
             await trying

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -225,11 +227,33 @@ def test_an_empty_directory_is_a_usage_error(tmp_path: Path) -> None:
     assert "there is no *.yaml, *.yml or *.json" in found.output
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_directory_that_may_not_be_read_is_a_usage_error(tmp_path: Path) -> None:
-    tmp_path.chmod(0)
-    assert run(str(tmp_path)).exit_code == 2
-    tmp_path.chmod(0o700)
+@pytest.fixture
+def closed(path: Path) -> Iterator[Path]:
+    """A folder with a manifest in it, and somebody for whom rights count: not root."""
+    path.write_text("{}")
+    run(str(path))  # all that is imported has been
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "machine.yaml").write_text("{}")
+        (folder / "within").mkdir()
+        before = os.geteuid()
+        if before == 0:
+            os.chown(folder, 65534, 65534)
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(before)
+            folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("rights", [0, 0o400])
+@pytest.mark.parametrize("name", ["", "machine.yaml", "within"])
+def test_what_may_not_be_read_is_a_usage_error(closed: Path, rights: int, name: str) -> None:
+    closed.chmod(rights)
+    found = run(str(closed / name))
+    assert found.exit_code == 2
+    assert "cannot be read: Permission denied" in found.output
 
 
 def test_a_line_is_one_line_whatever_the_names(path: Path) -> None:

@@ -104,11 +104,6 @@ async def test_a_damaged_object_is_told(api: FileApi, tmp_path: Path) -> None:
         await api.get(EXECUTIONS, None, "a")
 
 
-def test_nothing_is_watched(api: FileApi) -> None:
-    with pytest.raises(NotImplementedError):
-        api.watch(EXECUTIONS, None, "")
-
-
 def test_half_a_file_is_never_left(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "a"
     write_whole(path, b"one")

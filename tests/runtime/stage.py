@@ -253,6 +253,13 @@ class Stage:
 
     # ------------------------------------------------------------------------------- the watch
 
+    async def seen(self) -> None:
+        """An Execution is applied, and an operator that sees the world has looked at it."""
+        self.apply()
+        self.driver.open()
+        self.see()
+        await asyncio.sleep(1)  # virtual seconds
+
     def see(self, name: str = "e", *, deleted: bool = False) -> None:
         """The watch shows an Execution as it is."""
         self.driver.seen(decode.sighting(self.of(name), deleted=deleted))

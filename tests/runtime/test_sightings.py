@@ -24,10 +24,7 @@ def test_an_echo_of_our_own_write_starts_no_turn() -> None:
 
 def test_an_echo_of_our_own_pending_starts_no_turn() -> None:
     async def play(stage: Stage) -> None:
-        stage.apply()
-        stage.driver.open()
-        stage.see()
-        await asyncio.sleep(1)
+        await stage.seen()
         reads = stage.api.count("get", STATE_MACHINES)
         stage.see()
         await asyncio.sleep(1)

@@ -8,10 +8,7 @@ from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
 
 def test_without_its_machine_it_is_pending_and_says_why() -> None:
     async def play(stage: Stage) -> None:
-        stage.apply()
-        stage.driver.open()
-        stage.see()
-        await asyncio.sleep(1)
+        await stage.seen()
         assert stage.phase() == "Pending"
         assert stage.status()["message"] == "StateMachine 'm' does not exist"
         assert stage.said == [("Warning", "Pending", "StateMachine 'm' does not exist")]
@@ -21,10 +18,7 @@ def test_without_its_machine_it_is_pending_and_says_why() -> None:
 
 def test_it_starts_when_its_machine_appears() -> None:
     async def play(stage: Stage) -> None:
-        stage.apply()
-        stage.driver.open()
-        stage.see()
-        await asyncio.sleep(1)
+        await stage.seen()
         await stage.apply_machine(NOTHING)
         await asyncio.sleep(5)
         assert stage.phase() == "Succeeded"
@@ -35,10 +29,7 @@ def test_it_starts_when_its_machine_appears() -> None:
 
 def test_and_at_once_when_it_is_told() -> None:
     async def play(stage: Stage) -> None:
-        stage.apply()
-        stage.driver.open()
-        stage.see()
-        await asyncio.sleep(1)
+        await stage.seen()
         await stage.apply_machine(NOTHING)
         stage.driver.machine_changed("default", "m")
         await asyncio.sleep(0.2)
@@ -49,10 +40,7 @@ def test_and_at_once_when_it_is_told() -> None:
 
 def test_of_other_machines_it_is_not_told() -> None:
     async def play(stage: Stage) -> None:
-        stage.apply()
-        stage.driver.open()
-        stage.see()
-        await asyncio.sleep(1)
+        await stage.seen()
         reads = stage.api.count("get", STATE_MACHINES)
         stage.driver.machine_changed("default", "other")
         stage.driver.machine_changed("elsewhere", "m")
@@ -138,10 +126,7 @@ def test_with_a_spec_that_cannot_be_used_it_fails_with_the_sentence() -> None:
 
 def test_a_pending_one_can_be_stopped() -> None:
     async def play(stage: Stage) -> None:
-        stage.apply()
-        stage.driver.open()
-        stage.see()
-        await asyncio.sleep(1)
+        await stage.seen()
         stage.change(stop={"error": "No", "cause": "not today"})
         stage.see()
         await asyncio.sleep(1)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from treadle.kube.api import Api, Obj
+from treadle.kube.api import Obj, Objects
 from treadle.kube.kinds import EXECUTIONS
 from treadle.local.files import NAMESPACE, FileApi
 from treadle.stores import histories
@@ -38,7 +38,7 @@ Place: TypeAlias = Desk | Cluster
 def executions(place: Place) -> list[Obj]:
     """All executions, the newest first. Raises: Fault, ValueError (no way into the cluster)."""
 
-    async def read(api: Api, namespace: str) -> list[Obj]:
+    async def read(api: Objects, namespace: str) -> list[Obj]:
         return (await api.list(EXECUTIONS, namespace)).items
 
     found = _ask(place, read)
@@ -48,13 +48,13 @@ def executions(place: Place) -> list[Obj]:
 def history(place: Place, name: str) -> list[HistoryEntry]:
     """The history of an execution. Raises: Missing and as `executions`; Unreadable."""
 
-    async def read(api: Api, namespace: str) -> list[HistoryEntry]:
+    async def read(api: Objects, namespace: str) -> list[HistoryEntry]:
         return await histories.read(api, await api.get(EXECUTIONS, namespace, name))
 
     return _ask(place, read)
 
 
-def _ask(place: Place, read: Callable[[Api, str], Awaitable[T]]) -> T:
+def _ask(place: Place, read: Callable[[Objects, str], Awaitable[T]]) -> T:
     async def ask() -> T:
         if isinstance(place, Desk):
             return await read(FileApi(place.folder, lambda: datetime.now(UTC)), NAMESPACE)

@@ -7,6 +7,28 @@ draws what it drew before.
 import hashlib
 
 
+class JavaRandom:
+    """java.util.Random: a seed of a user's means what it means on AWS."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, seed: int) -> None:
+        self._state = (seed ^ 0x5DEECE66D) & _MASK
+
+    def bits(self, count: int) -> int:
+        """The next number of so many bits, at most 32."""
+        self._state = (self._state * 0x5DEECE66D + 0xB) & _MASK
+        return self._state >> (48 - count)
+
+    def unit(self) -> float:
+        """nextDouble(): a number in [0, 1)."""
+        high = self.bits(26)
+        return float((high << 27) + self.bits(27)) / (1 << 53)
+
+
+_MASK = (1 << 48) - 1
+
+
 class Chance:
     """A stream of numbers and identifiers derived from a seed: block n is sha256(seed + n)."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
 from treadle.asl import limits
-from treadle.asl.chance import Chance
+from treadle.asl.chance import Chance, JavaRandom
 from treadle.asl.json import Json, loads
 from treadle.asl.values import (
     is_container,
@@ -247,14 +247,7 @@ def _seeded_below(seed: int, bound: int) -> int:
 
     Past 31 bits the bits of nextLong are used, where Java would refuse the bound.
     """
-    mask = (1 << 48) - 1
-    state = (seed ^ 0x5DEECE66D) & mask
-
-    def bits(count: int) -> int:
-        nonlocal state
-        state = (state * 0x5DEECE66D + 0xB) & mask
-        return state >> (48 - count)
-
+    bits = JavaRandom(seed).bits
     if bound > _INTEGER_MAX:
         return ((bits(32) << 32) | bits(32)) % bound
     if bound & (bound - 1) == 0:

@@ -16,7 +16,7 @@ from jlens import Expression as Compiled
 from jlens import JlensError
 
 from treadle.asl import limits
-from treadle.asl.chance import Chance
+from treadle.asl.chance import Chance, JavaRandom
 from treadle.asl.json import Json, loads
 
 STATES: Final = "states"
@@ -182,7 +182,7 @@ def _functions(chance: Chance) -> Mapping[str, Callable[..., Any]]:
         return chance.uuid()
 
     def random(seed: Any = None) -> float:
-        return chance.unit() if seed is None else _java_double(_whole(seed, "seed"))
+        return chance.unit() if seed is None else JavaRandom(_whole(seed, "seed")).unit()
 
     return {**_FUNCTIONS, "uuid": uuid, "random": random}
 
@@ -231,20 +231,6 @@ def _parse(text: Any) -> Json:
         return loads(text)
     except ValueError as why:
         raise _FunctionFailed(f"D3120: $parse: {why}") from None
-
-
-def _java_double(seed: int) -> float:
-    """java.util.Random(seed).nextDouble(), as AWS's `$random(seed)` gives it."""
-    mask = (1 << 48) - 1
-    state = (seed ^ 0x5DEECE66D) & mask
-
-    def bits(count: int) -> int:
-        nonlocal state
-        state = (state * 0x5DEECE66D + 0xB) & mask
-        return state >> (48 - count)
-
-    high = bits(26)
-    return float((high << 27) + bits(27)) / (1 << 53)
 
 
 def _nothing(*_: Any) -> None:

@@ -6,7 +6,7 @@ One rule: what cannot be read is a usage error, with a sentence.
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -37,7 +37,7 @@ def read_all(names: tuple[str, ...], *, and_folders: bool = False) -> Iterator[I
     """
     for name in names:
         path = Path(name)
-        if name != "-" and path.is_dir():
+        if name != "-" and _is(path.is_dir, path):
             yield from _directory(path, and_folders)
         else:
             yield _one(name)
@@ -49,10 +49,18 @@ def _one(name: str) -> Input:
     return Input(click.format_filename(name), _read(Path(name)), True)
 
 
+def _is(kind: Callable[[], bool], path: Path) -> bool:
+    try:
+        return kind()
+    except OSError as e:  # the directory that it is in may not be searched
+        raise _unreadable(path, e) from None
+
+
 def _directory(path: Path, and_folders: bool) -> Iterator[Input]:
     files = _files(path)
     if not files and and_folders:
-        files = [file for folder in _within(path) if folder.is_dir() for file in _files(folder)]
+        folders = [each for each in _within(path) if _is(each.is_dir, each)]
+        files = [file for folder in folders for file in _files(folder)]
     if not files:
         shown = click.format_filename(path)
         raise click.UsageError(f"there is no *.yaml, *.yml or *.json in '{shown}'")
@@ -61,7 +69,8 @@ def _directory(path: Path, and_folders: bool) -> Iterator[Input]:
 
 
 def _files(path: Path) -> list[Path]:
-    return [each for each in _within(path) if each.suffix in _SUFFIXES and each.is_file()]
+    named = [each for each in _within(path) if each.suffix in _SUFFIXES]
+    return [each for each in named if _is(each.is_file, each)]
 
 
 def _within(path: Path) -> list[Path]:

@@ -29,8 +29,11 @@ def readable(memory: Memory, frame: Frame) -> Mapping[str, Json]:
 
 def check(memory: Memory, frame: Frame, assigned: Payload | None, limits: Limits) -> None:
     """See that a frame may assign values. Raises: EvaluationFailed."""
-    if assigned is None:
-        return
+    if (
+        assigned is None
+        or memory.variables_bytes + assigned.size_bytes <= limits.variables_bytes_max
+    ):
+        return  # whatever it replaces
     before = frame.variables.size_bytes if frame.variables else 0
     after = memory.variables_bytes - before + _kept(frame, assigned).size_bytes
     if after > limits.variables_bytes_max:

@@ -1,7 +1,8 @@
 """The API server as the other rooms see it.
 
 One rule: objects are plain dicts as the API server sends them; faults are those of
-`runtime.ports`. `kube.client` speaks to a real API server, `sim.cluster` to a simulated one.
+`runtime.ports`. `kube.client` speaks to a real API server, `sim.api` to a simulated one, and
+`local.files` keeps objects in files.
 """
 
 from collections.abc import AsyncIterator
@@ -30,8 +31,8 @@ class Change:
     object: Obj
 
 
-class Api(Protocol):
-    """What we ask of an API server. Every method may raise Unavailable or Refused.
+class Objects(Protocol):
+    """Where objects are kept. Every method may raise Unavailable or Refused.
 
     `namespace` None means all namespaces (reads only) or a cluster-scoped kind.
     Selectors have kubectl's text form.
@@ -49,17 +50,6 @@ class Api(Protocol):
         fields: str | None = None,
     ) -> Listing:
         """A consistent list."""
-
-    def watch(
-        self,
-        kind: Kind,
-        namespace: str | None,
-        version: str,
-        *,
-        labels: str | None = None,
-        fields: str | None = None,
-    ) -> AsyncIterator[Change]:
-        """Changes after a version, until the server closes the stream. Raises: Expired."""
 
     async def create(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
         """Raises: AlreadyExists; Missing (namespace gone)."""
@@ -100,3 +90,18 @@ class Api(Protocol):
 
     def now(self) -> datetime:
         """The API server's time, estimated from its last Date header and our monotonic clock."""
+
+
+class Api(Objects, Protocol):
+    """What we ask of an API server: its objects, and to be told of what becomes of them."""
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        version: str,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+    ) -> AsyncIterator[Change]:
+        """Changes after a version, until the server closes the stream. Raises: Expired."""

@@ -10,14 +10,14 @@ import contextlib
 import fcntl
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from treadle.asl.json import dumps, loads
 from treadle.kube import patches, selectors
-from treadle.kube.api import Change, Listing, Obj
+from treadle.kube.api import Listing, Obj
 from treadle.kube.kinds import Kind
 from treadle.runtime.ports import AlreadyExists, Clock, Conflict, Missing, Refused, Unavailable
 
@@ -27,7 +27,7 @@ _SERVER_SIDE = ("uid", "resourceVersion", "generation", "creationTimestamp", "na
 
 
 class FileApi:
-    """See `kube.api.Api`: as much of it as a desk needs.
+    """See `kube.api.Objects`.
 
     Args:
         folder: where the objects are kept; `KIND/NAME.json` in it.
@@ -43,7 +43,7 @@ class FileApi:
         self._elsewhere = elsewhere or {}
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Obj:
-        """See `Api`."""
+        """See `Objects`."""
         return self._read(self._path(kind, name))
 
     async def list(
@@ -54,25 +54,13 @@ class FileApi:
         labels: str | None = None,
         fields: str | None = None,
     ) -> Listing:
-        """See `Api`."""
+        """See `Objects`."""
         chosen, also = selectors.labels(labels), selectors.fields(kind, fields)
         found = (self._read(path) for path in sorted(self._of(kind).glob("*.json")))
         return Listing([obj for obj in found if chosen(obj) and also(obj)], "")
 
-    def watch(
-        self,
-        kind: Kind,
-        namespace: str | None,
-        version: str,
-        *,
-        labels: str | None = None,
-        fields: str | None = None,
-    ) -> AsyncIterator[Change]:
-        """Nobody else writes here, so there is nothing to watch."""
-        raise NotImplementedError
-
     async def create(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
-        """See `Api`."""
+        """See `Objects`."""
         path = self._path(kind, obj["metadata"]["name"])
         given = {k: v for k, v in obj["metadata"].items() if k not in _SERVER_SIDE}
         metadata = {
@@ -91,7 +79,7 @@ class FileApi:
         return made
 
     async def update(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
-        """See `Api`. What is not spec or metadata stays as it was."""
+        """See `Objects`. What is not spec or metadata stays as it was."""
         given = {k: v for k, v in obj["metadata"].items() if k not in _SERVER_SIDE}
 
         def changed(stored: Obj) -> Obj:
@@ -102,7 +90,7 @@ class FileApi:
         return self._change(kind, obj["metadata"]["name"], obj, changed)
 
     async def update_status(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
-        """See `Api`."""
+        """See `Objects`."""
         return self._change(
             kind, obj["metadata"]["name"], obj, lambda stored: {**stored, "status": obj["status"]}
         )
@@ -117,7 +105,7 @@ class FileApi:
         form: Literal["merge", "json"] = "merge",
         subresource: str | None = None,
     ) -> Obj:
-        """See `Api`."""
+        """See `Objects`."""
         applied = patches.merge if form == "merge" else patches.json
         return self._change(kind, name, {"metadata": {}}, lambda stored: applied(stored, patch))
 
@@ -130,7 +118,7 @@ class FileApi:
         uid: str | None = None,
         version: str | None = None,
     ) -> None:
-        """See `Api`."""
+        """See `Objects`."""
         path = self._path(kind, name)
         with self._locked():
             _compare(self._read(path), uid, version)

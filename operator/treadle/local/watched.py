@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from treadle.asl.json import Json
-from treadle.kube.api import Api
+from treadle.kube.api import Objects
 from treadle.runtime.ports import ExecutionKey, Loaded, Record, Unavailable
 from treadle.stores import histories
 from treadle.stores.executions import StatusStore
@@ -20,7 +20,7 @@ Show = Callable[[Sequence[HistoryEntry], Mapping[str, Json]], None]
 class WatchedStore(StatusStore):
     """See the module, and `runtime.ports.Store`."""
 
-    def __init__(self, api: Api, show: Show, trouble: Callable[[str], None]) -> None:
+    def __init__(self, api: Objects, show: Show, trouble: Callable[[str], None]) -> None:
         super().__init__(api)
         self._show = show
         self._trouble = trouble

@@ -10,7 +10,7 @@ from datetime import datetime
 from treadle.engine import snapshot
 from treadle.engine.snapshot import Unreadable
 from treadle.kube import decode
-from treadle.kube.api import Api, Obj
+from treadle.kube.api import Obj, Objects
 from treadle.kube.kinds import EXECUTIONS
 from treadle.runtime.ports import (
     TERMINAL,
@@ -30,7 +30,7 @@ _NOT_ENDED = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL))
 class StatusStore:
     """See `runtime.ports.Store`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Objects) -> None:
         self._api = api
         self._pages = Pages(api)
 

@@ -13,7 +13,7 @@ from treadle.engine import snapshot
 from treadle.engine.history import tail_lines
 from treadle.engine.times import aws_text, from_ms
 from treadle.kube import decode
-from treadle.kube.api import Api, Obj
+from treadle.kube.api import Obj, Objects
 from treadle.runtime.ports import ExecutionKey
 from treadle.stores.pages import Pages
 
@@ -37,7 +37,7 @@ class HistoryEntry:
     details: Mapping[str, Json]
 
 
-async def read(api: Api, execution: Obj, *, after: int = 0) -> list[HistoryEntry]:
+async def read(api: Objects, execution: Obj, *, after: int = 0) -> list[HistoryEntry]:
     """The history of an Execution as it stands in this object, oldest first.
 
     Args:

@@ -17,7 +17,7 @@ from treadle.asl.json import Json
 from treadle.asl.limits import DEFAULT
 from treadle.asl.program import Program
 from treadle.kube import names
-from treadle.kube.api import Api, Obj
+from treadle.kube.api import Obj, Objects
 from treadle.kube.conditions import set_condition
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import (
@@ -41,7 +41,7 @@ _HELD = ("definition", "type", *PODS)
 class RevisionMachines:
     """Judges machines, and reads what executions pin."""
 
-    def __init__(self, api: Api, clock: Clock, installation: Installation) -> None:
+    def __init__(self, api: Objects, clock: Clock, installation: Installation) -> None:
         self._api = api
         self._installation = installation
         self._clock = clock
@@ -161,9 +161,9 @@ class RevisionMachines:
         return await asyncio.shield(running)
 
     async def _read(self, key: tuple[str, str]) -> Obj:
-        # One turn of the loop: a thousand executions that start at once share one read, and it
-        # still begins after each of them asked.
-        await asyncio.sleep(0)
+        # A thousand executions that start at once share one read, which still begins after each of
+        # them asked.
+        await asyncio.sleep(0)  # so that all of them have asked
         del self._reads[key]
         return await self._api.get(STATE_MACHINES, *key)
 

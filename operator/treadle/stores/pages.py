@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from treadle.engine import snapshot
 from treadle.engine.memory import Page
 from treadle.kube import names
-from treadle.kube.api import Api, Obj
+from treadle.kube.api import Obj, Objects
 from treadle.kube.kinds import PAGES
 from treadle.kube.manifests import owner
 from treadle.runtime.ports import (
@@ -32,7 +32,7 @@ AGE_BEFORE_REMOVAL = timedelta(seconds=120)
 class Pages:
     """Reads and writes ExecutionPages."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Objects) -> None:
         self._api = api
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
 

@@ -8,12 +8,12 @@ from datetime import datetime
 
 from treadle.asl.timestamps import parse_timestamp
 from treadle.kube import names
-from treadle.kube.api import Api, Obj
+from treadle.kube.api import Obj, Objects
 from treadle.kube.kinds import Kind
 from treadle.runtime.ports import AlreadyExists, Conflict, Missing
 
 
-async def create_or_touch(api: Api, kind: Kind, namespace: str, obj: Obj) -> Obj:
+async def create_or_touch(api: Objects, kind: Kind, namespace: str, obj: Obj) -> Obj:
     """Make an object exist, and say that it is about to be referred to.
 
     Returns:
@@ -41,7 +41,7 @@ def touched_at(obj: Obj) -> datetime:
     return created_at if said is None else max(created_at, said)
 
 
-async def remove_unchanged(api: Api, kind: Kind, obj: Obj) -> bool:
+async def remove_unchanged(api: Objects, kind: Kind, obj: Obj) -> bool:
     """Remove an object as it was seen; gives whether it did. Raises: Fault."""
     metadata = obj["metadata"]
     place = (metadata["namespace"], metadata["name"])

@@ -311,8 +311,8 @@ class Storm:
                 began_at = time.perf_counter()
                 self.people.execution(name, "quick")
                 seconds.append(ends.seen_at(name) - began_at)
-                # Spread over the whole storm, which the Job controller draws out.
-                time.sleep(max(0.0, PACE_SECONDS - seconds[-1]))
+                # The Job controller draws the storm out.
+                time.sleep(max(0.0, PACE_SECONDS - seconds[-1]))  # a load's pace, not a wait
         self.medians[what] = statistics.median(seconds)
         return self.medians[what]
 
