@@ -1,12 +1,14 @@
 """A tiny Execution: that it succeeds, what is said when it does not, and that nothing stays."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from tests.runtime.stage import Stage, on_a_stage
 from treadle.app import trial
 from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
+from treadle.runtime.ports import Refused
 
 SECONDS = 30.0
 
@@ -76,5 +78,34 @@ def test_what_was_taken_away_meanwhile_needs_no_removal() -> None:
             await trying
         works.cancel()
         assert nothing_is_left(stage)
+
+    on_a_stage(play)
+
+
+def refuse(what: str) -> Callable[[], None]:
+    def now() -> None:
+        raise Refused(403, "Forbidden", what)
+
+    return now
+
+
+def test_what_went_wrong_first_is_told() -> None:
+    async def play(stage: Stage) -> None:
+        stage.api.next("create", EXECUTIONS, refuse("no creating"))
+        stage.api.next("delete", STATE_MACHINES, refuse("no deleting"))
+        with pytest.raises(Refused, match="no creating"):
+            await tried(stage)
+
+    on_a_stage(play)
+
+
+def test_one_that_cannot_be_removed_keeps_the_other_from_nothing() -> None:
+    async def play(stage: Stage) -> None:
+        works = an_operator(stage)
+        stage.api.next("delete", EXECUTIONS, refuse("no deleting"))
+        with pytest.raises(Refused, match="no deleting"):
+            await tried(stage)
+        works.cancel()
+        assert stage.objects.peek(STATE_MACHINES, "default", "t") is None
 
     on_a_stage(play)

@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.treadles import shell, states, write
+from treadle.app.looking import Cluster, Desk
+from treadle.cli.look import Where
 from treadle.cli.main import main
 
 
@@ -95,3 +97,42 @@ def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:
     path.touch()
     found = call("history", "a", "--state-dir", str(path))
     assert (found.exit_code, "cannot be read" in found.stderr) == (2, True)
+
+
+def test_the_newest_is_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, states(A={"Type": "Pass", "End": True}))
+    for name in ("b", "c", "a"):
+        assert call("run", "machine.json", "--name", name).exit_code == 0
+    assert call("ls", "-o", "name").stdout.split() == ["a", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({}, Desk(Path("/d"))),
+        ({"namespace": "n"}, Cluster(None, None, "n")),
+        ({"context": "c"}, Cluster(None, "c", "default")),
+        ({"kubeconfig": "k", "context": "c", "namespace": "n"}, Cluster("k", "c", "n")),
+    ],
+)
+def test_where_it_looks(given: dict[str, str], place: Desk | Cluster) -> None:
+    named: dict[str, str | None] = {"kubeconfig": None, "context": None, "namespace": None}
+    assert Where("/d", **{**named, **given}).place() == place
+
+
+def test_an_execution_without_a_machine_is_listed(desk: Path) -> None:
+    path = desk / ".treadle" / "executions" / "first.json"
+    obj = json.loads(path.read_text())
+    path.write_text(json.dumps({**obj, "spec": {}}))
+    assert "first" in call("ls").stdout
+
+
+def test_a_checkpoint_that_cannot_be_read_is_a_sentence(desk: Path) -> None:
+    path = desk / ".treadle" / "executions" / "first.json"
+    obj = json.loads(path.read_text())
+    obj["status"]["checkpoint"] = "99.x.y"
+    path.write_text(json.dumps(obj))
+    for words in (("history", "first"), ("run", "--resume", "first")):
+        found = call(*words)
+        assert (found.exit_code, "has version 99" in found.stderr) == (2, True)

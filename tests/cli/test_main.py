@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support import treadles
 from treadle import __version__
+from treadle.app import freeing
 from treadle.app import operator as operators
 from treadle.app.settings import Settings
 from treadle.cli.main import main
@@ -150,3 +152,47 @@ def test_a_context_that_is_not_there_is_a_sentence_too(tmp_path: Path) -> None:
     path.write_text(KUBECONFIG)
     found = run("operator", "--kubeconfig", str(path), "--context", "other")
     assert (found.exit_code, "other" in found.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"), [(["-n", "a", "-n", "b"], ("a", "b")), (["-A"], ())]
+)
+def test_only_pods_of_the_namespaces_that_were_named_are_freed(
+    arguments: list[str], wanted: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setenv("TREADLE_NAMESPACES", "other")
+    monkeypatch.setattr(freeing, "run", lambda settings: asked.append(settings.namespaces) or 0)
+    assert CliRunner().invoke(main, ["free-pods", *arguments]).exit_code == 0
+    assert asked == [wanted]
+
+
+@pytest.mark.parametrize("command", ["validate", "graph", "completion"])
+def test_where_nothing_can_be_printed_that_is_said(command: str, tmp_path: Path) -> None:
+    machine = tmp_path / "machine.json"
+    machine.write_text('{"StartAt": "A", "States": {"A": {"Type": "Tsk", "End": true}}}')
+    if command == "graph":
+        machine.write_text('{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}')
+    words = [command, "bash" if command == "completion" else str(machine)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            treadles.command(*words),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+            env=treadles.environment(),
+        )
+    assert done.returncode == 1
+    assert "cannot be printed: No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_lacks_characters_gets_escapes(tmp_path: Path) -> None:
+    (tmp_path / "j.json").write_text(
+        '{"StartAt": "日本", "States": {"日本": {"Type": "Pass", "End": true}}}'
+    )
+    done = treadles.treadle(tmp_path, "graph", "j.json", PYTHONIOENCODING="latin-1")
+    assert done.returncode == 0, done.stderr
+    assert "\\u65e5" in done.stdout

@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.terminals import Terminal, watched
 from tests.support.treadles import gives, shell, states, treadle, write
-from treadle.cli.screens import clock, screen_for
+from treadle.cli.files import duration
+from treadle.cli.screens import screen_for
 from treadle.local.runs import Run
 from treadle.stores.histories import HistoryEntry
 
@@ -277,4 +278,44 @@ def test_a_screen_that_is_gone_harms_nobody(stream: io.StringIO | None) -> None:
     [(0.0, "0.0s"), (59.9, "59.9s"), (61, "1m01s"), (3_700, "1h01m"), (90_000, "1d01h")],
 )
 def test_a_length_of_time(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
+    assert duration(seconds) == text
+
+
+CUT_OFF = [
+    entry(1, "ExecutionStarted", 0),
+    entry(2, "ParallelStateEntered", 1, name="Both"),
+    entry(3, "TaskStateEntered", 2, name="Left"),
+    entry(4, "TaskStateEntered", 2, name="Right"),
+    entry(5, "TaskFailed", 3, error="Boom", cause="why"),
+]
+
+
+@pytest.mark.parametrize(
+    ("phase", "current", "marks"),
+    [
+        ("Running", ["Left", "Right"], "●●●"),
+        ("Running", ["Both"], "●■■"),  # between two attempts
+        ("Succeeded", [], "✓■■"),  # caught
+        ("Failed", [], "✗✗■"),
+        ("Aborted", [], "■■■"),
+    ],
+)
+def test_a_state_that_was_cut_off_does_not_go_on(
+    phase: str, current: list[str], marks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    window = Window()
+    more = [entry(6, "ParallelStateExited", 5, name="Both")] if phase == "Succeeded" else []
+    with screen_for(window, RUN) as screen:
+        places = [{"name": name} for name in current]
+        screen.show([*CUT_OFF, *more], {"phase": phase, "currentStates": places})
+    lines = shown(window, 80).lines
+    assert "".join(line[0] for line in lines[:3]) == marks
+
+
+def test_a_run_that_has_ended_took_what_its_history_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    window = Window()
+    with screen_for(window, RUN) as screen:
+        screen.show(HISTORY, {"phase": "Succeeded"})
+    assert "name  Succeeded  7.0s" in "\n".join(shown(window, 80).lines)

@@ -194,3 +194,22 @@ def test_the_supervisor_itself(argv: list[str], stopped: bool, code: int, folder
     assert found is not None
     assert found.exit_code == code
     assert (folder.path / "after").exists() == (code == 137)
+
+
+def test_its_grace_is_counted_from_the_first_time(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "GRACE_SECONDS", 0.5)
+    script = "trap 'echo told >> told' TERM; echo $$ > pid; while true; do sleep 0.05; done"
+    process = started(folder, "sh", "-c", script)
+    pid_in(folder.path / "pid")
+    # An execution that goes on says so at each of its turns.
+    until(lambda: not folder.stop(), "its end")
+    assert ended(folder, process).exit_code == 137
+    assert (folder.path / "told").read_text() == "told\n"
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", "1", '{"finishedAt": "now", "exitCode": 0}'])
+def test_an_end_that_cannot_be_read_is_none(content: str, folder: Folder) -> None:
+    (folder.path / "exit.json").write_text(content)
+    assert folder.ended() is None

@@ -111,3 +111,16 @@ def test_an_image_keeps_its_own_command(tmp_path: Path) -> None:
     found = line(containers("docker"), {"image": "i", "args": ["a"], "env": env}, tmp_path)
     assert list(found.argv)[-2:] == ["i", "a"]
     assert "--entrypoint" not in found.argv
+
+
+def test_a_sub_path_that_is_not_there_is_made(tmp_path: Path) -> None:
+    mount = {"name": "v", "mountPath": "/v", "subPath": "a/b"}
+    line(processes({}), {"command": ["x"], "volumeMounts": [mount]}, tmp_path, v=tmp_path)
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_sub_path_may_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    mount = {"name": "v", "mountPath": "/v", "subPath": "file"}
+    line(processes({}), {"command": ["x"], "volumeMounts": [mount]}, tmp_path, v=tmp_path)
+    assert (tmp_path / "file").read_text() == "content"

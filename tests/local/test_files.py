@@ -114,3 +114,11 @@ def test_half_a_file_is_never_left(tmp_path: Path) -> None:
         write_whole(tmp_path / "folder", b"x")
     left = [p.name for p in tmp_path.rglob("*")]
     assert sorted(left) == ["a", "deep", "folder"], f"{os.getpid()}"
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "1", '{"metadata": {"name": "a"}}'])
+async def test_what_is_no_object_is_damaged_too(content: str, api: FileApi, tmp_path: Path) -> None:
+    await api.create(EXECUTIONS, None, an_execution())
+    (tmp_path / "objects" / EXECUTIONS.plural / "a.json").write_text(content)
+    with pytest.raises(Refused, match="damaged"):
+        await api.get(EXECUTIONS, None, "a")

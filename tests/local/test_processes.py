@@ -293,3 +293,20 @@ def test_a_sigkill_after_the_grace(place: Place, monkeypatch: pytest.MonkeyPatch
     script = f"trap '' TERM; echo $$$$ > {place.folder}/pid; while true; do sleep 0.05; done"
     assert error(place.run(states(A=shell(script, TimeoutSeconds=1))))[0] == "States.Timeout"
     assert not runs(int((place.folder / "pid").read_text()))
+
+
+def test_each_attempt_has_its_own_answer(place: Place) -> None:
+    thrown = {name: {"Error": name, "Cause": ""} for name in ("First", "Later")}
+    answers = {
+        "A": {
+            "1-2": {"Throw": thrown["Later"]},
+            "0": {"Throw": thrown["First"]},
+            "3": {"Return": {"n": 3}},
+        }
+    }
+    retry = [
+        {"ErrorEquals": ["First"], "MaxAttempts": 1},
+        {"ErrorEquals": ["Later"], "MaxAttempts": 2},
+    ]
+    machine = states(A=shell("exit 9", Retry=retry))
+    assert output(place.run(machine, mocks=json.dumps(answers), virtual=True)) == {"n": 3}

@@ -3,9 +3,12 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from treadle.asl.json import dumps
+from treadle.local.files import write_whole
 from treadle.local.runs import Run, Runs
 
 
@@ -114,3 +117,12 @@ def test_a_state_directory_that_is_a_file_has_no_runs(tmp_path: Path) -> None:
         runs.get("a")
     with pytest.raises(ValueError, match="is no directory"), runs.alone("a"):
         pass
+
+
+@pytest.mark.parametrize("wrong", [{"volumes": 3}, {"spec": 1}, {"objects": [1]}, {"more": 1}])
+def test_members_of_a_wrong_type_are_damage(wrong: dict[str, Any], tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    whole = {"name": "a", "machine": "m", "spec": {}, "request": {}, "cwd": "/"}
+    write_whole(runs.of("a") / "run.json", dumps({**whole, **wrong}).encode())
+    with pytest.raises(ValueError, match="is damaged"):
+        runs.get("a")

@@ -23,8 +23,8 @@ from treadle.kube import decode
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES
 from treadle.kube.lease import NoLease
-from treadle.kube.podtemplates import PodDefaults
 from treadle.local import engines, mocks
+from treadle.local.commands import POD_DEFAULTS
 from treadle.local.files import NAMESPACE, FileApi
 from treadle.local.loops import VirtualLoop
 from treadle.local.processes import ProcessRunner, ProcessSettings
@@ -102,6 +102,7 @@ def run(
         NotRunnable: the machine cannot be run.
         ValueError: what is written down cannot be used.
         OSError, Fault: the state directory cannot be written.
+        Unreadable: the checkpoint is damaged, or newer than this release.
     """
     loop = VirtualLoop() if run.virtual else asyncio.new_event_loop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -148,9 +149,7 @@ class _Desk:
         resources = ProcessRunner.resources | HttpRunner.resources
         if self._answers is not None:
             resources |= _named_by(self._run.spec)
-        machines = RevisionMachines(
-            self._api, self._now, Installation(PodDefaults(level="privileged"), resources)
-        )
+        machines = RevisionMachines(self._api, self._now, Installation(POD_DEFAULTS, resources))
         driver = self._driver(machines, leadership)
         processes = ProcessRunner(
             self._process_settings(),
@@ -184,7 +183,8 @@ class _Desk:
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, Interrupts(stop, quit_now))
-        processes.recover(key)
+        if (obj.get("status") or {}).get("phase") not in TERMINAL:
+            processes.recover(key)
         driver.seen(decode.sighting(obj))
         driver.open()
         if (obj.get("status") or {}).get("phase") not in TERMINAL:
@@ -227,22 +227,12 @@ class _Desk:
             return await self._api.get(EXECUTIONS, NAMESPACE, name)
         except Missing:
             await self._apply_machine(machines)
-        manifest = {
-            "apiVersion": EXECUTIONS.api_version,
-            "kind": EXECUTIONS.name,
-            "metadata": {"name": name},
-            "spec": {**self._run.request, "stateMachineRef": {"name": self._run.machine}},
-        }
-        return await self._api.create(EXECUTIONS, NAMESPACE, manifest)
+        spec = {**self._run.request, "stateMachineRef": {"name": self._run.machine}}
+        return await self._api.create(EXECUTIONS, NAMESPACE, EXECUTIONS.manifest(name, spec))
 
     async def _apply_machine(self, machines: RevisionMachines) -> None:
         name = self._run.machine
-        manifest: Obj = {
-            "apiVersion": STATE_MACHINES.api_version,
-            "kind": STATE_MACHINES.name,
-            "metadata": {"name": name},
-            "spec": dict(self._run.spec),
-        }
+        manifest = STATE_MACHINES.manifest(name, dict(self._run.spec))
         try:
             stored = await self._api.get(STATE_MACHINES, NAMESPACE, name)
         except Missing:
@@ -280,7 +270,11 @@ def _named_by(spec: Mapping[str, Json]) -> frozenset[str]:
 def write_history(folder: Path, name: str, path: Path) -> None:
     """Write the whole history of an execution as AWS's GetExecutionHistory gives it.
 
-    Raises: OSError. It may be a pipe or a device, so it is not renamed into its place.
+    It may be a pipe or a device, so it is not renamed into its place.
+
+    Raises:
+        OSError: it cannot be written.
+        Fault, Unreadable: what is stored cannot be read.
     """
     entries = looking.history(looking.Desk(folder), name)
     path.write_bytes(dumps({"events": [as_aws(entry) for entry in entries]}).encode())

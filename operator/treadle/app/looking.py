@@ -42,7 +42,12 @@ def executions(place: Place) -> list[Obj]:
         return (await api.list(EXECUTIONS, namespace)).items
 
     found = _ask(place, read)
-    return sorted(found, key=lambda obj: str(obj["metadata"]["creationTimestamp"]), reverse=True)
+    return sorted(found, key=_begun, reverse=True)
+
+
+def _begun(obj: Obj) -> tuple[str, str]:
+    # A creationTimestamp has whole seconds; what started later within one is later.
+    return obj["metadata"]["creationTimestamp"], (obj.get("status") or {}).get("startTime", "")
 
 
 def history(place: Place, name: str) -> list[HistoryEntry]:

@@ -4,15 +4,14 @@ One rule: what it makes it removes, however it ends.
 """
 
 import asyncio
-import contextlib
 import secrets
 
 from treadle.app.settings import Settings
 from treadle.kube import credentials
-from treadle.kube.api import Api, Obj
+from treadle.kube.api import Obj, Objects
 from treadle.kube.client import Client
-from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES, Kind
-from treadle.runtime.ports import TERMINAL, Missing
+from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
+from treadle.runtime.ports import TERMINAL, Fault, Missing
 
 LOOK_SECONDS = 0.5
 
@@ -61,26 +60,40 @@ async def _run(settings: Settings, namespace: str, seconds: float) -> str:
         return f"Execution {name} succeeded."
 
 
-async def try_out(api: Api, namespace: str, name: str, seconds: float) -> None:
+async def try_out(api: Objects, namespace: str, name: str, seconds: float) -> None:
     """Run a StateMachine and an Execution of this name, and remove both.
 
     Raises:
         TrialFailed: it did not succeed in so many seconds.
         Fault: the API server refuses, or is away.
     """
-    machine = _object(STATE_MACHINES, name, {"definition": _DEFINITION})
+    machine = STATE_MACHINES.manifest(name, {"definition": _DEFINITION})
     spec = {"stateMachineRef": {"name": name}, "input": _INPUT}
     try:
         await api.create(STATE_MACHINES, namespace, machine)
-        await api.create(EXECUTIONS, namespace, _object(EXECUTIONS, name, spec))
+        await api.create(EXECUTIONS, namespace, EXECUTIONS.manifest(name, spec))
         await _succeeds(api, namespace, name, seconds)
-    finally:
-        for kind in (EXECUTIONS, STATE_MACHINES):
-            with contextlib.suppress(Missing):
-                await api.delete(kind, namespace, name)
+    except BaseException:
+        await _remove(api, namespace, name)  # what went wrong first is what is told
+        raise
+    for fault in await _remove(api, namespace, name):
+        raise fault
 
 
-async def _succeeds(api: Api, namespace: str, name: str, seconds: float) -> None:
+async def _remove(api: Objects, namespace: str, name: str) -> list[Fault]:
+    """Remove both, whatever becomes of the other; gives why one remains."""
+    found: list[Fault] = []
+    for kind in (EXECUTIONS, STATE_MACHINES):
+        try:
+            await api.delete(kind, namespace, name)
+        except Missing:
+            continue
+        except Fault as fault:
+            found.append(fault)
+    return found
+
+
+async def _succeeds(api: Objects, namespace: str, name: str, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while True:
@@ -103,12 +116,3 @@ def _story(name: str, status: Obj, seconds: float) -> str:
         status[member] for member in ("message", "error", "cause", "output") if member in status
     ]
     return ": ".join((f"Execution {name} is {phase} after at most {seconds:.0f} s", *said))
-
-
-def _object(kind: Kind, name: str, spec: Obj) -> Obj:
-    return {
-        "apiVersion": kind.api_version,
-        "kind": kind.name,
-        "metadata": {"name": name},
-        "spec": spec,
-    }

@@ -11,8 +11,8 @@ import click
 
 from treadle.app import looking
 from treadle.asl.json import dumps
-from treadle.cli.files import printable
-from treadle.cli.screens import Progress, clock, line_of
+from treadle.cli.files import duration, printable
+from treadle.cli.screens import Progress, line_of
 from treadle.engine.snapshot import Unreadable
 from treadle.kube.api import Obj
 from treadle.runtime.ports import Fault, Missing
@@ -59,7 +59,7 @@ def _row(obj: Obj) -> Sequence[str]:
     status, places = obj.get("status") or {}, (obj.get("status") or {}).get("currentStates") or [{}]
     return (
         obj["metadata"]["name"],
-        obj["spec"]["stateMachineRef"]["name"],
+        ((obj.get("spec") or {}).get("stateMachineRef") or {}).get("name", ""),
         status.get("phase", ""),
         places[0].get("name", "") if places else "",
         (status.get("progress") or {}).get("text", ""),
@@ -100,5 +100,7 @@ def history(where: Where, name: str, output: str) -> int:
         row = progress.take(entry)
         seconds = (entry.at - found[0].at).total_seconds()
         said = line_of(entry, row)
-        click.echo(printable(f"{entry.id:>6} {clock(seconds):>8}  {entry.type}  {said}").rstrip())
+        click.echo(
+            printable(f"{entry.id:>6} {duration(seconds):>8}  {entry.type}  {said}").rstrip()
+        )
     return 0

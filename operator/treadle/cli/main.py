@@ -1,26 +1,61 @@
 """Commands. One rule: a command reads its arguments, calls `app`, and turns faults to sentences."""
 
+import errno
+import sys
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from treadle import __version__
 from treadle.cli import completion as completing
+from treadle.cli.files import let_go
 
 if TYPE_CHECKING:
     from treadle.cli.graph.command import Output
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Where what is printed cannot be written, that is a sentence, for every command."""
+
+    def invoke(self, context: click.Context) -> Any:
+        if isinstance(sys.stdout, TextIOWrapper):  # a name may be of characters that it has not
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            return super().invoke(context)
+        except OSError as why:
+            if why.errno == errno.EPIPE:
+                raise  # nobody reads on, which is nobody's fault: click ends
+            let_go(sys.stdout)
+            raise click.ClickException(f"it cannot be printed: {why.strerror}") from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="treadle")
 def main() -> None:
     """Amazon States Language state machines on Kubernetes, without a database."""
 
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _credentials(command: _Command) -> _Command:
+    """The options that say how a cluster is reached."""
+    context = click.option("--context", metavar="NAME", help="A context of the kubeconfig.")
+    usual = "Default: $KUBECONFIG, the service account."
+    return click.option("--kubeconfig", metavar="FILE", help=usual)(context(command))
+
+
+def _output(*forms: str) -> Callable[[_Command], _Command]:
+    """The option that says what is printed; the first is the default."""
+    names = ("-o", "--output", "--format", "output")
+    return click.option(*names, type=click.Choice(forms), default=forms[0], show_default=True)
+
+
 @main.command()
-@click.option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, the service account.")
-@click.option("--context", metavar="NAME", help="A context of the kubeconfig.")
+@_credentials
 @click.option(
     "-n", "--namespace", "namespaces", multiple=True, help="Serve this namespace only; repeatable."
 )
@@ -45,7 +80,7 @@ def operator(**flags: object) -> None:
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", shell_complete=completing.files
 )
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
+@_output("text", "json")
 def validate(files: tuple[str, ...], output: str) -> None:
     """Say what is wrong with definitions and manifests.
 
@@ -82,9 +117,7 @@ def _where(command: Any) -> Any:
 
 @main.command()
 @_where
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json", "name"]), default="text", show_default=True
-)
+@_output("text", "json", "name")
 def ls(output: str, **where: Any) -> None:
     """List executions: of this computer, or of a cluster."""
     from treadle.cli import look
@@ -95,9 +128,7 @@ def ls(output: str, **where: Any) -> None:
 @main.command()
 @click.argument("name", shell_complete=completing.names)
 @_where
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@_output("text", "json")
 def history(name: str, output: str, **where: Any) -> None:
     """Show the history of an execution: of this computer, or of a cluster."""
     from treadle.cli import look
@@ -146,7 +177,7 @@ def history(name: str, output: str, **where: Any) -> None:
     help="Write the history there, as AWS gives it.",
     shell_complete=completing.files,
 )
-@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@_output("text", "json")
 def run(**flags: Any) -> None:
     """Run a machine on this computer.
 
@@ -167,7 +198,7 @@ def completion(shell: str) -> None:
 
 @main.command()
 @click.argument("machine", **_machine)
-@click.option("-o", "--output", type=click.Choice(["mermaid", "dot", "svg"]), default="mermaid")
+@_output("mermaid", "dot", "svg")
 @click.option(
     "--execution", metavar="NAME", help="Colour what it did.", shell_complete=completing.names
 )
@@ -182,8 +213,7 @@ def graph(machine: str, output: "Output", execution: str | None, **where: Any) -
 
 
 @main.command("free-pods")
-@click.option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, the service account.")
-@click.option("--context", metavar="NAME", help="A context of the kubeconfig.")
+@_credentials
 @click.option("-n", "--namespace", "namespaces", multiple=True, help="Of this one; repeatable.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of all of them.")
 def free_pods(all_namespaces: bool, namespaces: tuple[str, ...], **flags: object) -> None:
@@ -208,8 +238,7 @@ def free_pods(all_namespaces: bool, namespaces: tuple[str, ...], **flags: object
 
 
 @main.command("try")
-@click.option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, the service account.")
-@click.option("--context", metavar="NAME", help="A context of the kubeconfig.")
+@_credentials
 @click.option("-n", "--namespace", default="default", help="Where. Default: default.")
 @click.option("--seconds", type=click.FloatRange(min=0), default=60.0, help="Default: 60.")
 def try_(namespace: str, seconds: float, **flags: object) -> None:

@@ -15,13 +15,15 @@ from typing import Any
 
 import click
 
-from treadle.asl.errors import Problem
 from treadle.asl.json import Json, dumps, loads
 from treadle.asl.limits import FILE_BYTES_MAX
 from treadle.asl.program import Program
 from treadle.cli import validate
-from treadle.cli.files import let_go, printable, read_all
+from treadle.cli.files import let_go, printable
+from treadle.cli.machines import Found, find, tell
 from treadle.kube import sources
+from treadle.kube.kinds import EXECUTIONS
+from treadle.local.commands import POD_DEFAULTS, without_command
 from treadle.local.runs import Run, Runs
 from treadle.local.volumes import problem_of
 
@@ -46,7 +48,7 @@ class Asked:
     mocks: str | None
     time: str
     history: str | None
-    format: str
+    output: str
 
 
 def run(asked: Asked) -> int:
@@ -99,9 +101,9 @@ def _resumed(asked: Asked, runs: Runs) -> Run:
 def _new(asked: Asked) -> Run:
     if asked.machine is None:
         raise ValueError("name a MACHINE: a file of a definition or of manifests, or a directory")
-    found = _read(asked.machine)
+    found = _found(asked.machine)
     machine = found.machine
-    program = _judged(machine, found.name, asked)
+    program = _judged(machine, found.file, asked)
     commands = dict(_pair(text, "--command IMAGE=CMD") for text in asked.commands)
     if asked.runner == "process":
         _check_commands(machine, program, commands)
@@ -113,9 +115,9 @@ def _new(asked: Asked) -> Run:
         name=named if asked.name is None else asked.name,
         machine=name,
         spec=machine.spec,
-        request=_request(asked.input, found.executions, name),
-        cwd=str(found.folder),
-        objects=found.objects,
+        request=_request(asked.input, found.others, name),
+        cwd=str(_folder(asked.machine)),
+        objects=_objects(found),
         volumes={k: str(_directory(v)) for k, v in map(_volume, asked.volumes)},
         commands={image: _words(line) for image, line in commands.items()},
         runner=asked.runner,
@@ -125,65 +127,43 @@ def _new(asked: Asked) -> Run:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What MACHINE names: the first StateMachine, and what is of use beside it."""
-
-    name: str
-    folder: Path
-    machine: sources.Machine
-    executions: Sequence[Mapping[str, Json]]
-    objects: Sequence[Mapping[str, Json]]
+def _found(name: str) -> Found:
+    found = find(name)
+    if found is None:
+        raise SystemExit(EXIT_WRONG)
+    return found
 
 
-def _read(name: str) -> _Found:
-    inputs = list(read_all((name,)))
-    files = [(each, sources.read(each.data, is_chosen=each.is_chosen)) for each in inputs]
-    wrong = [(each.name, problem) for each, file in files for problem in file.problems]
-    if wrong:
-        _refuse(wrong)
-    machines = [(each.name, machine) for each, file in files for machine in file.machines]
-    if not machines:
-        raise ValueError(f"there is no StateMachine in {name}")
-    others = [obj for _, file in files for obj in file.others]
-    objects = [obj for obj in others if obj.get("kind") in ("ConfigMap", "Secret")]
-    for problem in filter(None, map(problem_of, objects)):
-        raise ValueError(f"{name}: {problem}")
+def _folder(name: str) -> Path:
     path = Path.cwd() if name == "-" else Path(name).absolute()
-    return _Found(
-        machines[0][0],
-        path if path.is_dir() else path.parent,
-        machines[0][1],
-        [obj for obj in others if obj.get("kind") == "Execution"],
-        objects,
-    )
+    return path if path.is_dir() else path.parent
+
+
+def _objects(found: Found) -> list[Mapping[str, Json]]:
+    objects = [obj for obj in found.others if obj.get("kind") in ("ConfigMap", "Secret")]
+    for problem in filter(None, map(problem_of, objects)):
+        raise ValueError(f"{found.file}: {problem}")
+    return objects
 
 
 def _judged(machine: sources.Machine, file: str, asked: Asked) -> Program:
-    problems = list(validate.problems_of(machine))
+    inspected = machine.inspect()
+    problems = list(validate.problems_of(machine, inspected, POD_DEFAULTS))
     wrong = [each for each in problems if each.severity == "error"]
     if asked.mocks is None:
         not_run = (each for each in problems if each.code == "resource-not-runnable")
         wrong += [replace(each, severity="error") for each in not_run]
-    if wrong:
-        _refuse([(file, each) for each in wrong])
-    program, _ = machine.inspect()
+    if tell(file, wrong):
+        raise SystemExit(EXIT_WRONG)
+    program, _ = inspected
     assert program is not None
     return program
-
-
-def _refuse(wrong: Sequence[tuple[str, Problem]]) -> None:
-    for file, problem in wrong:
-        click.echo(validate.as_text(file, problem), err=True)
-    raise SystemExit(EXIT_WRONG)
 
 
 def _check_commands(
     machine: sources.Machine, program: Program, commands: Mapping[str, Any]
 ) -> None:
     """Every Task must say what to run, as far as that can be told before it is."""
-    from treadle.local.commands import without_command
-
     states = list(without_command(program, machine.spec, commands))
     if states:
         named = "; ".join(f"'{state}' ({image})" for state, image in states)
@@ -193,14 +173,17 @@ def _check_commands(
         )
 
 
-def _request(text: str | None, executions: Sequence[Any], machine: str) -> dict[str, Json]:
+def _request(
+    text: str | None, others: Sequence[Mapping[str, Json]], machine: str
+) -> dict[str, Json]:
     if text is not None:
         return {"inputJson": _input(text)}
-    for each in executions:
+    for each in others:
         spec = each.get("spec")
-        reference = spec.get("stateMachineRef") if isinstance(spec, dict) else None
-        if isinstance(reference, dict) and reference.get("name") == machine:
-            return {k: spec[k] for k in ("name", "input", "inputJson") if k in spec}
+        if each.get("kind") == EXECUTIONS.name and isinstance(spec, dict):
+            reference = spec.get("stateMachineRef")
+            if isinstance(reference, dict) and reference.get("name") == machine:
+                return {k: spec[k] for k in ("name", "input", "inputJson") if k in spec}
     return {}
 
 
@@ -279,6 +262,7 @@ def _name_of(machine: str) -> str:
 def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
     from treadle.app import desk
     from treadle.cli.screens import screen_for
+    from treadle.engine.snapshot import Unreadable
     from treadle.runtime.ports import Fault
 
     _log_to(runs.of(wanted.name) / "treadle.log")
@@ -302,14 +286,14 @@ def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
                 interrupted=screen.interrupted,
                 quit_now=quit_now,
             )
-    except (desk.NotRunnable, Fault) as why:
+        if asked.history is not None:
+            desk.write_history(runs.folder, wanted.name, Path(asked.history))
+    except (desk.NotRunnable, Fault, Unreadable) as why:
         raise click.UsageError(f"'{wanted.name}': {why}") from None
-    if not_printed := _not_printed(result, asked.format):
+    if not_printed := _not_printed(result, asked.output):
         raise click.UsageError(
             f"the result cannot be printed: {not_printed}; to see it, {resumable}"
         )
-    if asked.history is not None:
-        desk.write_history(runs.folder, wanted.name, Path(asked.history))
     return 0 if result.status == "Succeeded" else 1
 
 

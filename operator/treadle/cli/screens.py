@@ -4,16 +4,16 @@ One rule: a screen is told what was saved, and keeps no more of it than it shows
 """
 
 import io
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TextIO, cast
 
 from treadle.asl.json import Json
-from treadle.cli.files import let_go, printable
+from treadle.cli.files import duration, let_go, printable
 from treadle.local.runs import Run
 from treadle.stores.histories import HistoryEntry
+from treadle.stores.status import PLACES_MAX
 
 NAME_CHARS_MAX = 40
 _NAPS_PER_SECOND = 8
@@ -82,7 +82,8 @@ class Row:
     """What is known of one state.
 
     Attributes:
-        running: how often it is in it now; and `done`, `failed`: how often it left, and how.
+        running: how often it was entered and not left; and `done`: how often it was left.
+        is_group: a Parallel or a Map, which is not where an execution is.
         seconds: how long its last visit took, and `since`: when it was entered last.
         items, items_done: of a Map.
         note: what went wrong last.
@@ -90,8 +91,7 @@ class Row:
 
     running: int = 0
     done: int = 0
-    failed: int = 0
-    tries: int = 0
+    is_group: bool = False
     seconds: float | None = None
     since: datetime | None = None
     items: int = 0
@@ -124,6 +124,7 @@ class Progress:
         if entry.type.endswith("StateEntered"):
             self._began[entry.id] = row.since = entry.at
             row.running += 1
+            row.is_group = entry.type.startswith(("Parallel", "Map"))
         elif entry.type.endswith("StateExited"):
             row.running -= 1
             row.done += 1
@@ -134,7 +135,6 @@ class Progress:
             row.items_done += 1
         elif entry.type.endswith(("Failed", "TimedOut")) and "error" in entry.details:
             row.note = f"{entry.details.get('error')}"
-            row.failed += 1
         return row
 
 
@@ -165,7 +165,7 @@ class LineScreen:
             text = line_of(entry, row)
             if text:
                 seconds = (entry.at - self._began).total_seconds()
-                self._say(f"{clock(seconds):>8}  {printable(text)}")
+                self._say(f"{duration(seconds):>8}  {printable(text)}")
 
     def trouble(self, why: str) -> None:
         """See Screen."""
@@ -203,7 +203,7 @@ def line_of(entry: HistoryEntry, row: Row | None) -> str:
     if entry.type.endswith("StateEntered"):
         return f"{name}: begins"
     if entry.type.endswith("StateExited"):
-        took = f" after {clock(row.seconds)}" if row and row.seconds else ""
+        took = f" after {duration(row.seconds)}" if row and row.seconds else ""
         return f"{name}: done{took}"
     if entry.type == "MapIterationSucceeded":
         return f"{name}: {row.items_done} of {row.items} items done" if row else ""
@@ -221,9 +221,11 @@ class LiveScreen:
 
         self._console = Console(file=stream)
         self._run = run
-        self._began = time.monotonic()
+        self._began: datetime | None = None
+        self._last: datetime | None = None
         self._progress = Progress()
         self._phase = "Pending"
+        self._current: frozenset[str] | None = None
         self._stopping = False
         self._trouble = ""
         self._live = Live(
@@ -249,7 +251,11 @@ class LiveScreen:
         """See Screen."""
         for entry in entries:
             self._progress.take(entry)
+            self._began, self._last = self._began or entry.at, entry.at
         self._phase = str(status.get("phase", self._phase))
+        places = status.get("currentStates") or []
+        # The status names so many; where there are more, all that were entered may be among them.
+        self._current = frozenset(p["name"] for p in places) if len(places) < PLACES_MAX else None
         self._trouble = ""
 
     def trouble(self, why: str) -> None:
@@ -268,14 +274,29 @@ class LiveScreen:
         from rich.console import Group
         from rich.text import Text
 
-        took = clock(time.monotonic() - self._began)
-        lines = [f"{printable(self._run.name)}  {self._phase}  {took}"]
+        lines = [f"{printable(self._run.name)}  {self._phase}  {duration(self._seconds())}"]
         if self._trouble:
             lines.append(printable(f"{self._trouble}; trying again"))
         if self._stopping:
             lines.append("stopping; Ctrl-C again ends at once")
         texts = [Text(line, style="bold", no_wrap=True, overflow="ellipsis") for line in lines]
         return Group(self._table(self._console.height - len(lines) - 2), Text(), *texts)
+
+    def _seconds(self) -> float:
+        """How long it has taken by its own clock."""
+        if self._began is None or self._last is None:
+            return 0.0
+        goes_on = self._phase == "Running" and not self._run.virtual
+        return ((datetime.now(UTC) if goes_on else self._last) - self._began).total_seconds()
+
+    def _mark(self, name: str, row: Row) -> tuple[str, str]:
+        if not row.running:
+            return "✓", "green"
+        if self._phase == "Running":
+            is_there = row.is_group or self._current is None or name in self._current
+            return ("●", "cyan") if is_there else _CUT_OFF
+        failed = self._phase in ("Failed", "TimedOut") and (row.note or row.is_group)
+        return ("✗", "red") if failed else _CUT_OFF
 
     def _table(self, room: int) -> Any:
         from rich.table import Table
@@ -291,25 +312,20 @@ class LiveScreen:
             room = max(room - 1, 1)
             table.add_row("", Text(f"… {len(rows) - room} states before", style="dim"), "", "")
         for name, row in rows[-max(room, 1) :]:
-            mark, style = _mark(row, self._phase)
+            mark, style = self._mark(name, row)
             table.add_row(
                 Text(mark, style=style), Text(printable(name)), _times(row), _note(row, self._phase)
             )
         return table
 
 
-def _mark(row: Row, phase: str) -> tuple[str, str]:
-    if row.running and phase == "Running":
-        return "●", "cyan"
-    if row.running:
-        return "✗", "red"
-    return "✓", "green"
+_CUT_OFF = ("■", "dim")  # by a failure or a stop of what is around it
 
 
 def _times(row: Row) -> Any:
     from rich.text import Text
 
-    seconds = "" if row.seconds is None else clock(row.seconds)
+    seconds = "" if row.seconds is None else duration(row.seconds)
     count = f"×{row.done} " if row.done > 1 else ""
     return Text(count + seconds, style="dim")
 
@@ -327,15 +343,3 @@ def _note(row: Row, phase: str) -> Any:
     return Text(
         printable(row.note), style="red" if row.running and phase != "Running" else "yellow"
     )
-
-
-def clock(seconds: float) -> str:
-    """A length of time for people."""
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d{hours:02d}h"
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"

@@ -4,10 +4,8 @@ One rule: what the operator would say of a StateMachine is said here, at the fil
 """
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from io import TextIOWrapper
 from typing import Any, NamedTuple
 
 import click
@@ -42,8 +40,6 @@ def run(names: tuple[str, ...], output: str) -> int:
     """
     # Files that cannot be read are told before anything is printed of the others.
     verdicts = [judge(each) for each in list(read_all(names, and_folders=True))]
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     if output == "json":
         found = [as_json(each.file, problem) for each in verdicts for problem in each.problems]
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -60,14 +56,22 @@ def judge(given: Input) -> Verdict:
     found = sources.read(given.data, is_chosen=given.is_chosen)
     problems = list(found.problems)
     for machine in found.machines:
-        problems += problems_of(machine)
+        problems += problems_of(machine, machine.inspect(), PodDefaults())
     problems.sort(key=lambda each: (each.line or 0, each.column or 0, each.severity))
     return Verdict(given.name, len(found.machines), tuple(problems))
 
 
-def problems_of(machine: sources.Machine) -> Iterator[Problem]:
-    """All problems of one machine: of its definition, its spec and its Pod templates."""
-    program, problems = machine.inspect()
+def problems_of(
+    machine: sources.Machine, inspected: sources.Inspected, defaults: PodDefaults
+) -> Iterator[Problem]:
+    """All problems of one machine: of its definition, its spec and its Pod templates.
+
+    Args:
+        machine: of a file.
+        inspected: what its `inspect` gave.
+        defaults: of Pods, where it is to run.
+    """
+    program, problems = inspected
     yield from problems
     if program is not None:
         functions = machine.spec.get("functions", {})
@@ -80,7 +84,7 @@ def problems_of(machine: sources.Machine) -> Iterator[Problem]:
         found = list(_misshapen(machine))
         found += calling.problems(machine.spec.get("functions", {}))
         if not any(each.pointer.split("/")[1:2] in _POD_MEMBERS for each in found):
-            found += _of_pods(machine)
+            found += _of_pods(machine, defaults)
         yield from (machine.placed(each, machine.pointer) for each in found)
 
 
@@ -110,9 +114,9 @@ def _misshapen(machine: sources.Machine) -> Iterator[Problem]:
             yield Problem(pointer, sources.SHAPE, f"{tokens[-1]:.80}: {error['msg']}.")
 
 
-def _of_pods(machine: sources.Machine) -> Iterator[Problem]:
+def _of_pods(machine: sources.Machine, defaults: PodDefaults) -> Iterator[Problem]:
     pods = {name: machine.spec[name] for name in judgement.PODS if name in machine.spec}
-    for pointer, message in podtemplates.problems(pods, PodDefaults()):
+    for pointer, message in podtemplates.problems(pods, defaults):
         yield Problem(pointer, "pod-template", message)
 
 

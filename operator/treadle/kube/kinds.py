@@ -1,6 +1,7 @@
 """The kinds of objects that Treadle reads or writes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 GROUP = "treadle.dev"
 VERSION = "v1alpha1"
@@ -19,6 +20,16 @@ class Kind:
     def api_version(self) -> str:
         """As in an object's `apiVersion`."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    def manifest(self, name: str, spec: Any) -> dict[str, Any]:
+        """An object of this kind, as it is applied."""
+        metadata = {"name": name}
+        return {
+            "apiVersion": self.api_version,
+            "kind": self.name,
+            "metadata": metadata,
+            "spec": spec,
+        }
 
 
 STATE_MACHINES = Kind(GROUP, VERSION, "statemachines", "StateMachine")

@@ -7,7 +7,7 @@ that is a text in a manifest; nothing here raises, whatever the bytes.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, TypeAlias
 
 from treadle.asl import document, limits
 from treadle.asl.errors import InvalidDocument, Problem
@@ -78,7 +78,7 @@ class Machine:
         """Whether it is more than a definition."""
         return bool(self.pointer)
 
-    def inspect(self) -> tuple[Program | None, tuple[Problem, ...]]:
+    def inspect(self) -> "Inspected":
         """The Program, unless there are errors; and all problems, at their places in the file."""
         definition = self.spec["definition"]
         express = self.spec.get("type") == "EXPRESS"
@@ -114,6 +114,10 @@ class Machine:
         pointer = self.definition_pointer + problem.pointer
         line += self.source.lines_before
         return replace(problem, pointer=pointer, line=line, column=column)
+
+
+Inspected: TypeAlias = tuple[Program | None, tuple[Problem, ...]]
+"""The Program of a machine, unless there are errors; and all problems."""
 
 
 @dataclass(frozen=True, slots=True)

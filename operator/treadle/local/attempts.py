@@ -66,10 +66,10 @@ class Folder:
         """How it ended; None where nobody has said so."""
         try:
             said = loads((self.path / "exit.json").read_bytes())
-        except (OSError, ValueError):
+            at = datetime.fromtimestamp(said["finishedAt"], UTC)
+            return Ended(said["exitCode"], at, said.get("reason", ""))
+        except (OSError, ValueError, LookupError, TypeError):
             return None
-        at = datetime.fromtimestamp(said["finishedAt"], UTC)
-        return Ended(said["exitCode"], at, said.get("reason", ""))
 
     def message(self, *, failed: bool) -> str:
         """Its termination message, as a kubelet would give it."""

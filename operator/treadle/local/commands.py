@@ -13,6 +13,9 @@ from treadle.kube.podtemplates import PodDefaults, main_of, rendered
 from treadle.runners.jobs import RESOURCE
 from treadle.stores.judgement import PODS, tasks
 
+POD_DEFAULTS = PodDefaults(level="privileged")
+"""Of a desk, which has no Pod that could be refused."""
+
 
 def without_command(
     program: Program, spec: Mapping[str, Json], commands: Container[str]
@@ -34,7 +37,7 @@ def without_command(
             image=parameters.get("image"),
             template=template if isinstance(template, str) else None,
         )
-        pod = rendered(pods, asked, PodDefaults(level="privileged"))
+        pod = rendered(pods, asked, POD_DEFAULTS)
         if isinstance(pod, StateError):
             continue  # the state fails with that sentence
         main = main_of(pod)

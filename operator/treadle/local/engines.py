@@ -101,4 +101,9 @@ def _mounts(main: Obj, places: Mapping[str, Path]) -> list[Obj]:
 
 def _place(mount: Obj, places: Mapping[str, Path]) -> Path:
     place = places[mount["name"]]
-    return within(place, str(mount["subPath"])) if mount.get("subPath") else place
+    if not mount.get("subPath"):
+        return place
+    inner = within(place, str(mount["subPath"]))
+    if not inner.exists():  # it may be one of a ConfigMap's files
+        inner.mkdir(parents=True)  # as a kubelet does
+    return inner

@@ -165,14 +165,18 @@ class FileApi:
 
     def _read(self, path: Path) -> Obj:
         try:
-            obj: Obj = loads(path.read_bytes())
+            obj = loads(path.read_bytes())
         except FileNotFoundError:
             raise Missing(f"there is no {path.parent.name} named {path.stem}") from None
         except OSError as why:
             raise Unavailable(f"{path} cannot be read: {why.strerror}") from why
         except ValueError as why:
             raise Refused(500, "InternalError", f"{path} is damaged: {why}") from None
-        return obj
+        metadata = obj.get("metadata") if isinstance(obj, dict) else None
+        if not isinstance(metadata, dict) or {"name", *_SERVER_SIDE} - metadata.keys():
+            raise Refused(500, "InternalError", f"{path} is damaged: it is no object of ours")
+        found: Obj = obj
+        return found
 
     def _write(self, path: Path, obj: Obj) -> None:
         try:

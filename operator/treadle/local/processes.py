@@ -20,8 +20,9 @@ from treadle.asl.json import dumps
 from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSucceeded
 from treadle.kube import manifests, names
 from treadle.kube.api import Obj
-from treadle.kube.podtemplates import PodDefaults, main_of
+from treadle.kube.podtemplates import main_of
 from treadle.local.attempts import Ended, Folder, Line
+from treadle.local.commands import POD_DEFAULTS
 from treadle.local.engines import Engine
 from treadle.local.files import write_whole
 from treadle.local.supervisor import NO_SUCH_PROGRAM
@@ -32,8 +33,6 @@ from treadle.runners.results import Succeeded
 from treadle.runtime.ports import Attempt, Clock, ExecutionKey, Mailbox, Order
 
 _log = logging.getLogger(__name__)
-
-_POD_DEFAULTS = PodDefaults(level="privileged")  # a desk has no Pod to be refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +182,7 @@ class ProcessRunner:
             os.close(lock)
 
     def _prepared(self, order: Order, folder: Folder) -> Line | StateError:
-        job = manifests.job(order, defaults=_POD_DEFAULTS, create_before=None, now=self._clock())
+        job = manifests.job(order, defaults=POD_DEFAULTS, create_before=None, now=self._clock())
         if isinstance(job, StateError):
             return job
         pod = job["spec"]["template"]

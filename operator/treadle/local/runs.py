@@ -76,8 +76,11 @@ class Runs:
 
     def get(self, name: str) -> Run:
         """A run that was written down. Raises: ValueError."""
+        from pydantic import TypeAdapter  # noqa: PLC0415 - slow to import, and seldom needed
+
         try:
-            run = Run(**loads((self.of(name) / "run.json").read_bytes()))
+            kept = Run(**loads((self.of(name) / "run.json").read_bytes()))
+            run = TypeAdapter(Run).validate_python(asdict(kept))
         except (FileNotFoundError, NotADirectoryError):
             known = ", ".join(self.names()[:10]) or "none yet"
             raise ValueError(

@@ -34,6 +34,7 @@ class _Ending:
         self.group = 0
         self.asked = False
         self.killed = False
+        self._told = False
         self._grace_seconds = grace_seconds
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGALRM, self._kill)
@@ -52,7 +53,9 @@ class _Ending:
 
     def _ask(self, *_: Any) -> None:
         self.asked = True
-        if self.group:
+        # Whoever wants it to end says so at every turn: its grace is counted from the first time.
+        if self.group and not self._told:
+            self._told = True
             self._send(signal.SIGTERM)
             signal.setitimer(signal.ITIMER_REAL, max(self._grace_seconds, 0.001))
 

@@ -215,7 +215,7 @@ def test_what_ran_is_said_in_colours_and_in_words() -> None:
     }
     assert states == {"Wait": "Running", "Ask": "Succeeded", "Done?": "Succeeded", "Done": None}
     texts = [each.text for each in root.iter(f"{SVG}text") if each.get("class") == "small run"]
-    assert texts == ["▶ Running ×2, 1.0 s", "✓ Succeeded, 1.0 s", "✓ Succeeded, 1.0 s"]
+    assert texts == ["▶ Running ×2, 1.0s", "✓ Succeeded, 1.0s", "✓ Succeeded, 1.0s"]
     assert "An execution of it: Running." in svg.write(polled())
 
 

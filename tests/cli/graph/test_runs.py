@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.machines import catcher, chain, failing, mapping, parallel, passing, task
 from treadle.cli.graph.model import Graph, Run, graph, nodes_of
 from treadle.cli.graph.runs import coloured
-from treadle.cli.graph.texts import duration, run_words
+from treadle.cli.graph.texts import run_words
 from treadle.stores.histories import HistoryEntry
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -127,9 +127,6 @@ def test_what_a_history_says_of_unknown_states_is_passed_over() -> None:
 
 
 def test_runs_in_words() -> None:
-    assert run_words(Run("Succeeded", 1, 2.04)) == "✓ Succeeded, 2.0 s"
-    assert run_words(Run("Failed", 3, 65)) == "✗ Failed ×3, 1 min"
-    assert run_words(Run("Caught", 3, 65, 1)) == "! Caught 1 of 3, 1 min"
-    assert [duration(each) for each in (0, 12.6, 3599, 3700, 90_000)] == [
-        "0.0 s", "13 s", "1 h 0 min", "1 h 2 min", "1 d"
-    ]  # fmt: skip
+    assert run_words(Run("Succeeded", 1, 2.04)) == "✓ Succeeded, 2.0s"
+    assert run_words(Run("Failed", 3, 65)) == "✗ Failed ×3, 1m05s"
+    assert run_words(Run("Caught", 3, 65, 1)) == "! Caught 1 of 3, 1m05s"

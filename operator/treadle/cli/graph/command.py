@@ -8,20 +8,19 @@ from typing import Final, Literal
 
 import click
 
-from treadle.asl.errors import Problem
-from treadle.cli.files import printable, read_all
+from treadle.cli.files import printable
 from treadle.cli.graph import dot, mermaid, svg
 from treadle.cli.graph.model import Graph, graph
-from treadle.cli.graph.runs import Entry, coloured
-from treadle.cli.validate import as_text
-from treadle.kube import sources
+from treadle.cli.graph.runs import coloured
+from treadle.cli.machines import find, tell
+from treadle.stores.histories import HistoryEntry
 
 Output = Literal["mermaid", "dot", "svg"]
 _LATER: Final = "not-supported-yet"
 _WRITERS: Final = {"mermaid": mermaid.write, "dot": dot.write, "svg": svg.write}
 
 
-def run(name: str, output: Output, entries: Sequence[Entry] | None = None) -> int:
+def run(name: str, output: Output, entries: Sequence[HistoryEntry] | None = None) -> int:
     """Print the picture of a file's first machine, coloured by a history where one is given.
 
     Returns:
@@ -48,26 +47,12 @@ def load(name: str) -> Graph | None:
     Raises:
         UsageError: a file cannot be read, or there is no machine.
     """
-    told = False
-    for given in read_all((name,)):
-        found = sources.read(given.data, is_chosen=given.is_chosen)
-        if found.machines:
-            return _graph(given.name, found.machines[0])
-        told = _tell(given.name, found.problems) or told
-    if told:
+    found = find(name)
+    if found is None:
         return None
-    raise click.UsageError(f"there is no StateMachine in {printable(name)}")
-
-
-def _graph(file: str, machine: sources.Machine) -> Graph | None:
-    _, problems = machine.inspect()
+    _, problems = found.machine.inspect()
     # What this release cannot run can be drawn all the same.
     errors = [each for each in problems if each.severity == "error" and each.code != _LATER]
-    return None if _tell(file, errors) else graph(machine.value(), machine.name)
-
-
-def _tell(file: str, problems: Sequence[Problem]) -> bool:
-    """Whether there were any."""
-    for problem in problems:
-        click.echo(as_text(file, problem), err=True)
-    return bool(problems)
+    if tell(found.file, errors):
+        return None
+    return graph(found.machine.value(), found.machine.name)

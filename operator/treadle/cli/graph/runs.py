@@ -6,38 +6,14 @@ One rule: names of states are unique in a machine, so a history's names say whic
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
-from treadle.asl.json import Json
 from treadle.cli.graph.model import Flow, Graph, Group, Node, Run, Status
+from treadle.stores.histories import HistoryEntry
 
 _ENTERED: Final = "StateEntered"
 _EXITED: Final = "StateExited"
 _FAILURES: Final = ("Failed", "TimedOut", "Aborted")
-
-
-class Entry(Protocol):
-    """What is read of a `stores.histories.HistoryEntry`."""
-
-    @property
-    def id(self) -> int:
-        """Counts from 1."""
-
-    @property
-    def previous(self) -> int:
-        """Id of the entry that led to this one."""
-
-    @property
-    def type(self) -> str:
-        """AWS's event type."""
-
-    @property
-    def at(self) -> datetime:
-        """When it happened."""
-
-    @property
-    def details(self) -> Mapping[str, Json]:
-        """AWS's detail members."""
 
 
 @dataclass(slots=True)
@@ -56,7 +32,7 @@ class _Visits:
         return len(self.entered) - len(self.exited)
 
 
-def coloured(graph: Graph, entries: Sequence[Entry]) -> Graph:
+def coloured(graph: Graph, entries: Sequence[HistoryEntry]) -> Graph:
     """The graph with what an execution did in each state that it entered.
 
     Args:
@@ -86,7 +62,7 @@ def coloured(graph: Graph, entries: Sequence[Entry]) -> Graph:
     return replace(graph, flow=told.flow(graph.flow, is_over), status=told.status)
 
 
-def _told(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str, bool]]:
+def _told(entries: Sequence[HistoryEntry]) -> Iterator[tuple[HistoryEntry, str, bool]]:
     """Each entry, the name of the state it is about, and whether a failure led to it."""
     owners: dict[int, str] = {}
     types: dict[int, str] = {}

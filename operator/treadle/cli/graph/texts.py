@@ -7,6 +7,7 @@ import re
 import unicodedata
 from typing import Final
 
+from treadle.cli.files import duration
 from treadle.cli.graph.model import Run
 
 _MARKS: Final = {
@@ -44,16 +45,6 @@ def run_words(run: Run) -> str:
     if times and run.status == "Caught":
         times = f" {run.caught} of {run.count}"
     return f"{_MARKS[run.status]} {run.status}{times}, {duration(run.seconds)}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes < 1440 else f"{minutes // 1440} d"
 
 
 _NARROW: Final = frozenset("iljI.,:;'|!")
