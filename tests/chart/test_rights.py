@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from tests.runtime.stage import Stage, on_a_stage
 from tests.support import chart
 from tests.support.chart import Right, granted, hook_of, of_kind, of_rules
+from treadle.app import trial
+from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
 from treadle.kube.schemas import ExecutionSpec
 
 NAMESPACED = {"scope": "namespaces", "namespaces": ["a", "b"]}
@@ -87,6 +92,26 @@ def test_policies_hold_where_the_operator_serves() -> None:
         assert expression["values"] == ["a", "b"]
     for binding in of_kind(chart.objects(), "ValidatingAdmissionPolicyBinding"):
         assert "matchResources" not in binding["spec"]
+
+
+# ---------------------------------------------------------------------------------------- hooks
+
+
+def test_the_test_hook_may_do_what_a_trial_asks_and_no_more() -> None:
+    async def play(stage: Stage) -> list[tuple[str, str]]:
+        with suppress(trial.TrialFailed):
+            await trial.try_out(stage.api, "default", "t", seconds=1.0)
+        return stage.api.seen
+
+    plurals = {kind.name: kind.plural for kind in (EXECUTIONS, STATE_MACHINES)}
+    asked = {Right("treadle.dev", plurals[name], verb) for verb, name in on_a_stage(play)}
+    assert chart.rights(chart.objects(), "treadle-try") == asked
+
+
+def test_where_no_roles_are_wanted_there_are_none() -> None:
+    objs = chart.objects({"rbac": {"create": False, "aggregate": False}})
+    kinds = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    assert of_kind(objs, *kinds) == []
 
 
 # ---------------------------------------------------------------------------------------- users
