@@ -46,7 +46,7 @@ NAMESPACED = {"scope": "namespaces", "namespaces": ["a", "b"]}
 BARE = {
     "crds": {"install": False},
     "rbac": {"create": False, "aggregate": False},
-    "serviceAccount": {"create": False},
+    "serviceAccount": {"create": False, "name": "own"},
     "admissionPolicies": {"enabled": False},
     "podDisruptionBudget": {"enabled": False},
     "uninstall": {"freePods": False},

@@ -85,6 +85,8 @@ def test_each_value_has_a_comment_above_it() -> None:
         ({"arns": {"account": "1"}}, "/arns/account"),
         ({"image": {"digest": "sha256:1"}}, "/image/digest"),
         ({"health": {"port": 80}}, "/health/port"),
+        ({"serviceAccount": {"create": False}}, "/serviceAccount/name"),
+        ({"serviceAccount": {"create": False, "name": None}}, "/serviceAccount"),
     ],
 )
 def test_a_mistake_is_refused_with_its_place(values: dict[str, Any], said: str) -> None:
