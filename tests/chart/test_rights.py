@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import pytest
+
 from tests.runtime.stage import Stage, on_a_stage
 from tests.support import chart
 from tests.support.chart import Right, granted, hook_of, of_kind, of_rules
@@ -79,10 +81,12 @@ def test_no_rule_has_a_wildcard() -> None:
     assert [rule for rule in rules if "*" in str(rule)] == []
 
 
-def test_only_its_own_lease_is_renewed() -> None:
-    (role,) = [o for o in of_kind(chart.objects(), "Role") if not hook_of(o)]
+@pytest.mark.parametrize("given", ["", "other"])
+def test_only_its_own_lease_is_renewed(given: str) -> None:
+    objs = chart.objects({"lease": {"name": given}})
+    (role,) = [o for o in of_kind(objs, "Role") if not hook_of(o)]
     (renews,) = [rule for rule in role["rules"] if "update" in rule["verbs"]]
-    assert renews["resourceNames"] == ["treadle"]
+    assert renews["resourceNames"] == [given or "treadle"]
 
 
 def test_policies_hold_where_the_operator_serves() -> None:
