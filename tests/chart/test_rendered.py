@@ -46,7 +46,7 @@ NAMESPACED = {"scope": "namespaces", "namespaces": ["a", "b"]}
 BARE = {
     "crds": {"install": False},
     "rbac": {"create": False, "aggregate": False},
-    "serviceAccount": {"create": False},
+    "serviceAccount": {"create": False, "name": "own"},
     "admissionPolicies": {"enabled": False},
     "podDisruptionBudget": {"enabled": False},
     "uninstall": {"freePods": False},
@@ -173,22 +173,37 @@ def test_every_setting_is_in_the_operators_environment() -> None:
 
 
 def test_values_become_settings() -> None:
-    said = environment(
-        {
-            "http": {"allowCIDRs": ["10.1.0.0/16"], "denyCIDRs": ["10.0.0.0/8", "fd00::/8"]},
-            "tasks": {"startFailureSeconds": 30, "podSecurityLevel": "restricted"},
-            "arns": {"account": "123456789012"},
-            "health": {"port": 9000},
-            "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy"}],
-        }
-    )
-    assert said["TREADLE_HTTP_ALLOW_CIDRS"] == "10.1.0.0/16"
-    assert said["TREADLE_HTTP_DENY_CIDRS"] == "10.0.0.0/8,fd00::/8"
-    assert said["TREADLE_START_FAILURE_SECONDS"] == "30"
-    assert said["TREADLE_POD_SECURITY_LEVEL"] == "restricted"
-    assert said["TREADLE_ACCOUNT"] == "123456789012"
-    assert said["TREADLE_HEALTH_PORT"] == "9000"
-    assert said["HTTPS_PROXY"] == "http://proxy"
+    values = {
+        "terminationGracePeriodSeconds": 300,
+        "lease": {"name": "lease"},
+        "http": {
+            "allowCIDRs": ["10.1.0.0/16"],
+            "denyCIDRs": ["10.0.0.0/8", "fd00::/8"],
+            "allowLoopback": True,
+        },
+        "arns": {"region": "eu-north-1", "account": "123456789012"},
+        "tasks": {"startFailureSeconds": 30, "podSecurityLevel": "restricted"},
+        "log": {"format": "text", "level": "DEBUG"},
+        "health": {"port": 9000, "host": "::"},
+        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy"}],
+    }
+    assert environment(values) == {
+        "POD_NAMESPACE": "",  # from a field of its Pod
+        "TREADLE_LEASE_NAME": "lease",
+        "TREADLE_HEALTH_HOST": "::",
+        "TREADLE_HEALTH_PORT": "9000",
+        "TREADLE_HTTP_ALLOW_CIDRS": "10.1.0.0/16",
+        "TREADLE_HTTP_DENY_CIDRS": "10.0.0.0/8,fd00::/8",
+        "TREADLE_HTTP_ALLOW_LOOPBACK": "true",
+        "TREADLE_REGION": "eu-north-1",
+        "TREADLE_ACCOUNT": "123456789012",
+        "TREADLE_POD_SECURITY_LEVEL": "restricted",
+        "TREADLE_START_FAILURE_SECONDS": "30",
+        "TREADLE_DRAIN_SECONDS": "290",
+        "TREADLE_LOG_FORMAT": "text",
+        "TREADLE_LOG_LEVEL": "DEBUG",
+        "HTTPS_PROXY": "http://proxy",
+    }
 
 
 @pytest.mark.parametrize("seconds", [90, 300])

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+
+import pytest
+
+from tests.runtime.stage import Stage, on_a_stage
 from tests.support import chart
 from tests.support.chart import Right, granted, hook_of, of_kind, of_rules
+from treadle.app import trial
+from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
 from treadle.kube.schemas import ExecutionSpec
 
 NAMESPACED = {"scope": "namespaces", "namespaces": ["a", "b"]}
@@ -68,16 +76,23 @@ def test_it_may_never_read_a_secret() -> None:
     assert verbs == {"create", "delete"}
 
 
+def test_it_may_make_no_pod_itself() -> None:
+    objs = chart.objects()
+    assert Right("", "pods", "create") not in chart.rights(objs, chart.account(objs))
+
+
 def test_no_rule_has_a_wildcard() -> None:
     objs = chart.objects()
     rules = [rule for role in of_kind(objs, "Role", "ClusterRole") for rule in role["rules"]]
     assert [rule for rule in rules if "*" in str(rule)] == []
 
 
-def test_only_its_own_lease_is_renewed() -> None:
-    (role,) = [o for o in of_kind(chart.objects(), "Role") if not hook_of(o)]
+@pytest.mark.parametrize("given", ["", "other"])
+def test_only_its_own_lease_is_renewed(given: str) -> None:
+    objs = chart.objects({"lease": {"name": given}})
+    (role,) = [o for o in of_kind(objs, "Role") if not hook_of(o)]
     (renews,) = [rule for rule in role["rules"] if "update" in rule["verbs"]]
-    assert renews["resourceNames"] == ["treadle"]
+    assert renews["resourceNames"] == [given or "treadle"]
 
 
 def test_policies_hold_where_the_operator_serves() -> None:
@@ -87,6 +102,53 @@ def test_policies_hold_where_the_operator_serves() -> None:
         assert expression["values"] == ["a", "b"]
     for binding in of_kind(chart.objects(), "ValidatingAdmissionPolicyBinding"):
         assert "matchResources" not in binding["spec"]
+
+
+# What they say is tried out on an API server; here, that they refuse and which verbs they ask for.
+def test_policies_refuse_and_ask_for_their_verbs() -> None:
+    policies = of_kind(chart.objects(), "ValidatingAdmissionPolicy")
+    asked = {
+        policy["metadata"]["name"].partition(".")[0]: set(
+            re.findall(r"check\('(\w+)'\)", str(policy["spec"]["validations"]))
+        )
+        for policy in policies
+    }
+    assert asked == {
+        "late-jobs": set(),
+        "service-accounts": {"impersonate"},
+        "execution-verbs": {"stop", "suspend", "redrive"},
+    }
+    assert [p for p in policies if p["spec"]["failurePolicy"] != "Fail"] == []
+
+
+def test_each_policy_is_bound_to_deny() -> None:
+    objs = chart.objects()
+    bound = {
+        binding["spec"]["policyName"]: binding["spec"]["validationActions"]
+        for binding in of_kind(objs, "ValidatingAdmissionPolicyBinding")
+    }
+    policies = of_kind(objs, "ValidatingAdmissionPolicy")
+    assert bound == {policy["metadata"]["name"]: ["Deny"] for policy in policies}
+
+
+# ---------------------------------------------------------------------------------------- hooks
+
+
+def test_the_test_hook_may_do_what_a_trial_asks_and_no_more() -> None:
+    async def play(stage: Stage) -> list[tuple[str, str]]:
+        with suppress(trial.TrialFailed):
+            await trial.try_out(stage.api, "default", "t", seconds=1.0)
+        return stage.api.seen
+
+    plurals = {kind.name: kind.plural for kind in (EXECUTIONS, STATE_MACHINES)}
+    asked = {Right("treadle.dev", plurals[name], verb) for verb, name in on_a_stage(play)}
+    assert chart.rights(chart.objects(), "treadle-try") == asked
+
+
+def test_where_no_roles_are_wanted_there_are_none() -> None:
+    objs = chart.objects({"rbac": {"create": False, "aggregate": False}})
+    kinds = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    assert of_kind(objs, *kinds) == []
 
 
 # ---------------------------------------------------------------------------------------- users
@@ -111,10 +173,3 @@ def test_editors_have_a_verb_for_each_member_that_changes() -> None:
         if field.alias and f"{field.alias} cannot be changed" not in ruled
     } - {"stateMachineRef"}
     assert changes <= verbs
-    (policy,) = [
-        obj
-        for obj in of_kind(chart.objects(), "ValidatingAdmissionPolicy")
-        if obj["metadata"]["name"].startswith("execution-verbs")
-    ]
-    text = str(policy["spec"]["validations"])
-    assert [verb for verb in ("stop", "suspend", "redrive") if f"check('{verb}')" not in text] == []

@@ -1,4 +1,4 @@
-"""The chart's values: each is explained, and what is mistyped is refused with its place."""
+"""The chart's values: each is explained and used; what is mistyped is refused with its place."""
 
 from __future__ import annotations
 
@@ -22,6 +22,71 @@ FREE = (
     *("serviceAccount.annotations", "service.annotations", "serviceMonitor.labels"),
 )
 
+# For each its place and another value than its own. `scope` is not here: it cannot be changed
+# without `namespaces`.
+OTHER: dict[str, Any] = {
+    "nameOverride": "other",
+    "fullnameOverride": "other",
+    "namespaces": ["a", "b"],
+    "image.repository": "example.org/treadle",
+    "image.tag": "other",
+    "image.digest": f"sha256:{'0' * 64}",
+    "image.pullPolicy": "Always",
+    "imagePullSecrets": ["other"],
+    "replicas": 2,
+    "strategy": {"type": "Recreate", "rollingUpdate": None},
+    "terminationGracePeriodSeconds": 91,
+    "lease.name": "other",
+    "http.allowCIDRs": ["10.0.0.0/8"],
+    "http.denyCIDRs": ["10.0.0.0/8"],
+    "http.allowLoopback": True,
+    "arns.region": "other",
+    "arns.account": "123456789012",
+    "tasks.podSecurityLevel": "privileged",
+    "tasks.startFailureSeconds": 1,
+    "log.format": "text",
+    "log.level": "DEBUG",
+    "health.port": 9000,
+    "health.host": "::",
+    "crds.install": False,
+    "rbac.create": False,
+    "rbac.aggregate": False,
+    "serviceAccount.create": False,
+    "serviceAccount.name": "other",
+    "serviceAccount.annotations": {"a": "b"},
+    "admissionPolicies.enabled": False,
+    "resources": {"limits": {"memory": "2Gi"}},
+    "priorityClassName": "other",
+    "podLabels": {"a": "b"},
+    "podAnnotations": {"a": "b"},
+    "nodeSelector": {"a": "b"},
+    "tolerations": [{"operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    ],
+    "extraEnv": [{"name": "A", "value": "b"}],
+    "podDisruptionBudget.enabled": False,
+    "podDisruptionBudget.maxUnavailable": 2,
+    "service.annotations": {"a": "b"},
+    "networkPolicy.enabled": True,
+    "networkPolicy.metricsFrom": [{"namespaceSelector": {}}],
+    "networkPolicy.egress": [{}],
+    "serviceMonitor.enabled": True,
+    "serviceMonitor.interval": "1m",
+    "serviceMonitor.labels": {"a": "b"},
+    "uninstall.freePods": False,
+}
+# Without these they change nothing, or are refused.
+NEEDED: dict[str, dict[str, Any]] = {
+    "namespaces": {"scope": "namespaces", "namespaces": ["a"]},
+    "serviceAccount.create": {"serviceAccount.name": "own"},
+    "networkPolicy.metricsFrom": {"networkPolicy.enabled": True},
+    "networkPolicy.egress": {"networkPolicy.enabled": True},
+    "serviceMonitor.interval": {"serviceMonitor.enabled": True},
+    "serviceMonitor.labels": {"serviceMonitor.enabled": True},
+}
+
 
 def leaves(values: dict[str, Any], place: str = "") -> Iterator[str]:
     for name, value in values.items():
@@ -30,6 +95,18 @@ def leaves(values: dict[str, Any], place: str = "") -> Iterator[str]:
             yield from leaves(value, f"{here}.")
         else:
             yield here
+
+
+def nested(values: dict[str, Any]) -> dict[str, Any]:
+    """As in values.yaml, from their places."""
+    made: dict[str, Any] = {}
+    for place, value in values.items():
+        *above, name = place.split(".")
+        inner = made
+        for each in above:
+            inner = inner.setdefault(each, {})
+        inner[name] = value
+    return made
 
 
 def members(schema: dict[str, Any], place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -67,6 +144,17 @@ def test_each_value_has_a_comment_above_it() -> None:
     assert bare == []
 
 
+def test_each_has_another_value() -> None:
+    assert set(OTHER) == set(leaves(VALUES)) - {"scope"}
+
+
+@pytest.mark.parametrize("place", OTHER)
+def test_another_value_makes_other_objects(place: str) -> None:
+    needed = NEEDED.get(place, {})
+    with_it = nested({**needed, place: OTHER[place]})
+    assert chart.objects(with_it) != chart.objects(nested(needed))
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -85,6 +173,8 @@ def test_each_value_has_a_comment_above_it() -> None:
         ({"arns": {"account": "1"}}, "/arns/account"),
         ({"image": {"digest": "sha256:1"}}, "/image/digest"),
         ({"health": {"port": 80}}, "/health/port"),
+        ({"serviceAccount": {"create": False}}, "/serviceAccount/name"),
+        ({"serviceAccount": {"create": False, "name": None}}, "/serviceAccount"),
     ],
 )
 def test_a_mistake_is_refused_with_its_place(values: dict[str, Any], said: str) -> None:

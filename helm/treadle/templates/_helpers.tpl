@@ -30,7 +30,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "treadle.serviceAccount" -}}
-{{- .Values.serviceAccount.name | default (ternary (include "treadle.fullname" .) "default" .Values.serviceAccount.create) }}
+{{- .Values.serviceAccount.name | default (include "treadle.fullname" .) }}
 {{- end }}
 
 {{- define "treadle.lease" -}}
