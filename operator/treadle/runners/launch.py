@@ -202,9 +202,9 @@ class Launcher:
         if not _is_passing(why):
             self._fail(order, watch, StateError(FORBIDDEN, why.message), self._clock())
             return
-        if "exceeded quota" not in why.message:
+        reason = startup.quota_said(why.message)
+        if reason is None:
             raise Unavailable(why.message, _TOO_LATE_SECONDS) from why
-        reason = startup.quota_is_full(why.message)
         now = self._clock()
         if start_by is not None and now >= start_by:
             self._fail(order, watch, StateError(startup.QUOTA_EXCEEDED, reason), start_by)
@@ -229,5 +229,6 @@ def _is_passing(why: Refused) -> bool:
     """Whether the same request may be taken later."""
     said = why.message
     too_late = any(words in said for words in _TOO_LATE)
+    full = why.status == 403 and startup.quota_said(said) is not None
     # 401: our own credentials, which is no state's fault.
-    return why.status == 401 or too_late or (why.status == 403 and "exceeded quota" in said)
+    return why.status == 401 or too_late or full
