@@ -111,7 +111,7 @@ class Hands:
         self.stopped: list[TaskId] = []
         self.ends: list[TaskId] = []
         self.there: list[TaskId] = []
-        self.faults: deque[Fault] = deque()
+        self.faults: deque[Exception] = deque()
         self.stop_faults: deque[Fault] = deque()
         self.tries = 0
 
