@@ -179,7 +179,7 @@ class Launcher:
             self._fail(order, watch, job, self._clock())
             return
         try:
-            secret = manifests.input_secret(order)
+            secret = manifests.input_secret(order, job)
             if secret is not None:
                 await self._writes.create_secret(secret)
             watch.maybe_created = True
