@@ -1,6 +1,7 @@
 """What happened while nobody looked is told, by the next life of a runner or by its sweep."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,9 @@ from treadle.engine.events import TaskId, TaskSucceeded
 from treadle.kube import names
 from treadle.kube.informer import Informer
 from treadle.kube.kinds import JOBS, PODS
-from treadle.runners import observed
+from treadle.runners import jobs, observed
 from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runners.verdict import Seen, Verdict, verdict
 from treadle.runtime.ports import Attempt, Missing, Standing
 from treadle.sim import clock
 from treadle.sim.faults import Faults, Plan
@@ -148,6 +150,23 @@ def test_a_deletion_by_hand_of_the_job_and_its_object_is_missing() -> None:
             await world.kubectl.get(JOBS, "default", world.name)
         await asyncio.sleep(20)
         assert world.told.error() == "Kubernetes.JobDeleted"
+
+    in_a_world(test)
+
+
+def test_what_was_seen_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[Seen] = []
+
+    def noting(seen: Seen, **more: Any) -> Verdict:
+        judged.append(seen)
+        return verdict(seen, **more)
+
+    async def test(world: World) -> None:
+        monkeypatch.setattr(jobs, "verdict", noting)
+        await world.start(script={"seconds": 1})
+        await asyncio.sleep(20)
+        assert len(world.told.outcomes) == 1
+        assert len(judged) == len(set(map(id, judged)))
 
     in_a_world(test)
 

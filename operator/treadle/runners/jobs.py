@@ -22,7 +22,7 @@ from treadle.runners.launch import Launcher, live
 from treadle.runners.observed import Cache, Observed, Watch, is_held
 from treadle.runners.results import Failed, Succeeded
 from treadle.runners.tombstones import Tombstones
-from treadle.runners.verdict import Ask, Policy, Seen, Waiting, superseded_pods, verdict
+from treadle.runners.verdict import Ask, Policy, Seen, Verdict, Waiting, superseded_pods, verdict
 from treadle.runners.workqueue import WorkQueue
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
@@ -112,7 +112,7 @@ class JobRunner:
         self._starting = True
         self._queue: WorkQueue[Attempt] = WorkQueue()
         self._launcher = Launcher(
-            api, self._observed, self._writes, mailbox, clock, settings.defaults, self._conclude
+            api, self._observed, self._writes, mailbox, clock, settings.defaults, self._found
         )
         self._tombstones = Tombstones(
             api,
@@ -278,7 +278,7 @@ class JobRunner:
                 self._note_running(attempt, watch)
                 self._forget(attempt)
             return
-        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
+        said = self._verdict(seen)
         watch.decided = isinstance(said, Succeeded | Failed)
         if isinstance(said, Ask):
             if self._starting and self._first is not None:
@@ -288,7 +288,7 @@ class JobRunner:
             # Told already, or freed by somebody who saw its end saved: ask before telling.
             self._queue.put(attempt)
         else:
-            self._conclude(attempt, watch, seen)
+            self._conclude(attempt, watch, said)
         self._note_running(attempt, watch)
         if superseded_pods(seen):
             self._queue.put(attempt)
@@ -310,9 +310,14 @@ class JobRunner:
             if not self._running[key]:
                 del self._running[key]
 
-    def _conclude(self, attempt: Attempt, watch: Watch, seen: Seen) -> None:
+    def _verdict(self, seen: Seen) -> Verdict:
+        return verdict(seen, now=self._clock(), policy=self._settings.policy)
+
+    def _found(self, attempt: Attempt, watch: Watch, seen: Seen) -> None:
+        self._conclude(attempt, watch, self._verdict(seen))
+
+    def _conclude(self, attempt: Attempt, watch: Watch, said: Verdict) -> None:
         """Tell what a verdict says, and look again when it says so."""
-        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
         if isinstance(said, Ask):
             self._queue.put(attempt)
             return
@@ -413,20 +418,21 @@ class JobRunner:
         seen = self._observed.seen(attempt, watch)
         if seen.job is None and not seen.pods and not watch.uid:
             return  # nothing was ever seen of it
-        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
+        said = self._verdict(seen)
         if isinstance(said, Ask) and said.what == "events":
             assert seen.job is not None
             watch.refusal = await self._refusal(seen.job)
             loop = asyncio.get_running_loop()
             watch.asks_again_at = loop.time() + _EVENTS_SECONDS
-            self._conclude(attempt, watch, self._observed.seen(attempt, watch))
+            self._found(attempt, watch, self._observed.seen(attempt, watch))
             self._look_after(attempt, _EVENTS_SECONDS)
             return
         if isinstance(said, Ask) or superseded_pods(seen):
             seen = await live(self._api, attempt, watch)
             for pod in superseded_pods(seen):
                 await self._writes.free(pod)
-        self._conclude(attempt, watch, seen)
+            said = self._verdict(seen)
+        self._conclude(attempt, watch, said)
 
     def _give_up(self, attempt: Attempt) -> None:
         self._meter.failed("runners")
