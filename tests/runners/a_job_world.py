@@ -18,6 +18,7 @@ from treadle.kube.informer import Informer
 from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, Kind
 from treadle.runners import observed
 from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runtime.meter import NoMeter
 from treadle.runtime.ports import Attempt, ExecutionKey, Fault, Order, Refused, Standing
 from treadle.sim import clock
 from treadle.sim.api import SimApi
@@ -56,6 +57,21 @@ class Recorder:
         return event.error.name
 
 
+class Tally(NoMeter):
+    """Keeps what was counted of attempts."""
+
+    def __init__(self) -> None:
+        self.counted: list[str] = []
+
+    def task_started(self, runner: str) -> None:
+        assert runner == "job"
+        self.counted.append("started")
+
+    def task_ended(self, runner: str, outcome: str) -> None:
+        assert runner == "job"
+        self.counted.append(outcome)
+
+
 class Lease:
     def __init__(self) -> None:
         self.is_fresh = True
@@ -75,6 +91,7 @@ class World:
         self.cluster = SimCluster(seed=5)
         self.kubectl = SimApi(self.cluster)
         self.told = Recorder()
+        self.tally = Tally()
         self.lease = Lease()
         self.key = ExecutionKey("default", "ex", "")
         self.lives: list[asyncio.Task[None]] = []
@@ -108,6 +125,7 @@ class World:
             standings=self.told.of,
             clock=clock.wall,
             settings=JobSettings(**settings),
+            meter=self.tally,
         )
         self.lives = [asyncio.create_task(each.run()) for each in (jobs, pods, self.runner)]
         await asyncio.sleep(0.2)

@@ -71,6 +71,16 @@ def test_a_sweep_tells_again_what_no_save_took_up() -> None:
     in_a_world(test)
 
 
+def test_an_end_that_is_told_again_and_again_is_counted_once() -> None:
+    async def test(world: World) -> None:
+        await world.start(script={"exitCode": 1})
+        await asyncio.sleep(200)
+        assert len(world.told.outcomes) > 3
+        assert world.tally.counted == ["started", "failed"]
+
+    in_a_world(test)
+
+
 def test_a_sweep_frees_what_ended_in_an_earlier_life() -> None:
     async def test(world: World) -> None:
         await world.start(script={"seconds": 1})
@@ -99,6 +109,7 @@ def test_freed_pods_of_an_earlier_life_are_not_told_again() -> None:
         assert world.told.events == []
         await asyncio.sleep(130)
         assert world.job() is None
+        assert world.tally.counted == ["started", "succeeded"]
 
     in_a_world(test)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from treadle.asl.errors import RUNTIME, StateError
-from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSucceeded
+from treadle.engine.events import Event, TaskFailed, TaskId, TaskSucceeded
 from treadle.kube import names
 from treadle.kube.api import Api, Obj
 from treadle.kube.kinds import EVENTS
@@ -21,6 +21,7 @@ from treadle.runners.jobwrites import JobWrites, Leading
 from treadle.runners.launch import Launcher, live
 from treadle.runners.observed import Cache, Observed, Watch, is_held
 from treadle.runners.results import Failed, Succeeded
+from treadle.runners.telling import Telling
 from treadle.runners.tombstones import Tombstones
 from treadle.runners.verdict import Ask, Policy, Seen, Verdict, Waiting, superseded_pods, verdict
 from treadle.runners.workqueue import WorkQueue
@@ -111,8 +112,9 @@ class JobRunner:
         self._first: set[Attempt] | None = None
         self._starting = True
         self._queue: WorkQueue[Attempt] = WorkQueue()
+        self._telling = Telling(mailbox, self._meter)
         self._launcher = Launcher(
-            api, self._observed, self._writes, mailbox, clock, settings.defaults, self._found
+            api, self._observed, self._writes, self._telling, clock, settings.defaults, self._found
         )
         self._tombstones = Tombstones(
             api,
@@ -135,6 +137,7 @@ class JobRunner:
         """Make the attempt exist, or take its name where it ended unseen. Raises: Fault."""
         watch = self._watch(order.attempt)
         if not order.expired:
+            self._telling.taken(order, watch)
             await self._launcher.start(order, watch)
             self._mark(order.attempt)
             return
@@ -217,6 +220,7 @@ class JobRunner:
     def _note_over(self, watch: Watch, *, gone: bool = False) -> None:
         if watch.over_at is None:
             watch.over_at = asyncio.get_running_loop().time()
+            self._telling.over(watch)
         watch.gone = watch.gone or gone
 
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
@@ -322,30 +326,21 @@ class JobRunner:
             self._queue.put(attempt)
             return
         watch.decided = isinstance(said, Succeeded | Failed)
-        self._say_waits(attempt, watch, said.reason if isinstance(said, Waiting) else None)
+        self._telling.waits(attempt, watch, said.reason if isinstance(said, Waiting) else None)
         if not isinstance(said, Waiting):
             if not self._may_tell(watch):
                 return
-            watch.told_at = asyncio.get_running_loop().time()
+            self._telling.ended(watch, "succeeded" if isinstance(said, Succeeded) else "failed")
             self._outcomes.append((said.at, attempt, _event(attempt.task, said)))
-            self._meter.task_ended("job", "succeeded" if isinstance(said, Succeeded) else "failed")
             if not self._flushing:
                 self._flush_later(0)
             # By then its end is saved, or it is told again.
             self._look_after(attempt, self._settings.repeat_seconds)
             return
         watch.stuck_since = (watch.stuck_since or self._clock()) if said.stuck else None
-        if watch.uid and not watch.told_started:
-            watch.told_started = True
-            self._meter.task_started("job")
-            self._mailbox.post(attempt.execution, TaskStarted(attempt.task, watch.uid))
+        self._telling.started(attempt, watch)
         if said.recheck_at is not None:
             self._look_after(attempt, (said.recheck_at - self._clock()).total_seconds())
-
-    def _say_waits(self, attempt: Attempt, watch: Watch, reason: str | None) -> None:
-        if watch.reason != reason:
-            watch.reason = reason
-            self._mailbox.waits(attempt.execution, attempt.task, reason)
 
     def _look_after(self, attempt: Attempt, seconds: float) -> None:
         """Look at an attempt again, at the latest after so long."""
@@ -401,7 +396,7 @@ class JobRunner:
             elif standing is Standing.LIVE or attempt in (self._first or ()):
                 await self._answer(attempt, watch)
         if watch.over_at is not None:
-            self._say_waits(attempt, watch, None)
+            self._telling.waits(attempt, watch, None)
             wait = await self._tombstones.settle(attempt, watch)
             if wait is not None:
                 self._look_after(attempt, wait)
@@ -437,7 +432,7 @@ class JobRunner:
     def _give_up(self, attempt: Attempt) -> None:
         self._meter.failed("runners")
         error = StateError(RUNTIME, "what runs the attempt cannot be understood here")
-        self._mailbox.post(attempt.execution, TaskFailed(attempt.task, error, self._clock()))
+        self._telling.failed(attempt, self._watch(attempt), error, self._clock())
 
     def _may_tell(self, watch: Watch) -> bool:
         if watch.told_at is None:
