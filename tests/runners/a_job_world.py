@@ -35,6 +35,7 @@ class Recorder:
         self.events: list[Event] = []
         self.reasons: list[str | None] = []
         self.standing = Standing.LIVE
+        self.broken: list[Exception] = []
         self.asked = 0
 
     def post(self, _: ExecutionKey, event: Event) -> None:
@@ -45,6 +46,8 @@ class Recorder:
 
     async def of(self, _: Attempt) -> Standing:
         self.asked += 1
+        if self.broken:
+            raise self.broken.pop()
         return self.standing
 
     @property
@@ -62,6 +65,10 @@ class Tally(NoMeter):
 
     def __init__(self) -> None:
         self.counted: list[str] = []
+        self.failures: list[str] = []
+
+    def failed(self, where: str) -> None:
+        self.failures.append(where)
 
     def task_started(self, runner: str) -> None:
         assert runner == "job"

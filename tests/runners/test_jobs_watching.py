@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.runners.a_job_world import World, counting, in_a_world
-from treadle.engine.events import TaskId, TaskSucceeded
+from tests.runners.a_job_world import TASK, World, counting, in_a_world
+from treadle.engine.events import TaskFailed, TaskId, TaskSucceeded
 from treadle.kube import names
 from treadle.kube.informer import Informer
 from treadle.kube.kinds import JOBS, PODS
@@ -194,6 +194,57 @@ def test_a_gap_in_the_watch_loses_nothing() -> None:
         assert world.runner.current()
 
     in_a_world(test)
+
+
+def test_an_attempt_that_we_cannot_judge_fails_and_others_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = TaskId(1, 2, 1)
+
+    async def test(world: World) -> None:
+        await world.start(script={"seconds": 1})
+        await world.start(task=other, script={"seconds": 1})
+        wrong = [world.name]
+
+        def once_wrong(seen: Seen, **more: Any) -> Verdict:
+            if seen.pods and seen.job and seen.job["metadata"]["name"] in wrong:
+                wrong.clear()
+                raise RuntimeError("we are wrong")
+            return verdict(seen, **more)
+
+        monkeypatch.setattr(jobs, "verdict", once_wrong)
+        await asyncio.sleep(10)
+        failed, *rest = world.told.outcomes
+        assert isinstance(failed, TaskFailed)
+        assert (failed.task, failed.error.name) == (TASK, "States.Runtime")
+        assert [event.task for event in rest if isinstance(event, TaskSucceeded)] == [other]
+        assert sorted(world.tally.counted) == ["failed", "started", "started", "succeeded"]
+        assert world.tally.failures == ["runners"]
+
+    in_a_world(test)
+    assert "cannot be judged" in caplog.text
+
+
+def test_an_attempt_that_cannot_be_settled_fails_and_the_workers_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test(world: World) -> None:
+        await world.live(workers=1)
+        await world.start(script={"hang": True})
+        await asyncio.sleep(2)
+        world.told.broken.append(RuntimeError("we are wrong"))
+        await world.runner.ended(world.attempt)
+        await asyncio.sleep(1)
+        assert world.told.error() == "States.Runtime"
+        assert world.tally.counted == ["started", "failed"]
+        assert world.tally.failures == ["runners"]
+        await world.save_the_end()
+        await asyncio.sleep(200)
+        assert world.job() is None  # by the one worker
+        assert world.tally.counted == ["started", "failed"]
+
+    in_a_world(test)
+    assert "cannot be brought in line" in caplog.text
 
 
 def test_an_object_that_cannot_be_read_stops_nobody_else(caplog: pytest.LogCaptureFixture) -> None:

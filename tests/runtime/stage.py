@@ -164,6 +164,9 @@ class Counts(NoMeter):
     def parked(self) -> None:
         self.told.append("parked")
 
+    def failed(self, where: str) -> None:
+        self.told.append(("failed", where))
+
     def saved(self, outcome: str) -> None:
         self.told.append(("saved", outcome))
 
