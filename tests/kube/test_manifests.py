@@ -1,6 +1,7 @@
 """An order becomes a Job that is safe by default and says whose attempt it is."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -336,11 +337,12 @@ def test_the_input_is_that_of_the_parameters_or_of_the_state(parameters: Any, te
 
 def test_an_input_above_128_kib_goes_through_a_secret() -> None:
     small, big = "x" * (128 * 1024 - 2), "ü" * 70_000
-    assert manifests.input_secret(an_order(input=small)) is None
+    order = an_order(input=small)
+    assert manifests.input_secret(order, job(order)) is None
     order = an_order(input=big)
-    secret = manifests.input_secret(order)
-    assert secret is not None
     made = job(order)
+    secret = manifests.input_secret(order, made)
+    assert secret is not None
     name = made["metadata"]["name"]
     assert secret["metadata"]["name"] == name
     assert secret["metadata"]["ownerReferences"] == made["metadata"]["ownerReferences"]
@@ -463,5 +465,18 @@ def test_env_may_be_kubernetes_own_list() -> None:
     ]
 
 
-def test_a_secret_for_parameters_that_cannot_be_used_is_none() -> None:
-    assert manifests.input_secret(an_order({"image": 5}, input="x" * 200_000)) is None
+def test_parameters_and_an_input_that_fits_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = an_order()
+    read: list[str] = []
+    for name in ("parse", "dumps"):
+        monkeypatch.setattr(manifests, name, noting(read, getattr(manifests, name)))
+    assert manifests.input_secret(order, job(order)) is None
+    assert read == ["parse", "dumps"]
+
+
+def noting(calls: list[str], real: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(*given: Any) -> Any:
+        calls.append(real.__name__)
+        return real(*given)
+
+    return noted

@@ -18,6 +18,7 @@ from treadle.kube.informer import Informer
 from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, Kind
 from treadle.runners import observed
 from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runtime.meter import NoMeter
 from treadle.runtime.ports import Attempt, ExecutionKey, Fault, Order, Refused, Standing
 from treadle.sim import clock
 from treadle.sim.api import SimApi
@@ -34,6 +35,7 @@ class Recorder:
         self.events: list[Event] = []
         self.reasons: list[str | None] = []
         self.standing = Standing.LIVE
+        self.broken: list[Exception] = []
         self.asked = 0
 
     def post(self, _: ExecutionKey, event: Event) -> None:
@@ -44,6 +46,8 @@ class Recorder:
 
     async def of(self, _: Attempt) -> Standing:
         self.asked += 1
+        if self.broken:
+            raise self.broken.pop()
         return self.standing
 
     @property
@@ -54,6 +58,25 @@ class Recorder:
         (event,) = self.outcomes
         assert isinstance(event, TaskFailed)
         return event.error.name
+
+
+class Tally(NoMeter):
+    """Keeps what was counted of attempts."""
+
+    def __init__(self) -> None:
+        self.counted: list[str] = []
+        self.failures: list[str] = []
+
+    def failed(self, where: str) -> None:
+        self.failures.append(where)
+
+    def task_started(self, runner: str) -> None:
+        assert runner == "job"
+        self.counted.append("started")
+
+    def task_ended(self, runner: str, outcome: str) -> None:
+        assert runner == "job"
+        self.counted.append(outcome)
 
 
 class Lease:
@@ -75,6 +98,7 @@ class World:
         self.cluster = SimCluster(seed=5)
         self.kubectl = SimApi(self.cluster)
         self.told = Recorder()
+        self.tally = Tally()
         self.lease = Lease()
         self.key = ExecutionKey("default", "ex", "")
         self.lives: list[asyncio.Task[None]] = []
@@ -108,6 +132,7 @@ class World:
             standings=self.told.of,
             clock=clock.wall,
             settings=JobSettings(**settings),
+            meter=self.tally,
         )
         self.lives = [asyncio.create_task(each.run()) for each in (jobs, pods, self.runner)]
         await asyncio.sleep(0.2)

@@ -30,6 +30,9 @@ def test_a_task_runs_and_tells_its_result() -> None:
         assert isinstance(succeeded, TaskSucceeded)
         assert succeeded.output == '{"ok":true}'
         assert not job["status"].get("conditions")  # the Job says so later
+        await world.save_the_end()
+        await asyncio.sleep(130)
+        assert world.tally.counted == ["started", "succeeded"]
 
     in_a_world(test)
 
@@ -70,6 +73,7 @@ def test_a_job_of_an_earlier_life_is_adopted() -> None:
         assert world.told.events == [TaskStarted(TASK, uid)]
         await asyncio.sleep(10)
         assert len(world.told.outcomes) == 1
+        assert world.tally.counted == ["started", "succeeded"]  # by both lives together
         assert len(world.pods()) == 1
 
     in_a_world(test)
@@ -190,6 +194,9 @@ def test_what_is_refused_for_good_is_the_states_error() -> None:
         await world.start(input="x" * 200_000)
         assert world.told.error() == "Kubernetes.Forbidden"
         assert list(world.cluster.objects.each(SECRETS)) == []
+        await world.save_the_end()
+        await asyncio.sleep(1)
+        assert world.tally.counted == ["started", "failed"]
 
     in_a_world(test)
 
@@ -229,6 +236,7 @@ def test_a_full_quota_is_waited_for() -> None:
         assert "exceeded quota" in (reason or "")
         assert no_reason is None
         assert world.told.outcomes == []
+        assert world.tally.counted == ["started"]
 
     in_a_world(test)
 

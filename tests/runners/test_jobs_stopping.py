@@ -62,6 +62,7 @@ def test_a_stopped_job_ends_and_stays() -> None:
         assert requests == []
         await asyncio.sleep(120)
         assert world.job() is None
+        assert world.tally.counted == ["started", "stopped"]
 
     in_a_world(test)
 
@@ -92,6 +93,7 @@ def test_an_attempt_that_ended_unseen_has_its_name_taken() -> None:
         await asyncio.sleep(70)
         assert world.job() is None
         assert world.told.outcomes == []
+        assert world.tally.counted == []
 
     in_a_world(test)
 

@@ -22,6 +22,7 @@ from tests.runners.pods_seen import (
 )
 from treadle.asl.errors import StateError
 from treadle.runners.results import Failed
+from treadle.runners.startup import quota_said
 from treadle.runners.verdict import Ask, Policy, Seen, Waiting, verdict
 
 UNSCHEDULED = {
@@ -178,3 +179,12 @@ def test_what_the_job_controller_could_not_make_is_told() -> None:
     said = of(a_job(), refusal=webhook)
     assert isinstance(said, Waiting)
     assert webhook in (said.reason or "")
+
+
+def test_a_refusal_that_speaks_of_no_quota_says_none() -> None:
+    assert quota_said('pods "j-x" is forbidden: violates PodSecurity') is None
+
+
+def test_two_objects_wait_for_the_same_quota_in_the_same_words() -> None:
+    said = {quota_said(f'pods "{name}" is forbidden: exceeded quota: q') for name in "ab"}
+    assert said == {"A quota is full: exceeded quota: q"}

@@ -111,7 +111,7 @@ class Hands:
         self.stopped: list[TaskId] = []
         self.ends: list[TaskId] = []
         self.there: list[TaskId] = []
-        self.faults: deque[Fault] = deque()
+        self.faults: deque[Exception] = deque()
         self.stop_faults: deque[Fault] = deque()
         self.tries = 0
 
@@ -163,6 +163,9 @@ class Counts(NoMeter):
 
     def parked(self) -> None:
         self.told.append("parked")
+
+    def failed(self, where: str) -> None:
+        self.told.append(("failed", where))
 
     def saved(self, outcome: str) -> None:
         self.told.append(("saved", outcome))

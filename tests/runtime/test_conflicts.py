@@ -79,6 +79,7 @@ def test_a_write_that_did_not_happen_is_made_again() -> None:
         stage.succeed(key)
         await asyncio.sleep(0.3)
         assert stage.hands.asked == [A1]  # nothing is done that is not saved
+        assert ("saved", "failed") in stage.meter.told
         await asyncio.sleep(3)
         assert stage.hands.asked == [A1, TaskId(0, 2, 1)]
 

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.runtime.stage import (
     A1,
     B1,
@@ -19,6 +21,7 @@ from tests.runtime.stage import (
 from treadle.engine.events import TaskId, TaskStarted
 from treadle.kube import decode
 from treadle.kube.kinds import EXECUTIONS
+from treadle.runtime import functions
 from treadle.runtime.driver import CLOSING_SECONDS
 from treadle.runtime.ports import Conflict, Missing, Unavailable
 
@@ -225,6 +228,35 @@ def test_and_taken_once() -> None:
         await asyncio.sleep(1)
         expired = [order.task.id for order in stage.hands.started if order.expired]
         assert expired == [A1, TaskId(0, 1, 2)]
+
+    on_a_stage(play)
+
+
+def test_a_name_that_is_taken_already_is_not_looked_into_at_every_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(stage: Stage) -> None:
+        await stage.running(TIMED)
+        await asyncio.sleep(12)
+        asked: list[str] = []
+        monkeypatch.setattr(functions, "native_resource", lambda *given: asked.append(given[0]))
+        await stage.driver.sweep()
+        assert asked == []
+
+    on_a_stage(play)
+
+
+def test_a_runner_that_raises_is_asked_again_for_the_name(caplog: pytest.LogCaptureFixture) -> None:
+    async def play(stage: Stage) -> None:
+        await stage.running(TIMED)
+        await asyncio.sleep(9)
+        stage.hands.faults.append(RuntimeError("we are wrong"))
+        await asyncio.sleep(3)
+        assert [order.expired for order in stage.hands.started] == [False]
+        assert "we are wrong" in caplog.text
+        await stage.driver.sweep()
+        await asyncio.sleep(1)
+        assert [order.expired for order in stage.hands.started] == [False, True]
 
     on_a_stage(play)
 

@@ -96,6 +96,25 @@ def test_earlier_stretches_are_read_from_their_pages(monkeypatch: pytest.MonkeyP
     on_a_stage(play)
 
 
+def test_only_pages_that_hold_later_entries_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "TAIL_BYTES_MAX", 100)
+
+    async def play(stage: Stage) -> None:
+        entries = await played(stage)
+        kinds = [page["spec"]["kind"] for page in stage.objects.each(PAGES)]
+        read: list[int] = []
+        for after in range(len(entries) + 1):
+            before = stage.api.count("get", PAGES)
+            later = await histories.read(stage.api, stage.of(), after=after)
+            assert later == entries[after:]
+            read.append(stage.api.count("get", PAGES) - before)
+        assert read[0] == kinds.count("history") > 1
+        assert read == sorted(read, reverse=True)
+        assert read[-1] == 0
+
+    on_a_stage(play)
+
+
 def test_a_snapshot_in_a_page_has_its_history_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "CORE_BYTES_MAX", 100)
 

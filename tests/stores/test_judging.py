@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.runtime.stage import NOTHING, Stage, on_a_stage
 from treadle.kube.kinds import STATE_MACHINES
-from treadle.stores.judging import Judging
+from treadle.stores.judging import BROKEN_SECONDS, Judging
 
 
 def create(stage: Stage, name: str, spec: Any = None) -> None:
@@ -15,7 +17,9 @@ def create(stage: Stage, name: str, spec: Any = None) -> None:
 
 def judging(stage: Stage) -> tuple[Judging, list[str], "asyncio.Task[None]"]:
     told: list[str] = []
-    queue = Judging(stage.machines, lambda namespace, name: told.append(f"{namespace}/{name}"))
+    queue = Judging(
+        stage.machines, lambda namespace, name: told.append(f"{namespace}/{name}"), stage.meter
+    )
     return queue, told, asyncio.create_task(queue.run())
 
 
@@ -93,3 +97,27 @@ def test_one_that_we_cannot_judge_hinders_no_other() -> None:
         assert not task.done()
 
     on_a_stage(play)
+
+
+def test_and_is_judged_again_after_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    async def play(stage: Stage) -> None:
+        queue, told, _ = judging(stage)
+        create(stage, "a")
+        judge = stage.machines.judge
+        wrong = [RuntimeError("we are wrong")]
+
+        async def once_broken(namespace: str, name: str) -> bool:
+            if wrong:
+                raise wrong.pop()
+            return await judge(namespace, name)
+
+        stage.machines.judge = once_broken  # type: ignore[method-assign]
+        queue.post("default", "a")
+        await asyncio.sleep(BROKEN_SECONDS - 1)
+        assert told == []
+        assert stage.meter.told == [("failed", "stores")]
+        await asyncio.sleep(2)
+        assert told == ["default/a"]
+
+    on_a_stage(play)
+    assert "we are wrong" in caplog.text

@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 def entries(checkpoint: str, pages: Mapping[str, bytes]) -> list[Entry]:
     """The whole history behind a checkpoint, oldest first."""
-    tail, head = snapshot.history_of(checkpoint, pages)
+    tail, head, _ = snapshot.history_of(checkpoint, pages)
     stretches = [[loads(line) for line in tail_lines(tail)]]
     while head is not None:
         page = loads(snapshot.whole(head, pages))

@@ -271,8 +271,8 @@ def decode(checkpoint: str, pages: Mapping[str, bytes], machine: Machine) -> Mem
         raise Unreadable(f"the checkpoint cannot be read: {damage!r}") from damage
 
 
-def history_of(checkpoint: str, pages: Mapping[str, bytes]) -> tuple[str, str | None]:
-    """A checkpoint's history tail and the digest of the newest history page.
+def history_of(checkpoint: str, pages: Mapping[str, bytes]) -> tuple[str, str | None, int]:
+    """A checkpoint's history tail, the digest of the newest history page, and the next entry's id.
 
     For readers of history who have no program; `pages` holds all that `missing_core` named.
 
@@ -281,7 +281,8 @@ def history_of(checkpoint: str, pages: Mapping[str, bytes]) -> tuple[str, str | 
     """
     try:
         _, core_text, tail = _parts(checkpoint)
-        return tail, _read_core(core_text, pages)["history"][1]
+        next_id, head = _read_core(core_text, pages)["history"]
+        return tail, head, next_id
     except _DAMAGE as damage:
         raise Unreadable(f"the checkpoint cannot be read: {damage!r}") from damage
 

@@ -50,16 +50,17 @@ def job(
     if isinstance(parameters, StateError):
         return parameters
     text = dumps(_input(order.task, parameters))
-    if len(text.encode()) > SECRET_INPUT_BYTES_MAX:
+    size = len(text.encode())
+    if size > SECRET_INPUT_BYTES_MAX:
         cause = (
-            f"The input has {len(text.encode())} bytes; a container can be given "
+            f"The input has {size} bytes; a container can be given "
             f"{SECRET_INPUT_BYTES_MAX}. Pass a reference to it instead."
         )
         return StateError(DATA_LIMIT_EXCEEDED, cause)
     template = rendered(order.pods, parameters, defaults)
     if isinstance(template, StateError):
         return template
-    in_secret = _needs_secret(text)
+    in_secret = size > ANNOTATION_INPUT_BYTES_MAX
     metadata = _metadata(order, create_before)
     if parameters.start_timeout_seconds is not None:
         start_by = order.task.due_at + timedelta(seconds=parameters.start_timeout_seconds)
@@ -111,21 +112,17 @@ def tombstone(order: Order, *, create_before: datetime | None) -> Obj:
     return {"apiVersion": JOBS.api_version, "kind": JOBS.name, "metadata": metadata, "spec": spec}
 
 
-def input_secret(order: Order) -> Obj | None:
-    """The Secret that must exist before the Job; None where the input fits in an annotation."""
-    parameters = parse(order.task.parameters)
-    if isinstance(parameters, StateError):
-        return None
-    text = dumps(_input(order.task, parameters))
-    if not _needs_secret(text):
-        return None
-    metadata = _metadata(order, None)
+def input_secret(order: Order, made: Obj) -> Obj | None:
+    """The Secret that must exist before the Job that was made of an order; None for none."""
+    if INPUT_SECRET not in made["metadata"]["annotations"]:
+        return None  # its input fits in an annotation
+    text = dumps(input_of(order.task))
     return {
         "apiVersion": SECRETS.api_version,
         "kind": SECRETS.name,
         "type": "Opaque",
         "immutable": True,
-        "metadata": metadata,
+        "metadata": _metadata(order, None),
         "data": {_INPUT_FILE: base64.b64encode(text.encode()).decode()},
     }
 
@@ -146,10 +143,6 @@ def volume_variable(name: str) -> str:
 
 def _input(task: Task, parameters: JobParameters) -> Json:
     return parameters.input if parameters.has_input else task.input
-
-
-def _needs_secret(text: str) -> bool:
-    return len(text.encode()) > ANNOTATION_INPUT_BYTES_MAX
 
 
 def _instant(at: datetime) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from treadle.asl.errors import RUNTIME, StateError
-from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSucceeded
+from treadle.engine.events import Event, TaskFailed, TaskId, TaskSucceeded
 from treadle.kube import names
 from treadle.kube.api import Api, Obj
 from treadle.kube.kinds import EVENTS
@@ -21,8 +21,9 @@ from treadle.runners.jobwrites import JobWrites, Leading
 from treadle.runners.launch import Launcher, live
 from treadle.runners.observed import Cache, Observed, Watch, is_held
 from treadle.runners.results import Failed, Succeeded
+from treadle.runners.telling import Telling
 from treadle.runners.tombstones import Tombstones
-from treadle.runners.verdict import Ask, Policy, Seen, Waiting, superseded_pods, verdict
+from treadle.runners.verdict import Ask, Policy, Seen, Verdict, Waiting, superseded_pods, verdict
 from treadle.runners.workqueue import WorkQueue
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
@@ -111,8 +112,9 @@ class JobRunner:
         self._first: set[Attempt] | None = None
         self._starting = True
         self._queue: WorkQueue[Attempt] = WorkQueue()
+        self._telling = Telling(mailbox, self._meter)
         self._launcher = Launcher(
-            api, self._observed, self._writes, mailbox, clock, settings.defaults, self._conclude
+            api, self._observed, self._writes, self._telling, clock, settings.defaults, self._found
         )
         self._tombstones = Tombstones(
             api,
@@ -135,6 +137,7 @@ class JobRunner:
         """Make the attempt exist, or take its name where it ended unseen. Raises: Fault."""
         watch = self._watch(order.attempt)
         if not order.expired:
+            self._telling.taken(order, watch)
             await self._launcher.start(order, watch)
             self._mark(order.attempt)
             return
@@ -217,6 +220,7 @@ class JobRunner:
     def _note_over(self, watch: Watch, *, gone: bool = False) -> None:
         if watch.over_at is None:
             watch.over_at = asyncio.get_running_loop().time()
+            self._telling.over(watch)
         watch.gone = watch.gone or gone
 
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
@@ -278,7 +282,7 @@ class JobRunner:
                 self._note_running(attempt, watch)
                 self._forget(attempt)
             return
-        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
+        said = self._verdict(seen)
         watch.decided = isinstance(said, Succeeded | Failed)
         if isinstance(said, Ask):
             if self._starting and self._first is not None:
@@ -288,7 +292,7 @@ class JobRunner:
             # Told already, or freed by somebody who saw its end saved: ask before telling.
             self._queue.put(attempt)
         else:
-            self._conclude(attempt, watch, seen)
+            self._conclude(attempt, watch, said)
         self._note_running(attempt, watch)
         if superseded_pods(seen):
             self._queue.put(attempt)
@@ -310,37 +314,33 @@ class JobRunner:
             if not self._running[key]:
                 del self._running[key]
 
-    def _conclude(self, attempt: Attempt, watch: Watch, seen: Seen) -> None:
+    def _verdict(self, seen: Seen) -> Verdict:
+        return verdict(seen, now=self._clock(), policy=self._settings.policy)
+
+    def _found(self, attempt: Attempt, watch: Watch, seen: Seen) -> None:
+        self._conclude(attempt, watch, self._verdict(seen))
+
+    def _conclude(self, attempt: Attempt, watch: Watch, said: Verdict) -> None:
         """Tell what a verdict says, and look again when it says so."""
-        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
         if isinstance(said, Ask):
             self._queue.put(attempt)
             return
         watch.decided = isinstance(said, Succeeded | Failed)
-        self._say_waits(attempt, watch, said.reason if isinstance(said, Waiting) else None)
+        self._telling.waits(attempt, watch, said.reason if isinstance(said, Waiting) else None)
         if not isinstance(said, Waiting):
             if not self._may_tell(watch):
                 return
-            watch.told_at = asyncio.get_running_loop().time()
+            self._telling.ended(watch, "succeeded" if isinstance(said, Succeeded) else "failed")
             self._outcomes.append((said.at, attempt, _event(attempt.task, said)))
-            self._meter.task_ended("job", "succeeded" if isinstance(said, Succeeded) else "failed")
             if not self._flushing:
                 self._flush_later(0)
             # By then its end is saved, or it is told again.
             self._look_after(attempt, self._settings.repeat_seconds)
             return
         watch.stuck_since = (watch.stuck_since or self._clock()) if said.stuck else None
-        if watch.uid and not watch.told_started:
-            watch.told_started = True
-            self._meter.task_started("job")
-            self._mailbox.post(attempt.execution, TaskStarted(attempt.task, watch.uid))
+        self._telling.started(attempt, watch)
         if said.recheck_at is not None:
             self._look_after(attempt, (said.recheck_at - self._clock()).total_seconds())
-
-    def _say_waits(self, attempt: Attempt, watch: Watch, reason: str | None) -> None:
-        if watch.reason != reason:
-            watch.reason = reason
-            self._mailbox.waits(attempt.execution, attempt.task, reason)
 
     def _look_after(self, attempt: Attempt, seconds: float) -> None:
         """Look at an attempt again, at the latest after so long."""
@@ -396,7 +396,7 @@ class JobRunner:
             elif standing is Standing.LIVE or attempt in (self._first or ()):
                 await self._answer(attempt, watch)
         if watch.over_at is not None:
-            self._say_waits(attempt, watch, None)
+            self._telling.waits(attempt, watch, None)
             wait = await self._tombstones.settle(attempt, watch)
             if wait is not None:
                 self._look_after(attempt, wait)
@@ -413,25 +413,26 @@ class JobRunner:
         seen = self._observed.seen(attempt, watch)
         if seen.job is None and not seen.pods and not watch.uid:
             return  # nothing was ever seen of it
-        said = verdict(seen, now=self._clock(), policy=self._settings.policy)
+        said = self._verdict(seen)
         if isinstance(said, Ask) and said.what == "events":
             assert seen.job is not None
             watch.refusal = await self._refusal(seen.job)
             loop = asyncio.get_running_loop()
             watch.asks_again_at = loop.time() + _EVENTS_SECONDS
-            self._conclude(attempt, watch, self._observed.seen(attempt, watch))
+            self._found(attempt, watch, self._observed.seen(attempt, watch))
             self._look_after(attempt, _EVENTS_SECONDS)
             return
         if isinstance(said, Ask) or superseded_pods(seen):
             seen = await live(self._api, attempt, watch)
             for pod in superseded_pods(seen):
                 await self._writes.free(pod)
-        self._conclude(attempt, watch, seen)
+            said = self._verdict(seen)
+        self._conclude(attempt, watch, said)
 
     def _give_up(self, attempt: Attempt) -> None:
         self._meter.failed("runners")
         error = StateError(RUNTIME, "what runs the attempt cannot be understood here")
-        self._mailbox.post(attempt.execution, TaskFailed(attempt.task, error, self._clock()))
+        self._telling.failed(attempt, self._watch(attempt), error, self._clock())
 
     def _may_tell(self, watch: Watch) -> bool:
         if watch.told_at is None:

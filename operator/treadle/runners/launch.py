@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from treadle.asl.errors import StateError
-from treadle.engine.events import TaskFailed, TaskStarted
 from treadle.kube import manifests, names
 from treadle.kube.api import Api, Obj
 from treadle.kube.kinds import JOBS, PODS
@@ -17,12 +16,12 @@ from treadle.kube.podtemplates import FORBIDDEN, PodDefaults
 from treadle.runners import podfacts, startup
 from treadle.runners.jobwrites import JobWrites
 from treadle.runners.observed import Observed, Watch, is_of, job_name, view
+from treadle.runners.telling import Telling
 from treadle.runners.verdict import Seen
 from treadle.runtime.ports import (
     AlreadyExists,
     Attempt,
     Clock,
-    Mailbox,
     Missing,
     Order,
     Refused,
@@ -66,7 +65,7 @@ class Launcher:
         api: Api,
         observed: Observed,
         writes: JobWrites,
-        mailbox: Mailbox,
+        telling: Telling,
         clock: Clock,
         defaults: PodDefaults,
         found: Callable[[Attempt, Watch, Seen], None],
@@ -74,7 +73,7 @@ class Launcher:
         self._api = api
         self._observed = observed
         self._writes = writes
-        self._mailbox = mailbox
+        self._telling = telling
         self._clock = clock
         self._defaults = defaults
         self._found = found
@@ -86,7 +85,6 @@ class Launcher:
             Fault: to be asked again.
         """
         attempt = order.attempt
-        watch.digest = order.task.digest
         if order.task.uid:
             watch.uid = order.task.uid
         cached = self._observed.job(attempt)
@@ -133,14 +131,10 @@ class Launcher:
     def _adopted(self, order: Order, watch: Watch, job: Obj) -> None:
         watch.uid = podfacts.uid(job)
         watch.maybe_created = False
-        if watch.reason is not None:
-            watch.reason = None
-            self._mailbox.waits(order.execution, order.task.id, None)
-        if not watch.told_started:
-            watch.told_started = True
-            if order.task.uid == watch.uid:
-                return
-            self._mailbox.post(order.execution, TaskStarted(order.task.id, watch.uid))
+        self._telling.waits(order.attempt, watch, None)
+        if order.task.uid == watch.uid:
+            watch.told_started = True  # a save says so already
+        self._telling.started(order.attempt, watch)
 
     async def _exists(self, order: Order, watch: Watch) -> bool:
         """Whether there is a Job of this attempt, or a Pod that one left behind."""
@@ -164,7 +158,7 @@ class Launcher:
             return
         watch.uid = order.task.uid  # that Job never was the attempt's
         cause = f"A Job named {job_name(order.attempt)} exists, and this attempt did not make it."
-        self._fail(order, watch, StateError(NAME_CONFLICT, cause), self._clock())
+        self._telling.failed(order.attempt, watch, StateError(NAME_CONFLICT, cause), self._clock())
 
     # --------------------------------------------------------------------------------- creating
 
@@ -176,10 +170,10 @@ class Launcher:
             now=self._clock(),
         )
         if isinstance(job, StateError):
-            self._fail(order, watch, job, self._clock())
+            self._telling.failed(order.attempt, watch, job, self._clock())
             return
         try:
-            secret = manifests.input_secret(order)
+            secret = manifests.input_secret(order, job)
             if secret is not None:
                 await self._writes.create_secret(secret)
             watch.maybe_created = True
@@ -200,34 +194,31 @@ class Launcher:
     def _refused(self, order: Order, watch: Watch, why: Refused, start_by: datetime | None) -> None:
         """A refusal is the state's error, unless it passes by itself."""
         if not _is_passing(why):
-            self._fail(order, watch, StateError(FORBIDDEN, why.message), self._clock())
+            self._telling.failed(
+                order.attempt, watch, StateError(FORBIDDEN, why.message), self._clock()
+            )
             return
-        if "exceeded quota" not in why.message:
+        reason = startup.quota_said(why.message)
+        if reason is None:
             raise Unavailable(why.message, _TOO_LATE_SECONDS) from why
-        reason = startup.quota_is_full(why.message)
         now = self._clock()
         if start_by is not None and now >= start_by:
-            self._fail(order, watch, StateError(startup.QUOTA_EXCEEDED, reason), start_by)
+            self._telling.failed(
+                order.attempt, watch, StateError(startup.QUOTA_EXCEEDED, reason), start_by
+            )
             return
-        if watch.reason != reason:
-            watch.reason = reason
-            self._mailbox.waits(order.execution, order.task.id, reason)
+        self._telling.waits(order.attempt, watch, reason)
         delay = _QUOTA_SECONDS[min(watch.tries, len(_QUOTA_SECONDS) - 1)]
         watch.tries += 1
         if start_by is not None:
             delay = min(delay, max(0.1, (start_by - now).total_seconds()))
         raise Unavailable(why.message, delay) from why
 
-    def _fail(self, order: Order, watch: Watch, error: StateError, at: datetime) -> None:
-        if watch.reason is not None:
-            watch.reason = None
-            self._mailbox.waits(order.execution, order.task.id, None)
-        self._mailbox.post(order.execution, TaskFailed(order.task.id, error, at))
-
 
 def _is_passing(why: Refused) -> bool:
     """Whether the same request may be taken later."""
     said = why.message
     too_late = any(words in said for words in _TOO_LATE)
+    full = why.status == 403 and startup.quota_said(said) is not None
     # 401: our own credentials, which is no state's fault.
-    return why.status == 401 or too_late or (why.status == 403 and "exceeded quota" in said)
+    return why.status == 401 or too_late or full

@@ -44,7 +44,7 @@ def instant(text: Any) -> datetime | None:
     return parse_timestamp(text) if isinstance(text, str) else None
 
 
-def looked_at(job: Obj) -> datetime | None:
+def start_time(job: Obj) -> datetime | None:
     """When the Job controller first saw to a Job; None before."""
     return instant((job.get("status") or {}).get("startTime"))
 

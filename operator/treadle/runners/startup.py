@@ -105,15 +105,16 @@ def hold(start: Start) -> Hold | None:
     return _on_a_node(pod)
 
 
-def quota_is_full(message: str) -> str:
-    """What an attempt waits for, from a refusal: the same sentence for all that wait for it."""
-    return f"A quota is full: {message[message.index(_QUOTA) :]}"  # without the object's own name
+def quota_said(message: str) -> str | None:
+    """What an attempt waits for, where a refusal speaks of a quota; the same for all that wait."""
+    _, quota, rest = message.partition(_QUOTA)
+    return f"A quota is full: {quota}{rest}" if quota else None  # without the object's own name
 
 
 def _podless(start: Start) -> Hold | None:
     said = start.refusal or ""
-    if _QUOTA in said:
-        reason = quota_is_full(said)
+    reason = quota_said(said)
+    if reason is not None:
         return Hold("capacity", reason, StateError(QUOTA_EXCEEDED, reason))
     if "forbidden" in said or "denied the request" in said:
         return Hold("podless", None, StateError(FORBIDDEN, said), at_once=True)

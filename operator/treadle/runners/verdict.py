@@ -296,10 +296,10 @@ def _asks_at(start: startup.Start, policy: Policy, due: datetime | None) -> date
     Before that look it is only behind, however long; with an active Pod our view is. Either ends
     with a change of the Job, which is judged.
     """
-    looked_at = podfacts.looked_at(start.job)
-    if looked_at is None or podfacts.active(start.job):
+    start_time = podfacts.start_time(start.job)
+    if start_time is None or podfacts.active(start.job):
         return due
-    asks_at = looked_at + timedelta(seconds=policy.pod_creation_seconds)
+    asks_at = start_time + timedelta(seconds=policy.pod_creation_seconds)
     return asks_at if due is None else min(asks_at, due)
 
 

@@ -29,10 +29,10 @@ class Meter(Protocol):
         """So many executions are in hand now, with so many events waiting for a turn."""
 
     def task_started(self, runner: str) -> None:
-        """A runner ("job", "http", ...) started an attempt."""
+        """A runner ("job", "http", ...) began with an attempt; once, however often it tries."""
 
     def task_ended(self, runner: str, outcome: str) -> None:
-        """An attempt ended: "succeeded", "failed" or "stopped"."""
+        """An attempt ended: "succeeded", "failed" or "stopped"; once, however often it is told."""
 
     def http_called(self, outcome: str, seconds: float) -> None:
         """An HTTP task's call ended.

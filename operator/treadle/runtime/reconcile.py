@@ -155,9 +155,11 @@ class Reconciler:
         if run.execution is None or run.pinned is None or run.gone:
             return
         for task, closing in run.execution.closing().items():
+            if task in run.closers:
+                continue
             native = functions.native_resource(closing.resource, run.pinned.functions)
             runner = self._runner(native)
-            if runner is None or not runner.makes_objects or task in run.closers:
+            if runner is None or not runner.makes_objects:
                 continue
             if run.saved.standing(task) is Standing.OVER:
                 name = f"close {run.key.name} {task}"

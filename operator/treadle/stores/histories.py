@@ -57,11 +57,13 @@ async def read(api: Objects, execution: Obj, *, after: int = 0) -> list[HistoryE
     while missing := snapshot.missing_core(checkpoint, reader.pages):
         for digest in sorted(missing):
             await reader.read(digest)
-    tail, head = snapshot.history_of(checkpoint, reader.pages)
+    tail, head, next_id = snapshot.history_of(checkpoint, reader.pages)
     stretches = [[loads(line) for line in tail_lines(tail)]]
-    while head is not None and not any(row[0] <= after + 1 for row in stretches[-1][:1]):
+    first = next_id - len(stretches[0])
+    while head is not None and first > after + 1:
         page = loads(await reader.whole(head))
         stretches.append(page["entries"])
+        first = page["entries"][0][0]
         head = page["previous"]
     rows = [row for stretch in reversed(stretches) for row in stretch]
     return [await reader.entry(row) for row in rows if row[0] > after]
