@@ -22,13 +22,16 @@ async def unready(stage: Stage) -> MachineUnready:
 
 def test_the_current_one_is_read_and_pinned() -> None:
     async def play(stage: Stage) -> None:
-        create(stage, {"definition": ONE_TASK, "podTemplate": {"spec": {}}})
+        functions = {"resize": {"image": "i"}}
+        spec = {"definition": ONE_TASK, "podTemplate": {"spec": {}}, "functions": functions}
+        create(stage, spec)
         await stage.machines.judge("default", "m")
         pinned = await stage.machines.current("default", "m")
         assert isinstance(pinned, Pinned)
         assert pinned.revision == machine(stage)["status"]["revision"]["name"]
         assert pinned.digest == digest_of(machine(stage)["spec"])
-        assert pinned.pods == {"podTemplate": {"spec": {}}}
+        assert pinned.pods == {"podTemplate": {"spec": {}}}  # and no more: each Order holds it
+        assert pinned.functions == functions
         assert pinned.program.machine.start_at == "A"
 
     on_a_stage(play)

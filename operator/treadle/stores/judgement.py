@@ -20,8 +20,8 @@ from treadle.kube.podtemplates import PodDefaults
 from treadle.runtime.functions import Functions, calls_function
 from treadle.stores import calling
 
-PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode", "functions")
-"""Members of a StateMachine's spec that say how its Tasks run."""
+PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode")
+"""Members of a StateMachine's spec that say how its Jobs run."""
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -60,12 +60,12 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     pods = {member: spec[member] for member in PODS if member in spec}
     wrong = podtemplates.problems(pods, installation.defaults)
     templates = tuple(Problem(where, "pod-template", said) for where, said in wrong)
-    functions = tuple(calling.problems(pods.get("functions", {})))
+    functions = tuple(calling.problems(spec.get("functions", {})))
     if templates or functions:
         reason = "InvalidPodTemplate" if templates else "InvalidFunctions"
         return Judgement(reason, problems + templates + functions)
     served = installation.resources
-    found = not_runnable(program, served, pods.get("functions", {}))
+    found = not_runnable(program, served, spec.get("functions", {}))
     return Judgement("ResourceNotRunnable", problems + tuple(found))
 
 

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 PROGRAMS_MAX = 256
 STATUS_PROBLEMS_MAX = 100  # in a status; the first ones
 SPARE_SECONDS = 120.0  # design.md section 4: how long a revision outlives its use
-_HELD = ("definition", "type", *PODS)
+_HELD = ("definition", "type", "functions", *PODS)
 
 
 class RevisionMachines:
@@ -182,7 +182,7 @@ class RevisionMachines:
             raise Missing(f"the revision {revision} is not what its digest says")
         pods = {member: spec[member] for member in PODS if member in spec}
         program = await self._program(digest, spec["definition"])
-        pinned = Pinned(revision, program, digest, pods, DEFAULT)
+        pinned = Pinned(revision, program, digest, pods, spec.get("functions", {}), DEFAULT)
         self._pinned[key] = pinned
         while len(self._pinned) > PROGRAMS_MAX:
             self._pinned.popitem(last=False)
