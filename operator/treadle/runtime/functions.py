@@ -45,13 +45,13 @@ class Call:
         function: as it is named, with the qualifier.
         target: what the map names for it.
         payload: what it is given.
-        invoke: whether the answer comes in the envelope of `lambda:invoke`.
+        in_envelope: whether the answer comes in the envelope of `lambda:invoke`.
     """
 
     function: FunctionName
     target: Mapping[str, Json]
     payload: Json
-    invoke: bool
+    in_envelope: bool
 
 
 def find(functions: Functions, name: FunctionName) -> Mapping[str, Json] | None:
@@ -115,14 +115,14 @@ def _call(resource: str, parameters: Json, functions: Functions) -> Call | State
         name = parse_function(resource)
         if name is None:
             return _not_found(resource)
-        payload, invoke = parameters, False
+        payload, in_envelope = parameters, False
     else:
         found = _invoked(parameters)
         if isinstance(found, StateError):
             return found
-        name, payload, invoke = found, parameters.get("Payload", {}), True
+        name, payload, in_envelope = found, parameters.get("Payload", {}), True
     target = find(functions, name)
-    return _not_found(str(name)) if target is None else Call(name, target, payload, invoke)
+    return _not_found(str(name)) if target is None else Call(name, target, payload, in_envelope)
 
 
 def _invoked(parameters: Json) -> FunctionName | StateError:
@@ -184,7 +184,7 @@ def answer(key: ExecutionKey, task: Task, functions: Functions, event: Outcome) 
             event = _of_url(event)
         elif isinstance(event, TaskFailed):
             event = replace(event, error=_of_container(event.error))
-        if isinstance(event, TaskSucceeded) and call.invoke:
+        if isinstance(event, TaskSucceeded) and call.in_envelope:
             event = _enveloped(key, call, event)
     except ValueError as why:
         cause = f"The function's answer cannot be used: {why}"
