@@ -19,6 +19,7 @@ from treadle.asl.program import Program
 from treadle.kube import names
 from treadle.kube.api import Obj, Objects
 from treadle.kube.conditions import set_condition
+from treadle.kube.decode import is_judged
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import (
     Clock,
@@ -64,7 +65,7 @@ class RevisionMachines:
         except Missing:
             return False
         status = obj.get("status") or {}
-        if status.get("observedGeneration") == obj["metadata"]["generation"]:
+        if is_judged(obj):
             revision = (status.get("revision") or {}).get("name")
             if not _is_ready(status) or await self._has_revision(namespace, revision):
                 return False
@@ -139,7 +140,7 @@ class RevisionMachines:
         except Missing:
             return MachineUnready(False, f"StateMachine '{name}' does not exist")
         status = obj.get("status") or {}
-        if status.get("observedGeneration") != obj["metadata"].get("generation"):
+        if not is_judged(obj):
             message = f"StateMachine '{name}' is not judged yet"
             return MachineUnready(False, message, unjudged=True)
         ready = _ready(status)
