@@ -241,6 +241,7 @@ def test_an_answer_that_fits_in_no_envelope_is_the_functions_error(output: str) 
         ("5", "application/json", "5"),
         ("5", "Application/JSON; charset=utf-8", "5"),
         ("5", "application/vnd.api+json", "5"),
+        ("5", "application/json-seq", 5),
         ("5", "text/plain; charset=utf-8", 5),
         ('{"a":[null]}', "text/plain", {"a": [None]}),
         ("hello", "text/plain", "hello"),

@@ -22,6 +22,7 @@ from treadle.asl.arns import (
 )
 from treadle.asl.errors import RUNTIME, StateError
 from treadle.asl.json import Json, dumps, loads
+from treadle.asl.web import is_json
 from treadle.engine.commands import Task
 from treadle.engine.events import TaskFailed, TaskId, TaskSucceeded
 from treadle.runtime.ports import ExecutionKey
@@ -226,7 +227,6 @@ _OF_STATUS: Final = {
     429: "Lambda.TooManyRequestsException",
 }
 _FUNCTION_ERROR = "x-amz-function-error"
-_JSON = re.compile(r"(application|text)/json\b|[^/;]+/[^/;]+\+json\b")
 
 
 def _of_url(event: Outcome) -> Outcome:
@@ -246,7 +246,7 @@ def _of_url(event: Outcome) -> Outcome:
 
 def _body(body: Json, content_type: str) -> Json:
     """The payload that an answer's body means: JSON whatever it says to be, else its text."""
-    if not isinstance(body, str) or _JSON.match(content_type.strip().lower()):
+    if not isinstance(body, str) or is_json(content_type):
         return body
     if not body:
         return None  # as a function that returns nothing

@@ -5,13 +5,14 @@ One rule: all that is wrong is said at once, each with a place, a code and the r
 
 from collections.abc import Iterator, Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from treadle.asl.arns import FunctionName, parse_function, parse_resource
-from treadle.asl.errors import Problem
+from treadle.asl.errors import Problem, StateError
 from treadle.asl.fields import shown
 from treadle.asl.json import Json
 from treadle.asl.pointers import escaped
+from treadle.asl.web import url_problem
+from treadle.kube import parameters
 from treadle.runtime.functions import Functions, find
 
 INVALID: Final = "function-invalid"
@@ -55,49 +56,36 @@ def _target_problems(where: str, target: Mapping[str, Json]) -> Iterator[Problem
     if "stateMachine" in target:
         message = "stateMachine is not supported yet; use image or url."
         yield Problem(f"{where}/stateMachine", NOT_YET, message)
-    for member, wanted in (("image", _image(target)), ("command", _command(target))):
-        if wanted:
-            message = f"{member} is {shown(target[member])}; it must be {wanted}."
-            yield Problem(f"{where}/{member}", INVALID, message)
-    wrong = _url(target)
-    if wrong:
-        yield Problem(f"{where}/url", INVALID, f"url is {shown(target['url'])}; {wrong}.")
+    for member, wrong in _READERS.items():
+        said = wrong(target) if member in target else None
+        if said:
+            yield Problem(f"{where}/{member}", INVALID, said)
 
 
-def _image(target: Mapping[str, Json]) -> str:
-    image = target.get("image", "x")
-    good = isinstance(image, str) and image and image == image.strip()
-    return "" if good else "a text without spaces around it"
+def _image(target: Mapping[str, Json]) -> str | None:
+    read = parameters.parse({"image": target["image"]})
+    return read.cause if isinstance(read, StateError) else None
 
 
-def _command(target: Mapping[str, Json]) -> str:
-    if "command" not in target:
-        return ""
-    if "image" not in target:
-        return "left out, or stand beside an image"
+def _command(target: Mapping[str, Json]) -> str | None:
     words = target["command"]
-    good = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-    return "" if good else "an array of texts"
+    if "image" not in target:
+        wanted = "left out, or stand beside an image"
+    elif isinstance(words, list) and words and all(isinstance(word, str) for word in words):
+        return None
+    else:
+        wanted = "an array of texts"
+    return f"command is {shown(words)}; it must be {wanted}."
 
 
-def _url(target: Mapping[str, Json]) -> str:
-    """What is wrong with the URL, as the end of a sentence."""
-    if "url" not in target:
-        return ""
-    absolute = "it must be an absolute http or https URL"
+def _url(target: Mapping[str, Json]) -> str | None:
     url = target["url"]
-    if not isinstance(url, str) or any(character.isspace() for character in url):
-        return absolute
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as why:
-        return f"it is no URL: {why}"
-    if parts.scheme.lower() not in ("http", "https") or not host:
-        return absolute
-    if parts.username is not None or parts.password is not None:
-        return "it must not hold a user or a password"
-    return ""
+    wrong = url_problem(url) if isinstance(url, str) else f"{shown(url)} must be a text"
+    return f"url: {wrong}." if wrong else None
+
+
+_READERS: Final = {"image": _image, "command": _command, "url": _url}
+"""What says what is wrong with a member that is there."""
 
 
 # --------------------------------------------------------------------------------- the calls
