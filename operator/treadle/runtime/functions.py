@@ -6,14 +6,15 @@ restart, a repeated turn or an adopted Job gives the same; no runner knows of La
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from treadle.asl import limits
 from treadle.asl.arns import (
+    FUNCTION_FORMS,
     LATEST,
     FunctionName,
     is_function_call,
@@ -34,7 +35,9 @@ JOB: Final = "treadle:job"
 HTTP: Final = "treadle:http"
 
 _UNKNOWN = "Lambda.Unknown"
+_NOT_FOUND = "Lambda.ResourceNotFoundException"
 _SERVICE = "Lambda.ServiceException"
+_WRONG_VALUE = "Lambda.InvalidParameterValueException"
 _SYNCHRONOUS = "RequestResponse"
 
 
@@ -118,49 +121,71 @@ def _call(resource: str, parameters: Json, functions: Functions) -> Call | State
             return _not_found(resource)
         payload, in_envelope = parameters, False
     else:
-        found = _invoked(parameters)
-        if isinstance(found, StateError):
-            return found
-        name, payload, in_envelope = found, parameters.get("Payload", {}), True
+        wrong = next(wrong_members(parameters), None)
+        if wrong is not None:
+            return wrong.error
+        name, payload, in_envelope = invoked(parameters), parameters.get("Payload", {}), True
     target = find(functions, name)
     return _not_found(str(name)) if target is None else Call(name, target, payload, in_envelope)
 
 
-def _invoked(parameters: Json) -> FunctionName | StateError:
-    """The function that Parameters of `lambda:invoke` name. Source: AWS API, Invoke."""
-    if not isinstance(parameters, dict) or not isinstance(parameters.get("FunctionName"), str):
+class WrongMember(NamedTuple):
+    """A member of Parameters that makes no call, and what the state fails with."""
+
+    member: str
+    error: StateError
+
+
+def wrong_members(parameters: Json) -> Iterator[WrongMember]:
+    """All that is wrong with Parameters of `lambda:invoke`; the state fails with the first.
+
+    The judge of machines asks here, too, so that what it lets pass can be called.
+
+    Source: AWS API, Invoke.
+    """
+    given = parameters if isinstance(parameters, dict) else {}
+    text, kind, qualifier = map(given.get, ("FunctionName", "InvocationType", "Qualifier"))
+    if not isinstance(text, str):
         # States.Runtime, as on AWS, where no Retry and no Catch takes it.
-        text = dumps(parameters)[:200]
         cause = (
-            f"The Parameters '{text}' could not be used to start the Task: [The value for the "
-            "field 'FunctionName' must be a STRING]"
+            f"The Parameters '{dumps(parameters)[:200]}' could not be used to start the Task: [The "
+            "value for the field 'FunctionName' must be a STRING]"
         )
-        return StateError(RUNTIME, cause)
-    kind = parameters.get("InvocationType")
+        yield WrongMember("FunctionName", StateError(RUNTIME, cause))
     if kind not in (None, _SYNCHRONOUS):
         cause = f"InvocationType {dumps(kind)[:80]} is not supported yet; use {_SYNCHRONOUS}."
-        return StateError("Treadle.InvalidParameters", cause)
-    name = parse_function(parameters["FunctionName"])
-    if name is None:
-        return _not_found(parameters["FunctionName"])
-    qualifier = parameters.get("Qualifier")
+        yield WrongMember("InvocationType", StateError("Treadle.InvalidParameters", cause))
+    name = parse_function(text) if isinstance(text, str) else None
+    if isinstance(text, str) and name is None:
+        yield WrongMember("FunctionName", _not_found(text, f"Give {FUNCTION_FORMS}."))
     if qualifier is None:
-        return name
-    if not isinstance(qualifier, str) or name.qualifier not in ("", qualifier):
+        return
+    if not isinstance(qualifier, str):
+        cause = f"Qualifier is {dumps(qualifier)[:80]}; it must be a text."
+        yield WrongMember("Qualifier", StateError(_WRONG_VALUE, cause))
+    elif name is not None and name.qualifier not in ("", qualifier):
         cause = (
             "The derived qualifier from the function name does not match the specified qualifier. "
             "(Status Code: 400; Error Code: InvalidParameterValueException)"
         )
-        return StateError("Lambda.InvalidParameterValueException", cause)
-    return replace(name, qualifier=qualifier)
+        yield WrongMember("Qualifier", StateError(_WRONG_VALUE, cause))
 
 
-def _not_found(name: str) -> StateError:
+def invoked(parameters: Mapping[str, Json]) -> FunctionName:
+    """The function that Parameters of `lambda:invoke` without a wrong member name."""
+    name = parse_function(parameters["FunctionName"])
+    assert name is not None
+    return replace(name, qualifier=parameters.get("Qualifier") or name.qualifier)
+
+
+def _not_found(
+    name: str, remedy: str = "Add it to spec.functions of the StateMachine."
+) -> StateError:
     cause = (
         f"Function not found: {name[:200]} (Status Code: 404; Error Code: "
-        "ResourceNotFoundException). Add it to spec.functions of the StateMachine."
+        f"ResourceNotFoundException). {remedy}"
     )
-    return StateError("Lambda.ResourceNotFoundException", cause)
+    return StateError(_NOT_FOUND, cause)
 
 
 # ---------------------------------------------------------------------------------- the answer
@@ -220,7 +245,7 @@ _STATUS = re.compile(r"States\.Http\.StatusCode\.(\d+)")
 _OF_STATUS: Final = {
     400: "Lambda.InvalidRequestContentException",
     403: "Lambda.AccessDeniedException",
-    404: "Lambda.ResourceNotFoundException",
+    404: _NOT_FOUND,
     409: "Lambda.ResourceConflictException",
     413: "Lambda.RequestTooLargeException",
     415: "Lambda.UnsupportedMediaTypeException",
