@@ -310,7 +310,7 @@ def test_a_failing_call_has_the_names_of_the_lambda_service(
 
 
 def test_an_answer_that_cannot_be_read_can_be_caught() -> None:
-    assert failed({ARN: URL}, "States.Runtime").name == "Lambda.Unknown"
+    assert failed({ARN: URL}, "Treadle.InvalidResult") == StateError("Lambda.Unknown", "why")
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,9 @@ def test_what_befalls_a_container_has_names_of_lambda_too(name: str, becomes: st
         (IMAGE, "Kubernetes.ImagePull"),
         (IMAGE, "States.DataLimitExceeded"),
         (IMAGE, "States.Http.Socket"),
+        (IMAGE, "Treadle.InvalidResult"),
         (URL, "Treadle.AddressDenied"),
+        (URL, "States.Runtime"),  # a mistake of ours is caught by nobody
         (URL, "States.DataLimitExceeded"),
     ],
 )

@@ -310,8 +310,11 @@ class _Transform:
 # ------------------------------------------------------------------------------------- the answer
 
 
-def result_of(answer: HttpAnswer, payload_bytes_max: int) -> str | StateError:
-    """The Task's output as JSON text, or why it failed."""
+def result_of(resource: str, answer: HttpAnswer, payload_bytes_max: int) -> str | StateError:
+    """The Task's output as JSON text, or why it failed.
+
+    A body that cannot be used is `Treadle.InvalidResult`; `States.Runtime` as on AWS.
+    """
     if not 200 <= answer.status <= 299:
         return StateError(f"States.Http.StatusCode.{answer.status}", _cause(answer))
     try:
@@ -327,7 +330,8 @@ def result_of(answer: HttpAnswer, payload_bytes_max: int) -> str | StateError:
     except (ValueError, RecursionError) as error:
         # json.dumps and json.loads give RecursionError where nesting is deeper than they take.
         sentence = "nested too deeply" if isinstance(error, RecursionError) else error
-        return StateError(errors.RUNTIME, f"The answer's body cannot be used: {sentence}")
+        name = errors.INVALID_RESULT if resource == NATIVE else errors.RUNTIME
+        return StateError(name, f"The answer's body cannot be used: {sentence}")
     if len(output.encode()) > payload_bytes_max:
         sentence = f"The answer with its headers has more than {payload_bytes_max} bytes"
         return StateError(errors.DATA_LIMIT_EXCEEDED, sentence)

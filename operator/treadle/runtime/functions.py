@@ -21,7 +21,7 @@ from treadle.asl.arns import (
     parse_function,
     parse_resource,
 )
-from treadle.asl.errors import RUNTIME, StateError
+from treadle.asl.errors import INVALID_RESULT, RUNTIME, StateError
 from treadle.asl.json import Json, dumps, loads
 from treadle.asl.web import is_json
 from treadle.engine.commands import Task
@@ -294,7 +294,7 @@ def _of_call(error: StateError) -> StateError:
     name, cause = error.name or "", error.cause or ""
     if name == "States.Http.Socket":
         return StateError("Lambda.SdkClientException", cause)
-    if name == RUNTIME:  # an answer that cannot be read is no mistake of the definition's
+    if name == INVALID_RESULT:
         return StateError(_UNKNOWN, cause)
     match = _STATUS.fullmatch(name)
     if match is None:
