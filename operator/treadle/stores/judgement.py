@@ -36,15 +36,24 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Problems, and the reason for the condition `Ready` where some are errors."""
+    """Problems, and the reason for the condition `Ready` where some are errors.
+
+    `program` is the definition; None where it cannot be read.
+    """
 
     reason: str
     problems: tuple[Problem, ...]
+    program: Program | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         """Those that keep the machine from running."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def is_express(spec: Mapping[str, Json]) -> bool:
+    """Whether a machine's or a revision's type allows less."""
+    return spec.get("type") == "EXPRESS"
 
 
 def judge(obj: Obj, installation: Installation) -> Judgement:
@@ -53,8 +62,7 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     dropped = _nulls_dropped(obj)
     if dropped:
         return Judgement("NullsDropped", dropped)
-    express = spec.get("type") == "EXPRESS"
-    program, problems = document.inspect(spec.get("definition"), express=express)
+    program, problems = document.inspect(spec.get("definition"), express=is_express(spec))
     if program is None:
         return Judgement("InvalidDefinition", problems)
     pods = {member: spec[member] for member in PODS if member in spec}
@@ -63,10 +71,10 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     functions = tuple(calling.problems(spec.get("functions", {})))
     if templates or functions:
         reason = "InvalidPodTemplate" if templates else "InvalidFunctions"
-        return Judgement(reason, problems + templates + functions)
+        return Judgement(reason, problems + templates + functions, program)
     served = installation.resources
     found = not_runnable(program, served, spec.get("functions", {}))
-    return Judgement("ResourceNotRunnable", problems + tuple(found))
+    return Judgement("ResourceNotRunnable", problems + tuple(found), program)
 
 
 def not_runnable(
