@@ -206,7 +206,7 @@ def test_a_result_has_the_shape_of_aws() -> None:
         {"content-type": ["application/json"], "x": ["1", "2"]},
         b'{"a": 1.0, "b": [12345678901234567]}',
     )
-    assert result_of(answer, 1000) == (
+    assert result_of(NATIVE, answer, 1000) == (
         '{"Headers":{"content-type":["application/json"],"x":["1","2"]},'
         '"ResponseBody":{"a":1.0,"b":[12345678901234567]},'
         '"StatusCode":200,"StatusText":"OK"}'
@@ -232,7 +232,7 @@ def test_a_result_has_the_shape_of_aws() -> None:
     ],
 )
 def test_bodies_of_answers(content_type: str, body: bytes, expected: Any) -> None:
-    output = result_of(an_answer(body, content_type), 1000)
+    output = result_of(NATIVE, an_answer(body, content_type), 1000)
     assert isinstance(output, str)
     assert json.loads(output)["ResponseBody"] == expected
 
@@ -255,17 +255,23 @@ def test_bodies_of_answers(content_type: str, body: bytes, expected: Any) -> Non
     ids=lambda value: str(value)[:30],
 )
 def test_bodies_that_cannot_be_used(content_type: str, body: bytes, words: str | None) -> None:
-    error = result_of(an_answer(body, content_type), 1_000_000)
+    error = result_of(NATIVE, an_answer(body, content_type), 1_000_000)
     if words is None and isinstance(error, str):
         return  # deep, and still within what the JSON libraries take
     assert isinstance(error, StateError)
-    assert error.name == "States.Runtime"
+    assert error.name == "Treadle.InvalidResult"
     assert (words or "nested") in (error.cause or "")
 
 
+def test_a_body_that_cannot_be_used_has_the_name_of_aws_under_its_own() -> None:
+    error = result_of(AWS, an_answer(b"{", "application/json"), 1000)
+    assert isinstance(error, StateError)
+    assert error.name == "States.Runtime"
+
+
 def test_headers_count_towards_the_payload() -> None:
-    assert isinstance(result_of(an_answer(b"x" * 100, "text/plain"), 200), str)
-    error = result_of(an_answer(b"x" * 100, "text/plain", x=["y" * 100]), 200)
+    assert isinstance(result_of(NATIVE, an_answer(b"x" * 100, "text/plain"), 200), str)
+    error = result_of(NATIVE, an_answer(b"x" * 100, "text/plain", x=["y" * 100]), 200)
     assert isinstance(error, StateError)
     assert error.name == "States.DataLimitExceeded"
 
@@ -290,10 +296,10 @@ def test_headers_count_towards_the_payload() -> None:
 def test_other_statuses_fail_with_what_the_server_says(
     answer: HttpAnswer, name: str, cause: str
 ) -> None:
-    assert result_of(answer, 1000) == StateError(f"States.Http.StatusCode.{name}", cause)
+    assert result_of(NATIVE, answer, 1000) == StateError(f"States.Http.StatusCode.{name}", cause)
 
 
 def test_a_cause_is_bounded() -> None:
-    error = result_of(an_answer(b"x" * 1_000_000, "text/plain", 500), 1_000_000)
+    error = result_of(NATIVE, an_answer(b"x" * 1_000_000, "text/plain", 500), 1_000_000)
     assert isinstance(error, StateError)
     assert len(error.cause or "") == 32_768

@@ -243,6 +243,25 @@ async def test_invalid_parameters_fail_the_task_and_send_nothing() -> None:
     assert bench.line.calls.empty()
 
 
+@pytest.mark.parametrize(
+    ("resource", "name"),
+    [
+        ("treadle:http", "Treadle.InvalidResult"),
+        ("arn:aws:states:::http:invoke", "States.Runtime"),
+    ],
+)
+async def test_a_body_that_cannot_be_used_is_named_as_the_resource_is(
+    resource: str, name: str
+) -> None:
+    bench = Bench()
+    await bench.start(resource=resource)
+    _, answer = await bench.line.next()
+    answer.set_result(HttpAnswer(200, "OK", {"content-type": ["application/json"]}, b"{"))
+    event = await bench.inbox.end()
+    assert isinstance(event, TaskFailed)
+    assert event.error.name == name
+
+
 async def test_an_error_of_our_own_ends_the_attempt() -> None:
     bench = Bench()
     await bench.start()

@@ -147,7 +147,13 @@ def test_an_unlisted_function_is_named_with_the_remedy() -> None:
         ({"FunctionName": "only", "Qualifier": "live"}, []),
         ({"FunctionName": "only:live", "Qualifier": "live"}, []),
         ({"FunctionName": "only", "Qualifier.$": "$.q"}, []),
-        ({"FunctionName": "only", "Qualifier": 7}, []),
+        ({"FunctionName": "only", "Qualifier": 7}, [("/Qualifier", "task-parameter-value")]),
+        ({"FunctionName.$": "$.f", "Qualifier": 7}, [("/Qualifier", "task-parameter-value")]),
+        ({"FunctionName": "resize", "Qualifier": None}, []),
+        (
+            {"FunctionName": "a b", "Qualifier.$": "$.q"},
+            [("/FunctionName", "resource-not-runnable")],
+        ),
         ({"FunctionName": "only"}, [("/FunctionName", "resource-not-runnable")]),
         (
             {"FunctionName": "only", "Qualifier": "old"},
@@ -160,6 +166,24 @@ def test_an_unlisted_function_is_named_with_the_remedy() -> None:
         (
             {"FunctionName": "resize", "InvocationType": "Event"},
             [("/InvocationType", "not-supported-yet")],
+        ),
+        ({"FunctionName": "resize", "InvocationType": None}, []),
+        ({"FunctionName": "resize", "InvocationType.$": "$.t"}, []),
+        (
+            {"FunctionName.$": "$.f", "InvocationType": "Event"},
+            [("/InvocationType", "not-supported-yet")],
+        ),
+        (
+            {"InvocationType": "Event"},
+            [("", "task-parameter-missing"), ("/InvocationType", "not-supported-yet")],
+        ),
+        (
+            {"FunctionName": 7, "InvocationType": "Event", "Qualifier": 7},
+            [
+                ("/FunctionName", "task-parameter-value"),
+                ("/InvocationType", "not-supported-yet"),
+                ("/Qualifier", "task-parameter-value"),
+            ],
         ),
         (
             {"FunctionName": "resize", "ClientContext.$": "$"},

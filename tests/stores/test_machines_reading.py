@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.stage import FAILS, NOTHING, ONE_TASK, Stage, on_a_stage
+from tests.runtime.stage import FAILS, JOB, NOTHING, ONE_TASK, Stage, on_a_stage
 from tests.stores.machines_seen import create, machine, revisions
 from treadle.asl import document
 from treadle.kube.kinds import REVISIONS, STATE_MACHINES
@@ -22,13 +22,16 @@ async def unready(stage: Stage) -> MachineUnready:
 
 def test_the_current_one_is_read_and_pinned() -> None:
     async def play(stage: Stage) -> None:
-        create(stage, {"definition": ONE_TASK, "podTemplate": {"spec": {}}})
+        functions = {"resize": {"image": "i"}}
+        spec = {"definition": ONE_TASK, "podTemplate": {"spec": {}}, "functions": functions}
+        create(stage, spec)
         await stage.machines.judge("default", "m")
         pinned = await stage.machines.current("default", "m")
         assert isinstance(pinned, Pinned)
         assert pinned.revision == machine(stage)["status"]["revision"]["name"]
         assert pinned.digest == digest_of(machine(stage)["spec"])
-        assert pinned.pods == {"podTemplate": {"spec": {}}}
+        assert pinned.pods == {"podTemplate": {"spec": {}}}  # and no more: each Order holds it
+        assert pinned.functions == functions
         assert pinned.program.machine.start_at == "A"
 
     on_a_stage(play)
@@ -145,19 +148,44 @@ def test_those_who_need_it_at_once_share_the_parsing(monkeypatch: pytest.MonkeyP
     parsed: list[Any] = []
     parse = document.parse
 
-    def counted(definition: Any) -> Any:
+    def counted(definition: Any, **more: Any) -> Any:
         parsed.append(definition)
-        return parse(definition)
+        return parse(definition, **more)
 
     monkeypatch.setattr(document, "parse", counted)
 
     async def play(stage: Stage) -> None:
         await stage.apply_machine(NOTHING)
+        stage.reborn()
         (name,) = revisions(stage)
         asks = [stage.machines.pinned("default", name) for _ in range(20)]
         programs = [pinned.program for pinned in await asyncio.gather(*asks)]
         assert len(parsed) == 1
         assert all(program is programs[0] for program in programs)
+
+    on_a_stage(play)
+
+
+def test_what_was_judged_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(document, "parse")
+
+    async def play(stage: Stage) -> None:
+        await stage.apply_machine(NOTHING)
+        (name,) = revisions(stage)
+        assert (await stage.machines.pinned("default", name)).program.machine.start_at == "A"
+
+    on_a_stage(play)
+
+
+def test_only_so_many_are_remembered_of_those_that_were_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machines, "PROGRAMS_MAX", 1)
+
+    async def play(stage: Stage) -> None:
+        await stage.apply_machine(NOTHING)
+        await stage.apply_machine(FAILS, "n")
+        assert len(stage.machines._programs) == 1
 
     on_a_stage(play)
 
@@ -181,9 +209,16 @@ def test_a_revision_that_nobody_wrote_is_missing() -> None:
     on_a_stage(play)
 
 
-def test_a_revision_that_this_release_finds_invalid_cannot_be_pinned() -> None:
+WAITS = {**JOB, "Resource": "treadle:job.waitForTaskToken", "End": True}
+WAITING = {"StartAt": "A", "States": {"A": WAITS}}
+
+
+@pytest.mark.parametrize(
+    "held",
+    [{"definition": {"States": {}}}, {"definition": WAITING, "type": "EXPRESS"}],
+)
+def test_a_revision_that_this_release_finds_invalid_cannot_be_pinned(held: Any) -> None:
     async def play(stage: Stage) -> None:
-        held = {"definition": {"States": {}}}
         spec = {"stateMachine": "m", "digest": digest_of(held), **held}
         obj = {"metadata": {"name": "m-dddddddd"}, "spec": spec}
         stage.objects.create(REVISIONS, "default", obj)

@@ -66,6 +66,11 @@ class FunctionName:
         return next(self.forms())
 
 
+FUNCTION_FORMS: Final = (
+    "a Lambda ARN, account:function:name or a name, each with :qualifier or without"
+)
+"""What `parse_function` takes, for people."""
+
 LATEST: Final = "$LATEST"
 """What a function is when no version of it is named."""
 

@@ -23,6 +23,9 @@ TASK_FAILED = "States.TaskFailed"
 TIMEOUT = "States.Timeout"
 HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
 
+INVALID_RESULT = "Treadle.InvalidResult"
+"""Of a native Task whose result cannot be used; AWS has no name for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class StateError:

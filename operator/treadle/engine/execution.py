@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from treadle.asl.errors import TIMEOUT, StateError
+from treadle.asl.errors import INVALID_RESULT, TIMEOUT, StateError
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.program import Program, Task, Wait
 from treadle.engine import commands, flow, snapshot
@@ -220,7 +220,7 @@ class Execution:
             result = Payload.read(output)
         except ValueError:
             sentence = f"The result of '{frame.state}' is not JSON: {output[:200]!r}"
-            self._walk.task_failed(frame, StateError("Treadle.InvalidResult", sentence), now)
+            self._walk.task_failed(frame, StateError(INVALID_RESULT, sentence), now)
         else:
             self._walk.task_succeeded(frame, result, now)
 

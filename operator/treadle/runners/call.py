@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus
 
 from treadle.asl import errors
 from treadle.asl.errors import StateError
 from treadle.asl.json import Json, dumps, loads
 from treadle.asl.limits import DEFAULT, VALUE_DEPTH_MAX
+from treadle.asl.web import is_json, url_problem
 from treadle.runners.transport import HttpAnswer, HttpRequest
 
 NATIVE = "treadle:http"
@@ -72,7 +73,6 @@ _PREFIXES_REFUSED_BY_AWS = ("if-", "x-forwarded-", "x-amz-", "x-amzn-")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BINARY = re.compile(r"(application/octet-stream$)|(image|video|audio)/")
-_JSON = re.compile(r"(application|text)/json$|[^/]+/[^/]+\+json$")
 # Text encodings that decode in linear time; Python has some that do not, such as punycode.
 _CHARSETS = re.compile(
     r"utf-(8|16|32)(-le|-be|-sig)?|ascii|iso8859-\d+|cp\d+|koi8-[ru]|big5|gb(2312|k|18030)"
@@ -206,15 +206,9 @@ def _method(value: Json) -> str:
 def _url(value: Json) -> str:
     if not isinstance(value, str) or not value:
         raise _Wrong("ApiEndpoint must be a URL")
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise _Wrong(f"ApiEndpoint {_short(value)} is no URL: {error}") from None
-    if parts.scheme.lower() not in ("http", "https") or not host:
-        raise _Wrong(f"ApiEndpoint {_short(value)} must be an absolute http or https URL")
-    if parts.username is not None or parts.password is not None:
-        raise _Wrong("ApiEndpoint must not hold a user or a password")
+    wrong = url_problem(value)
+    if wrong:
+        raise _Wrong(f"ApiEndpoint: {wrong}")
     return value
 
 
@@ -316,8 +310,11 @@ class _Transform:
 # ------------------------------------------------------------------------------------- the answer
 
 
-def result_of(answer: HttpAnswer, payload_bytes_max: int) -> str | StateError:
-    """The Task's output as JSON text, or why it failed."""
+def result_of(resource: str, answer: HttpAnswer, payload_bytes_max: int) -> str | StateError:
+    """The Task's output as JSON text, or why it failed.
+
+    A body that cannot be used is `Treadle.InvalidResult`; `States.Runtime` as on AWS.
+    """
     if not 200 <= answer.status <= 299:
         return StateError(f"States.Http.StatusCode.{answer.status}", _cause(answer))
     try:
@@ -333,7 +330,8 @@ def result_of(answer: HttpAnswer, payload_bytes_max: int) -> str | StateError:
     except (ValueError, RecursionError) as error:
         # json.dumps and json.loads give RecursionError where nesting is deeper than they take.
         sentence = "nested too deeply" if isinstance(error, RecursionError) else error
-        return StateError(errors.RUNTIME, f"The answer's body cannot be used: {sentence}")
+        name = errors.INVALID_RESULT if resource == NATIVE else errors.RUNTIME
+        return StateError(name, f"The answer's body cannot be used: {sentence}")
     if len(output.encode()) > payload_bytes_max:
         sentence = f"The answer with its headers has more than {payload_bytes_max} bytes"
         return StateError(errors.DATA_LIMIT_EXCEEDED, sentence)
@@ -355,7 +353,7 @@ def _response_body(answer: HttpAnswer) -> Json:
     if _BINARY.match(media):
         raise ValueError(f"it is {media}, which is not text")
     text = _decoded(answer.body, charset or "utf-8")
-    if not _JSON.match(media):
+    if not is_json(media):
         return text
     try:
         return loads(text)

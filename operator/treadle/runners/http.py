@@ -228,7 +228,8 @@ class HttpRunner:
             return "no_answer", StateError(SOCKET, f"{request.url}: {failed}")
         except NotARequest as wrong:
             return "not_sent", _not_sent(order.task.resource, wrong)
-        return f"{answer.status // 100}xx", result_of(answer, order.payload_bytes_max)
+        result = result_of(order.task.resource, answer, order.payload_bytes_max)
+        return f"{answer.status // 100}xx", result
 
 
 def _not_sent(resource: str, wrong: NotARequest) -> StateError:

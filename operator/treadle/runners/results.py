@@ -6,7 +6,7 @@ One rule: a message that may have been cut is never believed.
 from dataclasses import dataclass
 from datetime import datetime
 
-from treadle.asl.errors import DATA_LIMIT_EXCEEDED, StateError
+from treadle.asl.errors import DATA_LIMIT_EXCEEDED, INVALID_RESULT, StateError
 from treadle.asl.json import Json, dumps, loads
 from treadle.asl.limits import DEFAULT
 from treadle.kube.api import Obj
@@ -63,7 +63,7 @@ def success(pod: Obj, done: Obj, at: datetime) -> Succeeded | Failed:
         loads(text)
     except ValueError as why:
         cause = f"The result is not JSON ({why}): {_excerpt(text)}"
-        return Failed(StateError("Treadle.InvalidResult", cause), at)
+        return Failed(StateError(INVALID_RESULT, cause), at)
     return Succeeded(text, at)
 
 

@@ -6,22 +6,24 @@ restart, a repeated turn or an adopted Job gives the same; no runner knows of La
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from treadle.asl import limits
 from treadle.asl.arns import (
+    FUNCTION_FORMS,
     LATEST,
     FunctionName,
     is_function_call,
     parse_function,
     parse_resource,
 )
-from treadle.asl.errors import RUNTIME, StateError
+from treadle.asl.errors import INVALID_RESULT, RUNTIME, StateError
 from treadle.asl.json import Json, dumps, loads
+from treadle.asl.web import is_json
 from treadle.engine.commands import Task
 from treadle.engine.events import TaskFailed, TaskId, TaskSucceeded
 from treadle.runtime.ports import ExecutionKey
@@ -33,7 +35,9 @@ JOB: Final = "treadle:job"
 HTTP: Final = "treadle:http"
 
 _UNKNOWN = "Lambda.Unknown"
+_NOT_FOUND = "Lambda.ResourceNotFoundException"
 _SERVICE = "Lambda.ServiceException"
+_WRONG_VALUE = "Lambda.InvalidParameterValueException"
 _SYNCHRONOUS = "RequestResponse"
 
 
@@ -45,13 +49,13 @@ class Call:
         function: as it is named, with the qualifier.
         target: what the map names for it.
         payload: what it is given.
-        invoke: whether the answer comes in the envelope of `lambda:invoke`.
+        in_envelope: whether the answer comes in the envelope of `lambda:invoke`.
     """
 
     function: FunctionName
     target: Mapping[str, Json]
     payload: Json
-    invoke: bool
+    in_envelope: bool
 
 
 def find(functions: Functions, name: FunctionName) -> Mapping[str, Json] | None:
@@ -115,51 +119,73 @@ def _call(resource: str, parameters: Json, functions: Functions) -> Call | State
         name = parse_function(resource)
         if name is None:
             return _not_found(resource)
-        payload, invoke = parameters, False
+        payload, in_envelope = parameters, False
     else:
-        found = _invoked(parameters)
-        if isinstance(found, StateError):
-            return found
-        name, payload, invoke = found, parameters.get("Payload", {}), True
+        wrong = next(wrong_members(parameters), None)
+        if wrong is not None:
+            return wrong.error
+        name, payload, in_envelope = invoked(parameters), parameters.get("Payload", {}), True
     target = find(functions, name)
-    return _not_found(str(name)) if target is None else Call(name, target, payload, invoke)
+    return _not_found(str(name)) if target is None else Call(name, target, payload, in_envelope)
 
 
-def _invoked(parameters: Json) -> FunctionName | StateError:
-    """The function that Parameters of `lambda:invoke` name. Source: AWS API, Invoke."""
-    if not isinstance(parameters, dict) or not isinstance(parameters.get("FunctionName"), str):
+class WrongMember(NamedTuple):
+    """A member of Parameters that makes no call, and what the state fails with."""
+
+    member: str
+    error: StateError
+
+
+def wrong_members(parameters: Json) -> Iterator[WrongMember]:
+    """All that is wrong with Parameters of `lambda:invoke`; the state fails with the first.
+
+    The judge of machines asks here, too, so that what it lets pass can be called.
+
+    Source: AWS API, Invoke.
+    """
+    given = parameters if isinstance(parameters, dict) else {}
+    text, kind, qualifier = map(given.get, ("FunctionName", "InvocationType", "Qualifier"))
+    if not isinstance(text, str):
         # States.Runtime, as on AWS, where no Retry and no Catch takes it.
-        text = dumps(parameters)[:200]
         cause = (
-            f"The Parameters '{text}' could not be used to start the Task: [The value for the "
-            "field 'FunctionName' must be a STRING]"
+            f"The Parameters '{dumps(parameters)[:200]}' could not be used to start the Task: [The "
+            "value for the field 'FunctionName' must be a STRING]"
         )
-        return StateError(RUNTIME, cause)
-    kind = parameters.get("InvocationType")
+        yield WrongMember("FunctionName", StateError(RUNTIME, cause))
     if kind not in (None, _SYNCHRONOUS):
         cause = f"InvocationType {dumps(kind)[:80]} is not supported yet; use {_SYNCHRONOUS}."
-        return StateError("Treadle.InvalidParameters", cause)
-    name = parse_function(parameters["FunctionName"])
-    if name is None:
-        return _not_found(parameters["FunctionName"])
-    qualifier = parameters.get("Qualifier")
+        yield WrongMember("InvocationType", StateError("Treadle.InvalidParameters", cause))
+    name = parse_function(text) if isinstance(text, str) else None
+    if isinstance(text, str) and name is None:
+        yield WrongMember("FunctionName", _not_found(text, f"Give {FUNCTION_FORMS}."))
     if qualifier is None:
-        return name
-    if not isinstance(qualifier, str) or name.qualifier not in ("", qualifier):
+        return
+    if not isinstance(qualifier, str):
+        cause = f"Qualifier is {dumps(qualifier)[:80]}; it must be a text."
+        yield WrongMember("Qualifier", StateError(_WRONG_VALUE, cause))
+    elif name is not None and name.qualifier not in ("", qualifier):
         cause = (
             "The derived qualifier from the function name does not match the specified qualifier. "
             "(Status Code: 400; Error Code: InvalidParameterValueException)"
         )
-        return StateError("Lambda.InvalidParameterValueException", cause)
-    return replace(name, qualifier=qualifier)
+        yield WrongMember("Qualifier", StateError(_WRONG_VALUE, cause))
 
 
-def _not_found(name: str) -> StateError:
+def invoked(parameters: Mapping[str, Json]) -> FunctionName:
+    """The function that Parameters of `lambda:invoke` without a wrong member name."""
+    name = parse_function(parameters["FunctionName"])
+    assert name is not None
+    return replace(name, qualifier=parameters.get("Qualifier") or name.qualifier)
+
+
+def _not_found(
+    name: str, remedy: str = "Add it to spec.functions of the StateMachine."
+) -> StateError:
     cause = (
         f"Function not found: {name[:200]} (Status Code: 404; Error Code: "
-        "ResourceNotFoundException). Add it to spec.functions of the StateMachine."
+        f"ResourceNotFoundException). {remedy}"
     )
-    return StateError("Lambda.ResourceNotFoundException", cause)
+    return StateError(_NOT_FOUND, cause)
 
 
 # ---------------------------------------------------------------------------------- the answer
@@ -184,7 +210,7 @@ def answer(key: ExecutionKey, task: Task, functions: Functions, event: Outcome) 
             event = _of_url(event)
         elif isinstance(event, TaskFailed):
             event = replace(event, error=_of_container(event.error))
-        if isinstance(event, TaskSucceeded) and call.invoke:
+        if isinstance(event, TaskSucceeded) and call.in_envelope:
             event = _enveloped(key, call, event)
     except ValueError as why:
         cause = f"The function's answer cannot be used: {why}"
@@ -219,14 +245,13 @@ _STATUS = re.compile(r"States\.Http\.StatusCode\.(\d+)")
 _OF_STATUS: Final = {
     400: "Lambda.InvalidRequestContentException",
     403: "Lambda.AccessDeniedException",
-    404: "Lambda.ResourceNotFoundException",
+    404: _NOT_FOUND,
     409: "Lambda.ResourceConflictException",
     413: "Lambda.RequestTooLargeException",
     415: "Lambda.UnsupportedMediaTypeException",
     429: "Lambda.TooManyRequestsException",
 }
 _FUNCTION_ERROR = "x-amz-function-error"
-_JSON = re.compile(r"(application|text)/json\b|[^/;]+/[^/;]+\+json\b")
 
 
 def _of_url(event: Outcome) -> Outcome:
@@ -246,7 +271,7 @@ def _of_url(event: Outcome) -> Outcome:
 
 def _body(body: Json, content_type: str) -> Json:
     """The payload that an answer's body means: JSON whatever it says to be, else its text."""
-    if not isinstance(body, str) or _JSON.match(content_type.strip().lower()):
+    if not isinstance(body, str) or is_json(content_type):
         return body
     if not body:
         return None  # as a function that returns nothing
@@ -269,7 +294,7 @@ def _of_call(error: StateError) -> StateError:
     name, cause = error.name or "", error.cause or ""
     if name == "States.Http.Socket":
         return StateError("Lambda.SdkClientException", cause)
-    if name == RUNTIME:  # an answer that cannot be read is no mistake of the definition's
+    if name == INVALID_RESULT:
         return StateError(_UNKNOWN, cause)
     match = _STATUS.fullmatch(name)
     if match is None:

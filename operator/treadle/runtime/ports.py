@@ -261,18 +261,19 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A machine as an execution pins it."""
+    """A machine as an execution pins it.
+
+    Attributes:
+        pods: what says how its Jobs' Pods are made.
+        functions: what runs in place of Lambda functions; see `runtime.functions`.
+    """
 
     revision: str
     program: Program
     digest: str
     pods: Mapping[str, Json]
+    functions: Mapping[str, Json]
     limits: Limits
-
-    @property
-    def functions(self) -> Mapping[str, Json]:
-        """What runs in place of Lambda functions; see `runtime.functions`."""
-        return self.pods.get("functions") or {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ One rule: all that is wrong is said at once, each with a place, a code and the r
 
 from collections.abc import Iterator, Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
-from treadle.asl.arns import FunctionName, parse_function, parse_resource
-from treadle.asl.errors import Problem
+from treadle.asl.arns import FUNCTION_FORMS, FunctionName, parse_function, parse_resource
+from treadle.asl.errors import Problem, StateError
 from treadle.asl.fields import shown
 from treadle.asl.json import Json
 from treadle.asl.pointers import escaped
-from treadle.runtime.functions import Functions, find
+from treadle.asl.web import url_problem
+from treadle.kube import parameters
+from treadle.runtime.functions import Functions, find, invoked, wrong_members
 
 INVALID: Final = "function-invalid"
 NOT_RUNNABLE: Final = "resource-not-runnable"
@@ -20,7 +21,6 @@ NOT_YET: Final = "not-supported-yet"
 
 _TARGETS = ("image", "url", "stateMachine")
 _MEMBERS = (*_TARGETS, "command")
-_FORMS = "a Lambda ARN, account:function:name or a name, each with :qualifier or without"
 # AWS API, Invoke.
 _PARAMETERS = ("FunctionName", "Payload", "Qualifier", "InvocationType", "LogType", "ClientContext")
 
@@ -36,7 +36,9 @@ def problems(functions: Json) -> Iterator[Problem]:
     for name, target in functions.items():
         where = f"/functions/{escaped(name)}"
         if parse_function(name) is None:
-            yield Problem(where, INVALID, f"{shown(name)} names no function; give {_FORMS}.")
+            yield Problem(
+                where, INVALID, f"{shown(name)} names no function; give {FUNCTION_FORMS}."
+            )
         if isinstance(target, dict):
             yield from _target_problems(where, target)
         else:
@@ -55,49 +57,36 @@ def _target_problems(where: str, target: Mapping[str, Json]) -> Iterator[Problem
     if "stateMachine" in target:
         message = "stateMachine is not supported yet; use image or url."
         yield Problem(f"{where}/stateMachine", NOT_YET, message)
-    for member, wanted in (("image", _image(target)), ("command", _command(target))):
-        if wanted:
-            message = f"{member} is {shown(target[member])}; it must be {wanted}."
-            yield Problem(f"{where}/{member}", INVALID, message)
-    wrong = _url(target)
-    if wrong:
-        yield Problem(f"{where}/url", INVALID, f"url is {shown(target['url'])}; {wrong}.")
+    for member, wrong in _READERS.items():
+        said = wrong(target) if member in target else None
+        if said:
+            yield Problem(f"{where}/{member}", INVALID, said)
 
 
-def _image(target: Mapping[str, Json]) -> str:
-    image = target.get("image", "x")
-    good = isinstance(image, str) and image and image == image.strip()
-    return "" if good else "a text without spaces around it"
+def _image(target: Mapping[str, Json]) -> str | None:
+    read = parameters.parse({"image": target["image"]})
+    return read.cause if isinstance(read, StateError) else None
 
 
-def _command(target: Mapping[str, Json]) -> str:
-    if "command" not in target:
-        return ""
-    if "image" not in target:
-        return "left out, or stand beside an image"
+def _command(target: Mapping[str, Json]) -> str | None:
     words = target["command"]
-    good = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-    return "" if good else "an array of texts"
+    if "image" not in target:
+        wanted = "left out, or stand beside an image"
+    elif isinstance(words, list) and words and all(isinstance(word, str) for word in words):
+        return None
+    else:
+        wanted = "an array of texts"
+    return f"command is {shown(words)}; it must be {wanted}."
 
 
-def _url(target: Mapping[str, Json]) -> str:
-    """What is wrong with the URL, as the end of a sentence."""
-    if "url" not in target:
-        return ""
-    absolute = "it must be an absolute http or https URL"
+def _url(target: Mapping[str, Json]) -> str | None:
     url = target["url"]
-    if not isinstance(url, str) or any(character.isspace() for character in url):
-        return absolute
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as why:
-        return f"it is no URL: {why}"
-    if parts.scheme.lower() not in ("http", "https") or not host:
-        return absolute
-    if parts.username is not None or parts.password is not None:
-        return "it must not hold a user or a password"
-    return ""
+    wrong = url_problem(url) if isinstance(url, str) else f"{shown(url)} must be a text"
+    return f"url: {wrong}." if wrong else None
+
+
+_READERS: Final = {"image": _image, "command": _command, "url": _url}
+"""What says what is wrong with a member that is there."""
 
 
 # --------------------------------------------------------------------------------- the calls
@@ -128,46 +117,37 @@ def call_problems(
         elif key.removesuffix(".$") == "ClientContext":
             message = "ClientContext is not supported yet; pass it in Payload."
             yield Problem(f"{where}/{escaped(key)}", NOT_YET, message)
-    kind = given.get("InvocationType", "RequestResponse")
-    if kind != "RequestResponse":
-        message = f"InvocationType {shown(kind)} is not supported yet; use RequestResponse."
-        yield Problem(f"{where}/InvocationType", NOT_YET, message)
-    yield from _name_problems(where if "Parameters" in task else pointer, given, functions)
+    yield from _member_problems(where if "Parameters" in task else pointer, given, functions)
 
 
-def _name_problems(
+_CODES = {"Treadle.InvalidParameters": NOT_YET, "Lambda.ResourceNotFoundException": NOT_RUNNABLE}
+"""The code of what a state would fail with; of any other, `task-parameter-value`."""
+
+
+def _member_problems(
     where: str, given: Mapping[str, Json], functions: Functions
 ) -> Iterator[Problem]:
+    static = {key: value for key, value in given.items() if not key.endswith(".$")}
     if "FunctionName.$" in given:
-        return
-    if "FunctionName" not in given:
+        static["FunctionName"] = "from-data"  # whatever it is, the others are judged
+    elif "FunctionName" not in given:
         message = "Parameters must have FunctionName (or FunctionName.$)."
         yield Problem(where, "task-parameter-missing", message)
-        return
-    text, qualifier = given["FunctionName"], given.get("Qualifier", "")
-    place = f"{where}/FunctionName"
-    if not isinstance(text, str):
-        message = f"FunctionName is {shown(text)}; it must be a text."
-        yield Problem(place, "task-parameter-value", message)
-        return
-    if "Qualifier.$" in given or not isinstance(qualifier, str):
-        return
-    name = parse_function(text)
-    if name is not None and qualifier and name.qualifier not in ("", qualifier):
-        message = f"Qualifier is {shown(qualifier)}, but FunctionName says {name.qualifier}."
-        yield Problem(f"{where}/Qualifier", "task-parameter-value", message)
-    elif name is not None and qualifier:
-        name = FunctionName(name.region_arn, name.account, name.name, qualifier)
-        yield from _unlisted(place, text, name, functions)
-    else:
-        yield from _unlisted(place, text, name, functions)
+        static["FunctionName"] = "missing"
+    wrong = list(wrong_members(static))
+    for member, error in wrong:
+        code = _CODES.get(error.name or "", "task-parameter-value")
+        yield Problem(f"{where}/{member}", code, error.cause or "")
+    if not wrong and "FunctionName" in given and "Qualifier.$" not in given:
+        place = f"{where}/FunctionName"
+        yield from _unlisted(place, given["FunctionName"], invoked(static), functions)
 
 
 def _unlisted(
     place: str, text: str, name: FunctionName | None, functions: Functions
 ) -> Iterator[Problem]:
     if name is None:
-        message = f"{shown(text)} names no function; give {_FORMS}."
+        message = f"{shown(text)} names no function; give {FUNCTION_FORMS}."
         yield Problem(place, NOT_RUNNABLE, message)
     elif find(functions, name) is None:
         message = (

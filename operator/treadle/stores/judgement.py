@@ -20,8 +20,8 @@ from treadle.kube.podtemplates import PodDefaults
 from treadle.runtime.functions import Functions, calls_function
 from treadle.stores import calling
 
-PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode", "functions")
-"""Members of a StateMachine's spec that say how its Tasks run."""
+PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode")
+"""Members of a StateMachine's spec that say how its Jobs run."""
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -36,15 +36,24 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Problems, and the reason for the condition `Ready` where some are errors."""
+    """Problems, and the reason for the condition `Ready` where some are errors.
+
+    `program` is the definition; None where it cannot be read.
+    """
 
     reason: str
     problems: tuple[Problem, ...]
+    program: Program | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         """Those that keep the machine from running."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def is_express(spec: Mapping[str, Json]) -> bool:
+    """Whether a machine's or a revision's type allows less."""
+    return spec.get("type") == "EXPRESS"
 
 
 def judge(obj: Obj, installation: Installation) -> Judgement:
@@ -53,20 +62,19 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     dropped = _nulls_dropped(obj)
     if dropped:
         return Judgement("NullsDropped", dropped)
-    express = spec.get("type") == "EXPRESS"
-    program, problems = document.inspect(spec.get("definition"), express=express)
+    program, problems = document.inspect(spec.get("definition"), express=is_express(spec))
     if program is None:
         return Judgement("InvalidDefinition", problems)
     pods = {member: spec[member] for member in PODS if member in spec}
     wrong = podtemplates.problems(pods, installation.defaults)
     templates = tuple(Problem(where, "pod-template", said) for where, said in wrong)
-    functions = tuple(calling.problems(pods.get("functions", {})))
+    functions = tuple(calling.problems(spec.get("functions", {})))
     if templates or functions:
         reason = "InvalidPodTemplate" if templates else "InvalidFunctions"
-        return Judgement(reason, problems + templates + functions)
+        return Judgement(reason, problems + templates + functions, program)
     served = installation.resources
-    found = not_runnable(program, served, pods.get("functions", {}))
-    return Judgement("ResourceNotRunnable", problems + tuple(found))
+    found = not_runnable(program, served, spec.get("functions", {}))
+    return Judgement("ResourceNotRunnable", problems + tuple(found), program)
 
 
 def not_runnable(

@@ -19,6 +19,7 @@ from treadle.asl.program import Program
 from treadle.kube import names
 from treadle.kube.api import Obj, Objects
 from treadle.kube.conditions import set_condition
+from treadle.kube.decode import is_judged
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import (
     Clock,
@@ -27,7 +28,7 @@ from treadle.runtime.ports import (
     Missing,
     Pinned,
 )
-from treadle.stores.judgement import PODS, Installation, as_status, judge
+from treadle.stores.judgement import PODS, Installation, as_status, is_express, judge
 from treadle.stores.touching import create_or_touch, remove_unchanged, touched_at
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 PROGRAMS_MAX = 256
 STATUS_PROBLEMS_MAX = 100  # in a status; the first ones
 SPARE_SECONDS = 120.0  # design.md section 4: how long a revision outlives its use
-_HELD = ("definition", "type", *PODS)
+_HELD = ("definition", "type", "functions", *PODS)
 
 
 class RevisionMachines:
@@ -64,7 +65,7 @@ class RevisionMachines:
         except Missing:
             return False
         status = obj.get("status") or {}
-        if status.get("observedGeneration") == obj["metadata"]["generation"]:
+        if is_judged(obj):
             revision = (status.get("revision") or {}).get("name")
             if not _is_ready(status) or await self._has_revision(namespace, revision):
                 return False
@@ -92,7 +93,10 @@ class RevisionMachines:
         if not errors:
             digest = digest_of(spec)
             revision = await self._write_revision(namespace, name, spec, digest)
-            if not revision:
+            if revision:
+                assert judgement.program is not None
+                self._keep(digest, judgement.program)
+            else:
                 reason, errors = "RevisionNameTaken", (_name_taken(name, digest),)
         status: dict[str, Any] = dict(obj.get("status") or {})
         generation = obj["metadata"]["generation"]
@@ -139,7 +143,7 @@ class RevisionMachines:
         except Missing:
             return MachineUnready(False, f"StateMachine '{name}' does not exist")
         status = obj.get("status") or {}
-        if status.get("observedGeneration") != obj["metadata"].get("generation"):
+        if not is_judged(obj):
             message = f"StateMachine '{name}' is not judged yet"
             return MachineUnready(False, message, unjudged=True)
         ready = _ready(status)
@@ -181,35 +185,39 @@ class RevisionMachines:
             # Programs are kept by digest: one that lies about its own must not stand for another's.
             raise Missing(f"the revision {revision} is not what its digest says")
         pods = {member: spec[member] for member in PODS if member in spec}
-        program = await self._program(digest, spec["definition"])
-        pinned = Pinned(revision, program, digest, pods, DEFAULT)
+        program = await self._program(digest, spec)
+        pinned = Pinned(revision, program, digest, pods, spec.get("functions", {}), DEFAULT)
         self._pinned[key] = pinned
         while len(self._pinned) > PROGRAMS_MAX:
             self._pinned.popitem(last=False)
         return pinned
 
-    async def _program(self, digest: str, definition: Json) -> Program:
+    async def _program(self, digest: str, spec: Mapping[str, Json]) -> Program:
         """The parsed definition; those who wait for the same one share the work."""
         program = self._programs.get(digest)
         if program is not None:
             return program
         parsing = self._parsing.get(digest)
         if parsing is None:
-            parsing = asyncio.ensure_future(self._parse(digest, definition))
+            parsing = asyncio.ensure_future(self._parse(digest, spec))
             self._parsing[digest] = parsing
             parsing.add_done_callback(lambda _: self._parsing.pop(digest, None))
         return await asyncio.shield(parsing)
 
-    async def _parse(self, digest: str, definition: Json) -> Program:
+    async def _parse(self, digest: str, spec: Mapping[str, Json]) -> Program:
+        definition, express = spec["definition"], is_express(spec)
         try:
-            program = await asyncio.to_thread(document.parse, definition)
+            program = await asyncio.to_thread(document.parse, definition, express=express)
         except InvalidDocument as why:
             # It was valid when it was written: this release judges it differently.
             raise Missing(f"the revision is no longer valid: {why}") from why
-        self._programs[digest] = program
+        self._keep(digest, program)
+        return program
+
+    def _keep(self, digest: str, program: Program) -> None:
+        self._programs.setdefault(digest, program)
         while len(self._programs) > PROGRAMS_MAX:
             self._programs.popitem(last=False)
-        return program
 
     # ------------------------------------------------------------------------------- tidying
 
