@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from treadle.asl.errors import StateError
+from treadle.engine.failures import Ended
 from treadle.engine.frames import Fork
 from treadle.engine.payloads import Payload
 
@@ -46,9 +47,10 @@ class StartFork:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The state failed."""
+    """The state failed; `ended` says how it came to that."""
 
     error: StateError
+    ended: Ended = Ended.FOUND
 
 
 Step: TypeAlias = Done | Sleep | RunTask | StartFork | Failed
