@@ -76,7 +76,7 @@ class Query:
         if not is_number(value):
             raise self.unexpected("number", value)
         if not low <= value <= high:
-            raise self.refused(f"{self.field} must be between {low:g} and {high:g}.")
+            raise self.refused(f"{self.field} must be between {low} and {high}.")
         found: int | float = value
         return found
 

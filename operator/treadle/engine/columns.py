@@ -50,7 +50,8 @@ def encode(
 
 
 def _rare(frames: Sequence[Frame], reference: Callable[[Payload | None], Any]) -> dict[str, Any]:
-    rare: dict[str, dict[str, Any]] = {"variables": {}, "homes": {}, "beats": {}}
+    names = ("variables", "homes", "beats", "before")
+    rare: dict[str, dict[str, Any]] = {name: {} for name in names}
     for number, frame in enumerate(frames):
         row = str(number)
         if frame.variables is not None:
@@ -60,6 +61,8 @@ def _rare(frames: Sequence[Frame], reference: Callable[[Payload | None], Any]) -
         if frame.heartbeat_seconds is not None:
             deadline = to_ms(frame.deadline_at) if frame.deadline_at else 0
             rare["beats"][row] = [frame.heartbeat_seconds, deadline]
+        if frame.phase is Phase.READY and frame.last_id == frame.entered_id:
+            rare["before"][row] = frame.before_id
     return {name: rows for name, rows in rare.items() if rows}
 
 
@@ -122,6 +125,7 @@ def _decode_rare(
     frame.variables = payload(columns.get("variables", {}).get(row))
     if frame.variables is not None:
         memory.variables_bytes += frame.variables.size_bytes
+    frame.before_id = columns.get("before", {}).get(row, frame.last_id)
     if row in columns.get("homes", {}):
         frame.events, started = columns["homes"][row]
         frame.started_at = from_ms(started)

@@ -129,6 +129,7 @@ class Frame:
         data: the state's raw input. None while it is still what the parent gave.
         retries: how often each retrier was used in this visit.
         entered_id, entered_at: of the history's StateEntered.
+        before_id: of the history entry that StateEntered follows; kept only until the state works.
         last_id: of the history entry that the next one follows.
         scheduled_at: when the attempt that runs was decided.
         deadline_at: when the attempt that runs has lasted too long.
@@ -154,6 +155,7 @@ class Frame:
     retries: list[int] = field(default_factory=list)
     entered_id: int = 0
     entered_at: datetime | None = None
+    before_id: int = 0
     last_id: int = 0
     phase: Phase = Phase.READY
     due_at: datetime | None = None

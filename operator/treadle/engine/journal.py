@@ -21,7 +21,7 @@ class Journal:
     def add(
         self, frame: Frame, kind: str, now: datetime, details: Mapping[str, Any] | None = None
     ) -> int:
-        """Add an entry that follows the frame's last one; gives its id."""
+        """Add an entry after the frame's last one, as its last one; gives its id."""
         frame.last_id = self.aside(frame, kind, now, details)
         return frame.last_id
 

@@ -125,6 +125,9 @@ class Walk:
         error = StateError(failure.name, well_formed(cause[: self.limits.cause_chars_max]))
         if failure.location:
             details = records.evaluation_failed(error, failure.location, frame.state)
+            if frame.last_id == frame.entered_id:
+                # AWS: it follows what the entry into the state follows.
+                frame.last_id = frame.before_id
             self._journal.add(frame, "EvaluationFailed", now, details)
             return Failed(error, Ended.EVALUATED)
         return Failed(error)
@@ -165,6 +168,7 @@ class Walk:
         retriers = state.retry if isinstance(state, Task | Parallel | Map) else ()
         frame.retries = [0] * len(retriers)
         frame.entered_at = now
+        frame.before_id = frame.last_id
         is_full = self._history_is_full(self._journal.next_id(frame))
         if not is_full:
             details = {"name": name, "input": self._visits.raw(frame)}
