@@ -16,6 +16,7 @@ from treadle.asl.lint import Report, check_transitions
 from treadle.asl.lint_jsonata import check_expressions
 from treadle.asl.lint_members import Common
 from treadle.asl.lint_states import FLOWING, KINDS, read_state
+from treadle.asl.lint_variables import check_variables
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Machine, Program, State
 from treadle.asl.rules import RULES
@@ -72,6 +73,8 @@ def inspect(
 def _judge(value: Json, *, express: bool) -> tuple[Program | None, tuple[Problem, ...]]:
     report = Report()
     program = _Reading(report, express=express).program(value)
+    if not report.errors:
+        check_variables(value, report)
     problems = (*report.errors, *report.warnings)
     return (None if report.errors else program), problems
 

@@ -133,6 +133,12 @@ RULES: Final[Mapping[str, Rule]] = {
     "task-parameter-unknown": Rule("Parameters has what its Resource takes.", "Treadle: tasks"),
     "task-parameter-value": Rule("A parameter has its type and range.", "Treadle: tasks"),
     # Warnings.
+    "variable-unassigned": Rule(
+        "A variable is assigned on a way to the state that reads it.", "Variables", is_warning=True
+    ),
+    "jsonata-function-unknown": Rule(
+        "An expression calls functions that there are.", _QUERIES, is_warning=True
+    ),
     "map-member-inline": Rule(
         "A member of the distributed mode has no effect in an inline Map.",
         "AWS: distributed Map",
