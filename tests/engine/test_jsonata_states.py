@@ -268,3 +268,15 @@ def test_an_expression_that_costs_too_much_ends_with_a_named_error() -> None:
     desk = ran(passing(Output=["{% ($f := function() { $f() }; $f()) %}"] * 9))
     assert desk.error is not None
     assert desk.error[0] == "States.QueryEvaluationError"
+
+
+@pytest.mark.parametrize(
+    ("language", "role"), [("JSONata", "{% $states.input.role %}"), ("JSONPath", None)]
+)
+def test_credentials_are_told_in_the_history(language: str, role: str | None) -> None:
+    credentials = {"RoleArn": role} if role else {"RoleArn.$": "$.role"}
+    state = task(QueryLanguage=language, Credentials=credentials)
+    desk = Desk(chain(state), {"role": "arn:r"}).run()
+    scheduled = next(e.details for e in desk.history() if e.type == "TaskScheduled")
+    assert scheduled is not None
+    assert scheduled["taskCredentials"] == {"roleArn": "arn:r"}

@@ -14,7 +14,7 @@ from functools import partial
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
-from treadle.asl.json import Json, well_formed
+from treadle.asl.json import Json, dumps, well_formed
 from treadle.asl.limits import UNMEASURED_BYTES_MAX, Limits
 from treadle.asl.paths import Path, PathNotFound
 from treadle.asl.program import Data, Map, Parallel, PathData, State, Task
@@ -32,7 +32,8 @@ class Visit:
     """One entry into a state, as the state's own code sees it.
 
     `context_of` gives the context object (with `Map.Item` set to its argument where that is not
-    None); `seed` is the execution's; `variables` have the values that they had at the entry.
+    None); `seed` is the execution's; `variables` have the values that they had at the entry; `note`
+    is told of the data between two steps, by AWS's name for it, where somebody wants to see it.
     """
 
     frame: Frame
@@ -43,6 +44,13 @@ class Visit:
     context_of: Callable[[Json | None], Json]
     effort: Effort
     variables: Mapping[str, Json]
+    note: Callable[[str, Payload], None] | None = None
+
+    def noted(self, stage: str, payload: Payload) -> Payload:
+        """The same payload, told to whoever wants to see it."""
+        if self.note is not None:
+            self.note(stage, payload)
+        return payload
 
     @property
     def state(self) -> State:
@@ -121,7 +129,8 @@ def effective_input(visit: Visit) -> Payload:
     """The raw input after InputPath."""
     data = visit.state.data
     if isinstance(data, PathData):
-        return _select(data.input_path, visit.raw, visit, "InputPath")
+        selected = _select(data.input_path, visit.raw, visit, "InputPath")
+        return visit.noted("afterInputPath", selected)
     return visit.raw
 
 
@@ -133,9 +142,18 @@ def arguments(visit: Visit) -> Payload:
         template, stage = data.parameters, "Parameters"
     else:
         template, stage = data.arguments, "Arguments"
-    if template is None:
-        return effective
-    return _render(template, effective, visit, visit.scope(effective.value, stage))
+    given = effective
+    if template is not None:
+        given = _render(template, effective, visit, visit.scope(effective.value, stage))
+    return visit.noted(f"after{stage}", given)
+
+
+def role_arn(credentials: Template | None, visit: Visit) -> str | None:
+    """The RoleArn of a Task's Credentials. Source: AWS, "Accessing cross-account resources"."""
+    if credentials is None:
+        return None
+    value = credentials.render(visit.input_scope("Credentials"))["RoleArn"]
+    return value if isinstance(value, str) else dumps(value)
 
 
 def output(visit: Visit, data: Data, result: Payload, *, failed: bool = False) -> Payload:
@@ -156,7 +174,8 @@ def output(visit: Visit, data: Data, result: Payload, *, failed: bool = False) -
     if data.result_selector is not None:
         scope = visit.scope(result.value, "ResultSelector")
         selected = _render(data.result_selector, result, visit, scope)
-    merged = _put(data, visit.raw, selected)
+    visit.noted("afterResultSelector", selected)
+    merged = visit.noted("afterResultPath", _put(data, visit.raw, selected))
     return bounded(_select(data.output_path, merged, visit, "OutputPath"), visit)
 
 

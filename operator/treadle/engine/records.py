@@ -62,6 +62,8 @@ def scheduled(resource: str, region: str, step: RunTask) -> Mapping[str, Any]:
         details["timeoutInSeconds"] = step.timeout_seconds
     if step.heartbeat_seconds is not None:
         details["heartbeatInSeconds"] = step.heartbeat_seconds
+    if step.role_arn is not None:
+        details["taskCredentials"] = Payload({"roleArn": step.role_arn})
     return details
 
 

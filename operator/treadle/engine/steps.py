@@ -31,11 +31,15 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class RunTask:
-    """An attempt of work outside. `timeout_seconds` None: nothing bounds it."""
+    """An attempt of work outside. `timeout_seconds` None: nothing bounds it.
+
+    `role_arn` is that of the state's Credentials.
+    """
 
     parameters: Payload
     timeout_seconds: int | None
     heartbeat_seconds: int | None = None
+    role_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

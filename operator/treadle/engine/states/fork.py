@@ -138,6 +138,11 @@ def finish(state: Parallel | Map, visit: Visit, fork: Fork) -> Step:
     """From the children's outputs, in order, to the state's output."""
     text = "[" + ",".join(fork.results[index] for index in range(fork.total)) + "]"
     # A text whose parts were written exactly is what writing the whole would give.
-    result = bounded(Payload.of_text(text) if is_plain(text) else Payload(loads(text)), visit)
+    return over(state, visit, Payload.of_text(text) if is_plain(text) else Payload(loads(text)))
+
+
+def over(state: Parallel | Map, visit: Visit, result: Payload) -> Step:
+    """From the array of the children's outputs to the state's output."""
+    bounded(result, visit)
     given = assigned(state.assign, result, visit)
     return Done(output(visit, state.data, result), state.next, given)

@@ -4,14 +4,15 @@ from treadle.asl.errors import StateError
 from treadle.asl.json import dumps
 from treadle.asl.program import Fail, Pass, Succeed
 from treadle.asl.templates import Template
-from treadle.engine.flow import Visit, arguments, assigned, output, short
+from treadle.engine.flow import Visit, arguments, assigned, effective_input, output, short
 from treadle.engine.payloads import Payload
 from treadle.engine.steps import Done, Failed, Step
 
 
 def pass_through(state: Pass, visit: Visit) -> Step:
     """Spec: "Pass State"."""
-    result = Payload(state.result) if state.has_result else arguments(visit)
+    written = Payload(state.result)
+    result = visit.noted("result", written) if state.has_result else arguments(visit)
     given = assigned(state.assign, result, visit)
     return Done(output(visit, state.data, result), state.next, given)
 
@@ -23,6 +24,7 @@ def succeed(state: Succeed, visit: Visit) -> Step:
 
 def fail(state: Fail, visit: Visit) -> Step:
     """Spec: "Fail State"."""
+    effective_input(visit)  # all of the raw one, for who looks on
     error = StateError(_text(state.error, visit, "Error"), _text(state.cause, visit, "Cause"))
     return Failed(short(error, visit.limits))
 

@@ -1,7 +1,7 @@
 """Task: work outside. Spec: "Task State"."""
 
 from treadle.asl.program import Task
-from treadle.engine.flow import Visit, arguments, assigned, bounded, output
+from treadle.engine.flow import Visit, arguments, assigned, bounded, output, role_arn
 from treadle.engine.payloads import Payload
 from treadle.engine.states.numbers import positive_seconds
 from treadle.engine.steps import Done, RunTask, Step
@@ -13,6 +13,7 @@ def work(state: Task, visit: Visit) -> Step:
         bounded(arguments(visit), visit),
         positive_seconds(state.timeout_seconds, "TimeoutSeconds", visit),
         positive_seconds(state.heartbeat_seconds, "HeartbeatSeconds", visit),
+        role_arn(state.credentials, visit),
     )
 
 
