@@ -99,6 +99,7 @@ class Expression:
     __slots__ = (
         "_compiled",
         "_draws",
+        "_functions",
         "_keys",
         "_root",
         "states",
@@ -111,7 +112,9 @@ class Expression:
         self._compiled = compiled
         bindings = reads.get("bindings", {})
         self.variables = frozenset(bindings) - _FUNCTIONS.keys() - {STATES}
-        self._draws = "random" in text or "uuid" in text
+        # The engine looks at each function that it is given: only those that are named are.
+        self._functions = {n: f for n, f in _FUNCTIONS.items() if f"${n}" in text}
+        self._draws = not _DRAWING.isdisjoint(self._functions)
         states = bindings.get(STATES, {})
         self.states = frozenset(states) if isinstance(states, dict) else frozenset(("*",))
         plain = _PLAIN.fullmatch(text.strip())
@@ -139,7 +142,7 @@ class Expression:
             if found is not None:
                 return found[0]
         effort.spend(sum(map(_size, values.values())) // _BYTES_READ_A_NODE)
-        bindings = {**values, **_FUNCTIONS}
+        bindings = {**values, **self._functions}
         if self._draws:
             bindings |= _drawing(scope.chance)
         text = _evaluated(self._compiled, bindings, scope.now_ms, scope.chance, effort)
@@ -265,6 +268,8 @@ def _drawing(chance: Chance) -> Mapping[str, Callable[..., Any]]:
 
     return {"uuid": uuid, "random": random}
 
+
+_DRAWING: Final = frozenset(("uuid", "random"))
 
 # What gives None is undefined, as on AWS where an argument is missing or makes no sense.
 
