@@ -73,9 +73,7 @@ def _tell(read: _Read, report: Report) -> None:
         message = f"There is no function ${read.name:.80}; calling it fails the state."
         report.add(read.pointer, "jsonata-function-unknown", message)
         return
-    message = (
-        f"No state on a way to this one assigns ${read.name:.80}; reading it fails the state."
-    )
+    message = f"No state on a way to this one assigns ${read.name:.80}; reading it fails the state."
     report.add(read.pointer, "variable-unassigned", message)
 
 
