@@ -125,7 +125,7 @@ class Walk:
         error = StateError(failure.name, well_formed(cause[: self.limits.cause_chars_max]))
         if failure.location:
             details = records.evaluation_failed(error, failure.location, frame.state)
-            if frame.last_id == frame.entered_id:
+            if frame.phase is Phase.READY and frame.last_id == frame.entered_id:
                 # AWS: it follows what the entry into the state follows.
                 frame.last_id = frame.before_id
             self._journal.add(frame, "EvaluationFailed", now, details)
