@@ -8,8 +8,8 @@ ADD_OURSELVES := import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('pur
 ADD_PROGRAM := printf '\#!%s\nfrom treadle.cli.main import main\n\nmain()\n' $(CURDIR)/$(BIN)/python > $(BIN)/treadle && chmod +x $(BIN)/treadle
 
 .DEFAULT_GOAL := check
-.PHONY: check demo setup format lint test unit golden crds sim control-plane cluster cluster-down e2e \
-	torture bench image kind conformance docs help
+.PHONY: check demo setup format lint test unit golden crds services sim control-plane cluster \
+	cluster-down e2e torture bench image kind conformance docs help
 
 check: format lint unit ## the inner loop: format, lint, types, rooms, unit tests, 200 seeds
 
@@ -64,6 +64,13 @@ golden: setup ## rewrite the golden histories, snapshots and pictures; read the 
 crds: setup ## generate crds/, the chart's copy and docs/resources.md from the models
 	$(BIN)/python -m treadle.kube.schemas crds helm/treadle/files/crds
 	$(BIN)/python -m tests.tidy.reference docs/resources.md
+
+# The first release is of 2025-11-19, when AWS began to look at mocks.
+services: setup ## write asl/services.jsonl.gz anew, of the service models in botocore
+	for release in 1.41.0 1.44.8; do $(BIN)/python -m pip install --quiet --no-deps --upgrade \
+		--target build/botocore-$$release botocore==$$release || exit 1; done
+	$(BIN)/python -m tests.support.service_models operator/treadle/asl/services.jsonl.gz \
+		build/botocore-1.41.0 build/botocore-1.44.8
 
 docs: $(VENV)/.docs-ready ## build the site of docs/ in build/docs; broken links and anchors fail
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
