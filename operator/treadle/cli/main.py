@@ -189,6 +189,43 @@ def run(**flags: Any) -> None:
     raise SystemExit(running.run(running.Asked(**flags)))
 
 
+@main.command("test-state")
+@click.argument("machine", **_machine)
+@click.option("--state", metavar="NAME", help="The state of the machine; a bare state has none.")
+@click.option("--input", default="{}", metavar="JSON|@FILE|-", show_default=True)
+@click.option("--variables", metavar="JSON|@FILE", help="What the state can read, by name.")
+@click.option("--context", metavar="JSON|@FILE", help="The whole context object.")
+@click.option("--result", metavar="JSON|@FILE", help="What the state's work gives.")
+@click.option("--error", metavar="NAME", help="The error that the state's work ends with.")
+@click.option("--cause", metavar="TEXT", help="Its cause.")
+@click.option(
+    "--validation",
+    type=click.Choice(("STRICT", "PRESENT", "NONE")),
+    default="STRICT",
+    show_default=True,
+    help="How --result is compared with what the service answers.",
+)
+@click.option(
+    "--level",
+    type=click.Choice(("INFO", "DEBUG", "TRACE")),
+    default="INFO",
+    show_default=True,
+    help="How much of the data between the steps is shown.",
+)
+@click.option("--retries", type=click.IntRange(0), default=0, help="Retries made before.")
+@click.option("--caused-by", metavar="NAME", help="The state inside a Map or Parallel that failed.")
+@click.option("--failed-items", type=click.IntRange(0), default=0, help="Of a Map.")
+def test_state(**flags: Any) -> None:
+    """Say what one state would do with an input, as AWS's TestState does.
+
+    MACHINE is a definition, a manifest, or a state alone. A Task, Map or Parallel is answered by
+    --result or --error.
+    """
+    from treadle.cli import teststate
+
+    raise SystemExit(teststate.run(teststate.Asked(**flags)))
+
+
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

@@ -16,10 +16,9 @@ from typing import Any
 import click
 
 from treadle.asl.json import Json, dumps, loads
-from treadle.asl.limits import FILE_BYTES_MAX
 from treadle.asl.program import Program
 from treadle.cli import validate
-from treadle.cli.files import let_go, printable
+from treadle.cli.files import content_of, json_text, let_go, printable
 from treadle.cli.machines import Found, find, tell
 from treadle.kube import sources
 from treadle.kube.kinds import EXECUTIONS
@@ -177,7 +176,7 @@ def _request(
     text: str | None, others: Sequence[Mapping[str, Json]], machine: str
 ) -> dict[str, Json]:
     if text is not None:
-        return {"inputJson": _input(text)}
+        return {"inputJson": json_text(text, "the input")}
     for each in others:
         spec = each.get("spec")
         if each.get("kind") == EXECUTIONS.name and isinstance(spec, dict):
@@ -185,26 +184,6 @@ def _request(
             if isinstance(reference, dict) and reference.get("name") == machine:
                 return {k: spec[k] for k in ("name", "input", "inputJson") if k in spec}
     return {}
-
-
-def _input(given: str) -> str:
-    text: str | bytes = given
-    if given == "-":
-        text = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
-    elif given.startswith("@"):
-        text = _content(given[1:])
-    if len(text) > FILE_BYTES_MAX:
-        raise ValueError(f"the input has more than {FILE_BYTES_MAX:,} bytes")
-    try:
-        loads(text)
-        return text if isinstance(text, str) else text.decode()
-    except ValueError as why:
-        raise ValueError(f"the input is not JSON: {why}") from None
-
-
-def _content(name: str) -> bytes:
-    with Path(name).open("rb") as file:
-        return file.read(FILE_BYTES_MAX + 1)
 
 
 def _mocks(text: str | None, program: Program) -> tuple[str | None, str]:
@@ -215,7 +194,7 @@ def _mocks(text: str | None, program: Program) -> tuple[str | None, str]:
 
     file, _, case = text.partition("#")
     try:
-        content = _content(file).decode()
+        content = content_of(file).decode()
     except UnicodeDecodeError:
         raise ValueError(f"the mocks are not JSON: {file} is not UTF-8") from None
     # A state that is not in it is run: one that is misspelt must not be.
