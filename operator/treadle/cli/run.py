@@ -47,6 +47,7 @@ class Asked:
     commands: Sequence[str]
     mocks: str | None
     time: str
+    limits: str | None
     history: str | None
     output: str
 
@@ -83,6 +84,7 @@ def _resumed(asked: Asked, runs: Runs) -> Run:
         "--volume": asked.volumes,
         "--command": asked.commands,
         "--mocks": asked.mocks,
+        "--limits": asked.limits,
     }
     also = [what for what, value in given.items() if value]
     if also:
@@ -124,6 +126,7 @@ def _new(asked: Asked) -> Run:
         mocks=mocks,
         case=case,
         virtual=asked.time == "virtual",
+        limits=asked.limits or "",
     )
 
 
