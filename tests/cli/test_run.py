@@ -85,6 +85,18 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str], str]] = {
     ),
     "a state dir that cannot be": ({}, ["machine.json", "--state-dir", "/proc/x"], "/proc/x: No"),
     "resume nothing": ({}, ["--resume"], "there is nothing to go on with"),
+    "limits": ({}, ["machine.json", "--limits", "azure"], "'azure' is not one of"),
+    "a limit": (
+        {"a": manifest(PASS, limits={"payloadBytesMax": 1})},
+        ["a"],
+        "error: payloadBytesMax: Input should be greater than or equal to 256",
+    ),
+    "no limit": (
+        {"a": manifest(PASS, limits={"payloadMax": 1_000})},
+        ["a"],
+        "error: payloadMax is no limit; there are profile, payloadBytesMax, historyEventsMax",
+    ),
+    "limits again": ({}, ["--resume", "x", "--limits", "aws"], "--limits cannot be given again"),
     "resume what is missing": ({}, ["--resume", "x"], "no execution named 'x'"),
     "resume what cannot be": ({}, ["--resume", "../x"], "cannot be a name"),
     "resume the damaged": ({".treadle/runs/x/run.json": b"{"}, ["--resume", "x"], "is damaged"),
@@ -266,3 +278,62 @@ def test_mocks_of_a_case(here: Path) -> None:
 def test_a_definition_from_stdin(here: Path) -> None:
     assert run("-", "--name", "a", given=json.dumps(PASS))[:2] == (0, "{}\n")
     assert (here / ".treadle" / "runs" / "a" / "run.json").exists()
+
+
+LARGE = {"Type": "Pass", "Result": "z" * 300_000, "End": True}
+
+
+@pytest.mark.parametrize(
+    ("limits", "words", "variable", "passes"),
+    [
+        (None, [], "", True),
+        (None, ["--limits", "default"], "aws", True),
+        (None, ["--limits", "aws"], "", False),
+        (None, [], "aws", False),
+        ({"profile": "aws"}, [], "", False),
+        ({"profile": "aws", "payloadBytesMax": 400_000}, [], "", True),
+        ({"payloadBytesMax": 262_144}, ["--limits", "default"], "", False),
+    ],
+)
+def test_limits_are_the_machines_and_those_asked_for(
+    limits: Any,
+    words: list[str],
+    variable: str,
+    passes: bool,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TREADLE_LIMITS_PROFILE", variable)
+    spec = {} if limits is None else {"limits": limits}
+    write(here, manifest(states(A=LARGE), **spec))
+    code, out, _ = run("machine.json", "--format", "json", *words)
+    found = json.loads(out)
+    assert (code, found["error"]) == ((0, None) if passes else (1, "States.DataLimitExceeded"))
+
+
+def test_a_machine_above_what_was_asked_for_is_not_run(here: Path) -> None:
+    write(here, manifest(PASS, limits={"payloadBytesMax": 300_000}))
+    code, out, said = run("machine.json", "--limits", "aws")
+    assert (code, out) == (2, "")
+    assert "payloadBytesMax is 300,000; this installation allows 262,144" in said
+    assert run("machine.json")[0] == 0
+
+
+def test_a_limit_in_the_environment_that_cannot_be_is_a_sentence(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here, PASS)
+    monkeypatch.setenv("TREADLE_LIMITS_LIVE_FRAMES_MAX", "many")
+    code, out, said = run("machine.json")
+    assert (code, out) == (2, "")
+    assert "TREADLE_LIMITS_LIVE_FRAMES_MAX is 'many'; it must be a whole number from 1" in said
+
+
+def test_what_goes_on_keeps_the_limits_that_were_asked_for(here: Path) -> None:
+    write(here, states(A=LARGE))
+    assert run("machine.json", "--name", "a", "--limits", "aws")[0] == 1
+    kept = json.loads((here / ".treadle/runs/a/run.json").read_bytes())
+    assert kept["limits"] == "aws"
+    del kept["limits"]  # as a release before this one wrote it
+    (here / ".treadle/runs/a/run.json").write_text(json.dumps(kept))
+    assert run("--resume", "a")[0] == 1

@@ -5,7 +5,7 @@ One rule: whatever goes wrong inside is a row too; no case ends the run.
 
 import heapq
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -134,6 +134,10 @@ class _Due:
     answer: Answer = field(compare=False)
 
 
+# An attempt that no case answers is left running: nobody waits there for a year.
+LIMITS = replace(AWS, execution_seconds_max=0)
+
+
 class Run:
     """One execution in virtual time: attempts are answered, timers fire, nothing is waited for."""
 
@@ -151,7 +155,7 @@ class Run:
             _input_text(case),
             seed=str(case.get("id")).encode(),
             now=self._now,
-            limits=AWS,
+            limits=LIMITS,
         )
 
     def to_the_end(self) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.tidy import reference
+from tests.tidy import limits, reference
 from treadle.api.metrics import Metrics
+from treadle.asl.limits import BOUNDS, Bound
 from treadle.asl.rules import RULES
 from treadle.cli.main import main
 from treadle.kube.sources import CODES
+from treadle.stores import calling, limiting
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "operator").rglob("*.py"))
@@ -44,6 +46,8 @@ def test_every_error_is_documented(name: str) -> None:
     assert f"`{name}" in DOCS["tasks.md"]
 
 
+MANIFEST_CODES = ("pod-template", calling.NOT_RUNNABLE, limiting.INVALID, limiting.ABOVE)
+
 LISTED = set(main.commands) - {"operator"}  # its settings are in operations.md
 
 
@@ -55,10 +59,27 @@ def test_every_option_of_a_command_is_documented(name: str) -> None:
             assert f"`{max(parameter.opts, key=len)}" in section
 
 
-@pytest.mark.parametrize("code", [*CODES, "pod-template", "resource-not-runnable"])
+@pytest.mark.parametrize("code", [*CODES, *MANIFEST_CODES])
 def test_every_rule_for_manifests_is_documented(code: str) -> None:
     assert f"`{code}`" in DOCS["commands.md"]
 
 
 def test_the_page_of_custom_resources_is_what_the_models_give() -> None:
     assert DOCS["resources.md"] == reference.page(), "run `make crds`"
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: bound.name)
+def test_every_limit_that_can_be_set_is_documented(bound: Bound) -> None:
+    assert limits.row(bound) in DOCS["limits.md"].splitlines()
+
+
+@pytest.mark.parametrize("row", [*limits.fixed()])
+def test_every_fixed_limit_is_documented(row: str) -> None:
+    assert f"\n{row} " in DOCS["limits.md"]
+
+
+def test_no_limit_is_documented_that_is_not() -> None:
+    rows = re.findall(r"^\| (?:`|– ).*", DOCS["limits.md"], re.MULTILINE)
+    known = [*map(limits.row, BOUNDS), *limits.fixed()]
+    assert [row for row in rows if not row.startswith(tuple(known))] == []
+    assert len(rows) == len(known)

@@ -124,7 +124,7 @@ class _Desk:
         self._run = run
         self._show = show
         self._runs = Runs(folder)
-        self._settings = settings_.from_environment({})
+        self._settings = settings_.from_environment({"limits_profile": run.limits or None})
         self._virtual = loop if isinstance(loop, VirtualLoop) else None
         self._answers = None if run.mocks is None else mocks.read(run.mocks, run.case)
         self._ended = asyncio.Event()
@@ -149,7 +149,8 @@ class _Desk:
         resources = ProcessRunner.resources | HttpRunner.resources
         if self._answers is not None:
             resources |= _named_by(self._run.spec)
-        machines = RevisionMachines(self._api, self._now, Installation(POD_DEFAULTS, resources))
+        here = Installation(POD_DEFAULTS, resources, self._settings.limits)
+        machines = RevisionMachines(self._api, self._now, here)
         driver = self._driver(machines, leadership)
         processes = ProcessRunner(
             self._process_settings(),

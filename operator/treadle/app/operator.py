@@ -133,7 +133,8 @@ class _Operator:
         self._recorder = Recorder(api, "treadle", metrics)
         self._store = StatusStore(api)
         jobs = _job_settings(settings)
-        self._machines = RevisionMachines(api, _now, Installation(jobs.defaults, _RESOURCES))
+        here = Installation(jobs.defaults, _RESOURCES, settings.limits)
+        self._machines = RevisionMachines(api, _now, here)
         self._driver = Driver(
             store=self._store,
             machines=self._machines,

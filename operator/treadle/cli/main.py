@@ -172,6 +172,11 @@ def history(name: str, output: str, **where: Any) -> None:
 )
 @click.option("--time", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
 @click.option(
+    "--limits",
+    type=click.Choice(["default", "aws"]),
+    help="A profile of limits. Default: $TREADLE_LIMITS_PROFILE.",
+)
+@click.option(
     "--history",
     metavar="FILE",
     help="Write the history there, as AWS gives it.",

@@ -46,6 +46,7 @@ class Asked:
     commands: Sequence[str]
     mocks: str | None
     time: str
+    limits: str | None
     history: str | None
     output: str
 
@@ -82,6 +83,7 @@ def _resumed(asked: Asked, runs: Runs) -> Run:
         "--volume": asked.volumes,
         "--command": asked.commands,
         "--mocks": asked.mocks,
+        "--limits": asked.limits,
     }
     also = [what for what, value in given.items() if value]
     if also:
@@ -123,6 +125,7 @@ def _new(asked: Asked) -> Run:
         mocks=mocks,
         case=case,
         virtual=asked.time == "virtual",
+        limits=asked.limits or "",
     )
 
 

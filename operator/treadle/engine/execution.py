@@ -105,8 +105,9 @@ class Execution:
         now = whole_ms(now)
         payload = Payload.read(input_text)
         memory = Memory(seed, payload, now, suspended=suspended)
-        if program.timeout_seconds is not None:
-            memory.deadline_at = now + timedelta(seconds=program.timeout_seconds)
+        seconds = [s for s in (program.timeout_seconds, limits.execution_seconds_max) if s]
+        if seconds:
+            memory.deadline_at = now + timedelta(seconds=min(seconds))
         execution = cls(program, revision, identity, memory, limits, stopwatch)
         details = {"input": payload, "roleArn": identity.role_arn}
         memory.history.add("ExecutionStarted", 0, now, details)
@@ -252,7 +253,7 @@ class Execution:
                 timer = memory.next_timer()
                 # What was due before the deadline still happens first.
                 if timer is None or timer.due_at >= memory.deadline_at:
-                    self._walk.end(Status.TIMED_OUT, now, error=StateError(TIMEOUT))
+                    self._walk.end(Status.TIMED_OUT, now, error=self._too_long())
                     return True
             frame = memory.take_due(now)
             if frame is None:
@@ -260,6 +261,16 @@ class Execution:
             self._wake(frame, now)
             changed = True
         return changed
+
+    def _too_long(self) -> StateError:
+        """Why the deadline was there: the definition's TimeoutSeconds, or a limit."""
+        memory, asked = self.memory, self.program.timeout_seconds
+        assert memory.deadline_at is not None
+        seconds = round((memory.deadline_at - memory.started_at).total_seconds())
+        if asked is not None and asked <= seconds:
+            return StateError(TIMEOUT)
+        cause = f"The setting executionSecondsMax allows an execution {seconds} seconds."
+        return StateError(TIMEOUT, cause)
 
     def _wake(self, frame: Frame, now: datetime) -> None:
         match frame.phase:
@@ -328,7 +339,7 @@ class Execution:
         state = frame.definition
         assert isinstance(state, Task)
         assert frame.scheduled_at is not None
-        visit = self._walk.visit(frame, frame.scheduled_at)
+        visit = self._walk.visit(frame, frame.scheduled_at, again=True)
         if frame.parameters is None:
             step = task_state.work(state, visit)
             assert isinstance(step, RunTask)

@@ -101,15 +101,19 @@ def _render(template: Template | None, payload: Payload, visit: Visit, scope: Sc
         return payload
     value = template.render(scope)
     # Values are shared, not copied, until they are written: a thousand times `$` would be.
-    readable = payload.size_bytes + visit.limits.payload_bytes_max
+    limits = visit.limits
+    readable = payload.size_bytes + max(limits.payload_bytes_max, limits.variable_bytes_max)
     if template.paths * readable > UNMEASURED_BYTES_MAX:
         _refuse_bulk(value, visit)
     return Payload(value)
 
 
 def _refuse_bulk(value: Json, visit: Visit) -> None:
-    """Fail what is larger than any payload before it is written. Its text is at least so long."""
-    left = visit.limits.payload_bytes_max
+    """Fail what is larger than any payload, or than any Assign, before it is written.
+
+    Its text is at least so long.
+    """
+    left = max(visit.limits.payload_bytes_max, visit.limits.assign_bytes_max)
     todo = [value]
     while todo:
         part = todo.pop()
@@ -208,12 +212,15 @@ def assigned(
 ) -> Payload | None:
     """The variables that a state assigns, over its result, input or error output.
 
-    Spec: "Variables": all expressions see the values at the state's entry.
+    Spec: "Variables": all expressions see the values at the state's entry. How large they may be
+    is asked where they are kept, by `variables.check`.
     """
     if assign is None:
         return None
     scope = _over(result, visit, "Assign", failed=failed)
-    return bounded(_render(assign, result, visit, scope), visit)
+    given = _render(assign, result, visit, scope)
+    size_bytes(given)
+    return given
 
 
 def short(error: StateError, limits: Limits) -> StateError:
@@ -239,9 +246,14 @@ def too_large(name: str) -> str:
 
 def bounded(payload: Payload, visit: Visit) -> Payload:
     """The same payload, or the failure of one that is too large."""
+    if size_bytes(payload) <= visit.limits.payload_bytes_max:
+        return payload
+    raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))
+
+
+def size_bytes(payload: Payload) -> int:
+    """Its size as JSON. Raises: EvaluationFailed (it cannot be written)."""
     try:
-        if fits(payload, visit.limits):
-            return payload
+        return payload.size_bytes
     except ValueError as why:
         raise EvaluationFailed(RUNTIME, f"The data is {why}.") from None
-    raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))

@@ -4,13 +4,14 @@ One rule: nothing here changes what happens next; what it remembers it can compu
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from treadle.asl.arns import map_run_arn
 from treadle.asl.chance import Chance
 from treadle.asl.json import Json
-from treadle.asl.limits import VISIT_NODES_MAX, Limits
+from treadle.asl.limits import DEFAULT, VISIT_NODES_MAX, Limits
 from treadle.asl.program import Map, Parallel
 from treadle.asl.scope import Effort
 from treadle.engine import flow, states, variables
@@ -36,16 +37,19 @@ class Visits:
         self._memory = memory
         self._identity = identity
         self._limits = limits
+        # What has passed a limit passes for ever, though the limit is lower by now.
+        most = max(limits.payload_bytes_max, DEFAULT.payload_bytes_max)
+        self._limits_again = replace(limits, payload_bytes_max=most)
         self._stopwatch = stopwatch
         self.effort = Effort()  # of all visits since this process holds the execution
 
-    def visit(self, frame: Frame, now: datetime) -> flow.Visit:
-        """What a state's code may see."""
+    def visit(self, frame: Frame, now: datetime, *, again: bool = False) -> flow.Visit:
+        """What a state's code may see; `again`: to compute what was computed before."""
         return flow.Visit(
             frame,
             self.raw(frame),
             now,
-            self._limits,
+            self._limits_again if again else self._limits,
             self._memory.seed,
             partial(self._context, frame),
             Effort(VISIT_NODES_MAX, self.effort, self._stopwatch),
@@ -81,7 +85,7 @@ class Visits:
 
     def begun_with(self, child: Frame) -> Payload:
         """What a child was given when it began."""
-        return child.given or self.child_input(self._parent(child), child.index)
+        return child.given or self.child_input(self._parent(child), child.index, again=True)
 
     def _parent(self, child: Frame) -> Frame:
         assert child.parent is not None
@@ -104,14 +108,14 @@ class Visits:
         if frame.given is None:
             assert frame.parent is not None
             parent = self._memory.frames[frame.parent]
-            frame.given = self.child_input(parent, frame.index)
+            frame.given = self.child_input(parent, frame.index, again=True)
         return frame.given
 
-    def child_input(self, parent: Frame, index: int) -> Payload:
+    def child_input(self, parent: Frame, index: int, *, again: bool = False) -> Payload:
         """What a child is given. Raises: EvaluationFailed."""
         state = parent.definition
         assert isinstance(state, Parallel | Map)
-        visit = self.visit(parent, self._begun_at(parent))
+        visit = self.visit(parent, self._begun_at(parent), again=again)
         return fork.child_input(state, visit, self.fork(parent), index)
 
     def fork(self, frame: Frame) -> Fork:
@@ -119,7 +123,8 @@ class Visits:
         found = frame.fork
         assert found is not None
         if found.input is None:
-            state, visit = frame.definition, self.visit(frame, self._begun_at(frame))
+            state = frame.definition
+            visit = self.visit(frame, self._begun_at(frame), again=True)
             step = states.work(state, visit)
             assert isinstance(step, StartFork)
             again = step.fork

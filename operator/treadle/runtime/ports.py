@@ -266,6 +266,7 @@ class Pinned:
     Attributes:
         pods: what says how its Jobs' Pods are made.
         functions: what runs in place of Lambda functions; see `runtime.functions`.
+        limits: of its executions: the machine's, and no higher than the installation's.
     """
 
     revision: str

@@ -13,13 +13,14 @@ from treadle.asl import document
 from treadle.asl.arguments import Written, written_arguments
 from treadle.asl.errors import Problem
 from treadle.asl.json import Json
+from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Machine, Map, Parallel, Program, QueryData, State, Task
 from treadle.kube import podtemplates
 from treadle.kube.api import Obj
 from treadle.kube.podtemplates import PodDefaults
 from treadle.runtime.functions import Functions, calls_function
-from treadle.stores import calling
+from treadle.stores import calling, limiting
 
 PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode")
 """Members of a StateMachine's spec that say how its Jobs run."""
@@ -29,10 +30,17 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What there is to run machines: defaults of Pods, and the Resources that runners serve."""
+    """What there is to run machines.
+
+    Attributes:
+        defaults: of Pods.
+        resources: those that runners serve.
+        limits: of executions; a machine may lower them.
+    """
 
     defaults: PodDefaults
     resources: frozenset[str]
+    limits: Limits = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +78,20 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     wrong = podtemplates.problems(pods, installation.defaults)
     templates = tuple(Problem(where, "pod-template", said) for where, said in wrong)
     functions = tuple(calling.problems(spec.get("functions", {})))
-    if templates or functions:
-        reason = "InvalidPodTemplate" if templates else "InvalidFunctions"
-        return Judgement(reason, problems + templates + functions, program)
+    limits = tuple(
+        limiting.problems(spec.get("limits", {}), installation.limits, express=is_express(spec))
+    )
+    wrong_spec = {
+        "InvalidPodTemplate": templates,
+        "InvalidFunctions": functions,
+        "InvalidLimits": limits,
+    }
+    for reason, found in wrong_spec.items():
+        if found:
+            return Judgement(reason, problems + templates + functions + limits, program)
     served = installation.resources
-    found = not_runnable(program, served, spec.get("functions", {}))
-    return Judgement("ResourceNotRunnable", problems + tuple(found), program)
+    unserved = tuple(not_runnable(program, served, spec.get("functions", {})))
+    return Judgement("ResourceNotRunnable", problems + unserved, program)
 
 
 def not_runnable(

@@ -29,6 +29,9 @@ def iterate(state: Map, visit: Visit) -> Step:
     items = [{"Key": k, "Value": v} for k, v in value.items()] if is_keyed else value
     scope = visit.scope(effective.value, "MaxConcurrency")
     concurrency_max = count(state.concurrency_max, "MaxConcurrency", scope)
+    bound = visit.limits.map_concurrency_max
+    if bound and len(items) > bound and not state.is_distributed:
+        concurrency_max = min(concurrency_max or bound, bound)
     found = Fork(len(items), concurrency_max, effective, items, is_keyed)
     if state.batcher is not None:
         found.batches = _batches(state, state.batcher, visit, found)
