@@ -495,8 +495,7 @@ def _spread(sketch: Sketch) -> Obj:
             "Default": work,
         },
         "Bad": {"Type": "Fail", "Error": "Shop.Empty"},
-        work: sketch.job(work, Next="Told"),
-        "Told": sketch.call("Told", End=True),
+        work: sketch.job(work, End=True),
     }
     config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     spread = {
