@@ -8,12 +8,14 @@ import pytest
 from treadle.asl import document
 from treadle.asl.chance import Chance
 from treadle.asl.errors import InvalidDocument
+from treadle.asl.paths import Path, compile_path
 from treadle.asl.program import (
     Choice,
     Fail,
     Map,
     Parallel,
     Pass,
+    PathData,
     Program,
     Retrier,
     State,
@@ -24,6 +26,8 @@ from treadle.asl.program import (
 from treadle.asl.scope import Scope
 
 END = {"Type": "Succeed"}
+ROOT = compile_path("$")
+DISCARDS = PathData(ROOT, None, ROOT)
 
 
 def scope(data: object) -> Scope:
@@ -71,12 +75,14 @@ def test_a_text_is_read_like_an_object() -> None:
 def test_data_paths_have_their_defaults() -> None:
     state = only({"Type": "Pass", "End": True})
     assert isinstance(state, Pass)
-    assert state.input_path is not None
-    assert state.input_path.is_root
-    assert state.output_path is not None
-    assert state.result_path is not None
-    assert state.result_path.is_root
-    assert (state.next, state.has_result, state.parameters) == (None, False, None)
+    data = state.data
+    assert isinstance(data, PathData)
+    assert data.input_path is not None
+    assert data.input_path.is_root
+    assert data.output_path is not None
+    assert data.result_path is not None
+    assert data.result_path.is_root
+    assert (state.next, state.has_result, data.parameters) == (None, False, None)
 
 
 def test_null_paths_are_none() -> None:
@@ -91,7 +97,9 @@ def test_null_paths_are_none() -> None:
         }
     )
     assert isinstance(state, Pass)
-    assert (state.input_path, state.output_path, state.result_path) == (None, None, None)
+    data = state.data
+    assert isinstance(data, PathData)
+    assert (data.input_path, data.output_path, data.result_path) == (None, None, None)
     assert state.has_result
 
 
@@ -131,16 +139,18 @@ def test_a_task_is_read() -> None:
     )
     assert isinstance(state, Task)
     assert state.resource == "treadle:job"
-    assert state.parameters is not None
-    assert state.parameters.render(scope({"args": [1]})) == {"image": "a", "args": [1]}
-    assert (state.timeout_seconds, state.heartbeat_seconds) == (60, None)
-    assert state.heartbeat_seconds_path is not None
+    data = state.data
+    assert isinstance(data, PathData)
+    assert data.parameters is not None
+    assert data.parameters.render(scope({"args": [1]})) == {"image": "a", "args": [1]}
+    assert state.timeout_seconds == 60
+    assert isinstance(state.heartbeat_seconds, Path)
     assert state.credentials is not None
     assert state.retry == (
         Retrier(("A",)),
         Retrier(("States.ALL",), 2, 0, 1.0, 3, "FULL"),
     )
-    assert [(c.errors, c.next, c.result_path is None) for c in state.catch] == [
+    assert [(c.errors, c.next, c.data == DISCARDS) for c in state.catch] == [
         (("B", "C"), "Z", True),
         (("States.ALL",), "Z", False),
     ]
@@ -174,22 +184,24 @@ def test_the_paths_of_a_wait_are_read() -> None:
     timestamp = only({"Type": "Wait", "TimestampPath": "$$.Execution.StartTime", "End": True})
     assert isinstance(seconds, Wait)
     assert isinstance(timestamp, Wait)
-    assert seconds.seconds_path is not None
-    assert timestamp.timestamp_path is not None
-    assert timestamp.timestamp_path.reads_context
+    assert isinstance(seconds.seconds, Path)
+    assert isinstance(timestamp.timestamp, Path)
+    assert timestamp.timestamp.reads_context
 
 
 def test_succeed_and_fail_are_read() -> None:
     assert isinstance(only({"Type": "Succeed", "InputPath": "$.a"}), Succeed)
     fixed = only({"Type": "Fail", "Error": "E", "Cause": "C"})
     assert isinstance(fixed, Fail)
-    assert (fixed.error, fixed.cause, fixed.error_path) == ("E", "C", None)
+    assert fixed.error is not None
+    assert fixed.cause is not None
+    assert (fixed.error.render(scope({})), fixed.cause.render(scope({}))) == ("E", "C")
     read = only({"Type": "Fail", "ErrorPath": "$.e", "CausePath": "States.Format('x{}', $.c)"})
     assert isinstance(read, Fail)
-    assert read.error_path is not None
-    assert read.cause_path is not None
-    assert read.error_path.render(scope({"e": "E"})) == "E"
-    assert read.cause_path.render(scope({"c": 1})) == "x1"
+    assert read.error is not None
+    assert read.cause is not None
+    assert read.error.render(scope({"e": "E"})) == "E"
+    assert read.cause.render(scope({"c": 1})) == "x1"
 
 
 def test_a_parallel_is_read() -> None:
@@ -218,8 +230,8 @@ def test_a_map_is_read_under_old_and_new_names(processor: str, selector: str) ->
     assert isinstance(state, Map)
     assert state.processor.start_at == "I"
     assert state.item_selector is not None
-    assert state.items_path is not None
-    assert (state.items_path.text, state.concurrency_max) == ("$.items", 3)
+    assert isinstance(state.items, Path)
+    assert (state.items.text, state.concurrency_max) == ("$.items", 3)
 
 
 def test_a_map_has_its_defaults() -> None:
@@ -230,8 +242,7 @@ def test_a_map_has_its_defaults() -> None:
     }
     state = only({"Type": "Map", "ItemProcessor": processor, "End": True})
     assert isinstance(state, Map)
-    assert state.items_path is not None
-    assert state.items_path.is_root
+    assert state.items is None
     assert (state.concurrency_max, state.item_selector) == (0, None)
 
 

@@ -32,8 +32,17 @@ def catch(**members: object) -> Json:
     return {**TASK, "Catch": [{"ErrorEquals": ["A"], "Next": "Z", **members}]}
 
 
+def reading(**config: object) -> object:
+    """A Map that reads its items, with what it says about them."""
+    reader = {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config}
+    return {**MAP, "ItemReader": reader}
+
+
 def configured(**config: object) -> Json:
     return {**MAP, "ItemProcessor": {**INNER, "ProcessorConfig": config}}
+
+
+SPREAD = configured(Mode="DISTRIBUTED", ExecutionType="STANDARD")
 
 
 def choice(**rule: object) -> Json:
@@ -60,8 +69,7 @@ STATES: list[tuple[object, str, str]] = [
     ({**PASS, "Assign": {"states": 1}}, "/Assign/states", "variable-name"),
     ({**PASS, "Assign": {"a" * 81: 1}}, "/Assign/" + "a" * 81, "variable-name"),
     ({**PASS, "Assign": {"a.$": "b"}}, "/Assign/a.$", "template-invalid"),
-    ({**PASS, "Output": 1}, "/Output", "jsonata-member"),
-    ({**PASS, "QueryLanguage": "JSONata"}, "/QueryLanguage", "not-supported-yet"),
+    ({**PASS, "Output": 1}, "/Output", "other-language-member"),
     ({**PASS, "InputPath": "a"}, "/InputPath", "path-invalid"),
     ({**PASS, "InputPath": 1}, "/InputPath", "member-type"),
     ({**PASS, "OutputPath": "$[" * 5_000}, "/OutputPath", "path-invalid"),
@@ -113,11 +121,11 @@ STATES: list[tuple[object, str, str]] = [
     (choice(IsNull=True, IsString=True), "/Choices/0", "condition-invalid"),
     (choice(IsNull=True, Equals=1), "/Choices/0/Equals", "condition-invalid"),
     (choice(IsNull=True, Assign=1), "/Choices/0/Assign", "member-type"),
-    (choice(IsNull=True, Output=1), "/Choices/0/Output", "jsonata-member"),
+    (choice(IsNull=True, Output=1), "/Choices/0/Output", "other-language-member"),
     (
         {"Type": "Choice", "Choices": [{"Condition": True, "Next": "Z"}]},
         "/Choices/0/Condition",
-        "jsonata-member",
+        "other-language-member",
     ),
     (PARALLEL, "", "member-missing"),
     ({**PARALLEL, "Branches": []}, "/Branches", "parallel-branches-empty"),
@@ -149,11 +157,6 @@ STATES: list[tuple[object, str, str]] = [
         "/ItemProcessor/QueryLanguage",
         "member-unknown",
     ),
-    (
-        configured(Mode="DISTRIBUTED", ExecutionType="STANDARD"),
-        "/ItemProcessor/ProcessorConfig/Mode",
-        "not-supported-yet",
-    ),
     (configured(Mode="FAST"), "/ItemProcessor/ProcessorConfig/Mode", "member-value"),
     ({**MAP, "Iterator": INNER}, "/Iterator", "members-exclusive"),
     ({**MAP, "Parameters": {}, "ItemSelector": {}}, "/Parameters", "members-exclusive"),
@@ -164,18 +167,43 @@ STATES: list[tuple[object, str, str]] = [
     ),
     ({**MAP, "MaxConcurrency": -1}, "/MaxConcurrency", "member-range"),
     ({**MAP, "ItemsPath": None}, "/ItemsPath", "member-type"),
-    ({**MAP, "Items": []}, "/Items", "jsonata-member"),
-    ({**MAP, "ItemReader": {}}, "/ItemReader", "not-supported-yet"),
-    ({**MAP, "ItemBatcher": {}}, "/ItemBatcher", "not-supported-yet"),
-    ({**MAP, "ResultWriter": {}}, "/ResultWriter", "not-supported-yet"),
-    ({**MAP, "ToleratedFailureCount": 1}, "/ToleratedFailureCount", "not-supported-yet"),
+    ({**MAP, "Items": []}, "/Items", "other-language-member"),
+    ({**MAP, "ItemReader": {"Parameters": {}}}, "/ItemReader", "member-missing"),
+    ({**MAP, "ItemReader": {"Resource": "s3"}}, "/ItemReader/Resource", "member-value"),
     (
-        {**MAP, "ToleratedFailurePercentagePath": "$"},
-        "/ToleratedFailurePercentagePath",
-        "not-supported-yet",
+        reading(InputType="XML"),
+        "/ItemReader/ReaderConfig/InputType",
+        "member-value",
+    ),
+    (reading(MaxItems=-1), "/ItemReader/ReaderConfig/MaxItems", "member-range"),
+    ({**SPREAD, "ItemBatcher": {}}, "/ItemBatcher", "map-batcher-bounds"),
+    (
+        {**SPREAD, "ItemBatcher": {"MaxItemsPerBatch": 0}},
+        "/ItemBatcher/MaxItemsPerBatch",
+        "member-range",
+    ),
+    (
+        {**SPREAD, "ItemBatcher": {"MaxInputBytesPerBatch": 300_000}},
+        "/ItemBatcher/MaxInputBytesPerBatch",
+        "member-range",
+    ),
+    ({**MAP, "ResultWriter": {}}, "/ResultWriter", "member-missing"),
+    (
+        {**MAP, "ResultWriter": {"WriterConfig": {"OutputType": "XML"}}},
+        "/ResultWriter/WriterConfig/OutputType",
+        "member-value",
+    ),
+    ({**MAP, "Label": "a b"}, "/Label", "map-label-invalid"),
+    ({**MAP, "Label": "x" * 41}, "/Label", "map-label-invalid"),
+    ({**MAP, "ToleratedFailureCount": -1}, "/ToleratedFailureCount", "member-range"),
+    ({**MAP, "ToleratedFailurePercentage": 101}, "/ToleratedFailurePercentage", "member-range"),
+    (
+        {**MAP, "ToleratedFailureCount": 1, "ToleratedFailureCountPath": "$.a"},
+        "/ToleratedFailureCountPath",
+        "members-exclusive",
     ),
     ({"Type": "Task", "End": True}, "", "member-missing"),
-    ({**TASK, "Arguments": {}}, "/Arguments", "jsonata-member"),
+    ({**TASK, "Arguments": {}}, "/Arguments", "other-language-member"),
     ({**TASK, "Resource": 1}, "/Resource", "member-type"),
     ({**TASK, "Resource": ""}, "/Resource", "resource-invalid"),
     ({**TASK, "Resource": "${fn"}, "/Resource", "resource-invalid"),
@@ -238,7 +266,7 @@ STATES: list[tuple[object, str, str]] = [
     ({**TASK, "Catch": [{"ErrorEquals": ["A"]}]}, "/Catch/0", "member-missing"),
     (catch(Next="Nope"), "/Catch/0/Next", "target-missing"),
     (catch(Assign={"1": 1}), "/Catch/0/Assign/1", "variable-name"),
-    (catch(Output=1), "/Catch/0/Output", "jsonata-member"),
+    (catch(Output=1), "/Catch/0/Output", "other-language-member"),
     (catch(ResultPath="$$"), "/Catch/0/ResultPath", "reference-path-invalid"),
 ]
 

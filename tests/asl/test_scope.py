@@ -32,10 +32,5 @@ def test_what_an_evaluation_costs_is_counted_for_the_whole_visit(evaluate) -> No
     effort = Effort(VISIT_NODES_MAX, whole)
     evaluate(a_scope(effort))
     assert effort.nodes == whole.nodes > 1_000
-    with pytest.raises(EvaluationFailed, match="paths of the state visit more than"):
+    with pytest.raises(EvaluationFailed, match="expressions of the state cost more than"):
         evaluate(a_scope(Effort(effort.nodes - 1)))
-
-
-def test_a_scope_over_other_data_shares_the_effort() -> None:
-    scope = a_scope(Effort())
-    assert scope.over({}).effort is scope.effort

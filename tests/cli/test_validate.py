@@ -194,6 +194,10 @@ def test_json_has_the_code_that_aws_has(path: Path) -> None:
     path.write_text(GOOD.replace("End: true", "Next: B"))
     found: list[dict[str, Any]] = json.loads(run("--format", "json", str(path)).stdout)
     assert found[0]["awsCode"] == "MISSING_END_STATE"
+    assert (found[0]["awsMessage"], found[0]["awsLocation"]) == (
+        "Workflow has no terminal state",
+        None,
+    )
     path.write_text(GOOD)
     assert json.loads(run("--format", "json", str(path)).stdout) == []
 

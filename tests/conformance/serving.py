@@ -83,12 +83,23 @@ def _of_function(function: Mapping[str, Any], given: Json, *, wrap: bool) -> Ans
         case "sleep-then-identity":
             value, after = given, float(function.get("seconds", 0))
         case "raise":
-            cause = {"errorMessage": function.get("message"), "errorType": function.get("type")}
             written = dumps if wrap else json.dumps
-            return Answer(error=StateError(function.get("type"), written(cause)))
+            return Answer(error=StateError(function.get("type"), written(_raised(function))))
         case _:
             return None
     return Answer(output=dumps(_envelope(value) if wrap else value), after_seconds=after)
+
+
+def _raised(function: Mapping[str, Any]) -> Json:
+    """What Lambda's Python runtime answers for a handler that raises in its first line."""
+    message, kind = function.get("message"), function.get("type")
+    line = f'  File "/var/task/handler.py", line 2, in handler\n    raise {kind}("{message}")\n'
+    return {
+        "errorMessage": message,
+        "errorType": kind,
+        "requestId": "00000000-0000-4000-8000-000000000000",
+        "stackTrace": [line],
+    }
 
 
 def _envelope(value: Json) -> Json:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.desk import BEGIN, Desk, Fails, Gives, script
+from tests.support.desk import BEGIN, IDENTITY, Desk, Fails, Gives, script
 from tests.support.machines import (
     chain,
     endless,
@@ -37,9 +37,7 @@ def test_a_machine_that_needs_nothing_outside_is_over_at_once() -> None:
 def test_an_input_that_is_not_json_starts_nothing() -> None:
     desk = Desk(chain(passing()))
     with pytest.raises(ValueError, match=r"."):
-        type(desk.execution).start(
-            desk.program, "r", desk.execution._walk.identity, "{", seed=b"", now=BEGIN
-        )
+        type(desk.execution).start(desk.program, "r", IDENTITY, "{", seed=b"", now=BEGIN)
 
 
 def test_an_attempt_is_wanted_until_it_is_answered() -> None:

@@ -41,13 +41,14 @@ class _Author:
         return {"StartAt": names[0], "States": states}
 
     def _state(self, name: str, following: list[str], depth: int) -> dict[str, State]:
-        kinds = ["pass", "task", "task", "wait", "choice"]
+        kinds = ["pass", "query", "query", "task", "task", "wait", "choice"]
         kinds += ["parallel", "parallel", "map", "map", "map"] if depth else []
         kinds += ["fail", "succeed"] if not following and depth < DEPTH_MAX else []
         kind = self._draw(st.sampled_from(kinds))
-        arguments = {"choice": (following,), "parallel": (depth,), "map": (depth,)}.get(kind, ())
+        deep = ("map", "parallel", "query")
+        arguments = (following,) if kind == "choice" else (depth,) if kind in deep else ()
         state, more = getattr(self, f"_{kind}")(*arguments)
-        if kind not in ("fail", "succeed") and self._draw(st.booleans()):
+        if kind not in ("fail", "query", "succeed") and self._draw(st.booleans()):
             # Each depth has a name of its own: inner states may not assign an outer one.
             state["Assign"] = {f"v{depth}.$": "$"}
         if kind == "pass" and self._draw(st.integers(0, 3)) == 0:
@@ -77,6 +78,36 @@ class _Author:
         )
         return {"Type": "Pass", **members}, {}
 
+    def _query(self, depth: int) -> tuple[State, dict[str, State]]:
+        """A state in JSONata; some of its expressions fail."""
+        output = self._draw(
+            st.sampled_from(
+                [
+                    "{% $states.input %}",
+                    {"l": [1, "{% $states.context.State.Name %}"], "n": "{% $random() %}"},
+                    {"u": "{% $uuid() %}", "at": "{% $millis() %}", "was": "{% $states.input %}"},
+                    f"{{% $v{DEPTH_MAX} %}}",
+                    "{% $states.input.l[0] %}",
+                    "{% $exists($states.input.n) ? $states.input.n + 1 : 0 %}",
+                ]
+            )
+        )
+        state: State = {"QueryLanguage": "JSONata", "Output": output}
+        if self._draw(st.booleans()):
+            state["Assign"] = {f"v{depth}": "{% $states.input %}"}
+        match self._draw(st.integers(0, 3)):
+            case 0:
+                return {**state, "Type": "Wait", "Seconds": "{% 2 %}"}, {}
+            case 1:
+                task = {**state, "Type": "Task", "Resource": "treadle:activity/work"}
+                task["Arguments"] = "{% {'n': $count($states.input), 'u': $uuid()} %}"
+                ladder, more = self._with_ladder(task)
+                for catcher in ladder.get("Catch", ()):
+                    catcher["Output"] = "{% $states.errorOutput.Error %}"
+                return ladder, more
+            case _:
+                return {**state, "Type": "Pass"}, {}
+
     def _wait(self) -> tuple[State, dict[str, State]]:
         return {"Type": "Wait", "Seconds": self._draw(st.integers(0, 9))}, {}
 
@@ -100,8 +131,11 @@ class _Author:
 
     def _task(self) -> tuple[State, dict[str, State]]:
         state: State = {"Type": "Task", "Resource": "treadle:activity/work"}
+        if self._draw(st.integers(0, 4)) == 0:
+            state["Resource"] = "arn:aws:states:us-east-1:111111111111:activity:work"
+            state["HeartbeatSeconds"] = 1
         if self._draw(st.booleans()):
-            state["TimeoutSeconds"] = self._draw(st.integers(1, 8))
+            state["TimeoutSeconds"] = self._draw(st.integers(2, 8))
         if self._draw(st.booleans()):
             state["ResultPath"] = self._draw(st.sampled_from([None, "$", "$.t"]))
         return self._with_ladder(state)
@@ -123,7 +157,29 @@ class _Author:
         state["ItemsPath"] = self._draw(st.sampled_from(paths))
         if self._draw(st.booleans()):
             state["ItemSelector"] = {"n.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"}
+        if self._draw(st.integers(0, 2)) == 0:
+            self._distribute(state)
         return self._with_ladder(state)
+
+    def _distribute(self, state: State) -> None:
+        """Children that are executions of their own; some may fail, some come in batches."""
+        config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+        state["ItemProcessor"]["ProcessorConfig"] = config
+        state |= self._draw(
+            st.sampled_from(
+                [
+                    {},
+                    {"ToleratedFailureCount": 1},
+                    {"ToleratedFailurePercentage": 100},
+                    {"ToleratedFailureCountPath": "$.n"},
+                ]
+            )
+        )
+        batcher = self._draw(
+            st.sampled_from([None, {"MaxItemsPerBatch": 2}, {"MaxInputBytesPerBatch": 30}])
+        )
+        if batcher is not None:
+            state["ItemBatcher"] = batcher
 
     def _with_ladder(self, state: State) -> tuple[State, dict[str, State]]:
         if self._draw(st.booleans()):

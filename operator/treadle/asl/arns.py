@@ -180,6 +180,21 @@ def execution_arn(region: str, account: str, machine: str, name: str) -> str:
     return f"arn:aws:states:{region}:{account}:execution:{machine}:{name}"
 
 
+def child_execution_arn(execution_arn: str, label: str, name: str) -> str:
+    """The ARN of an execution that a map run of another starts."""
+    return f"{execution_arn.rpartition(':')[0]}/{label}:{name}"
+
+
+def child_machine_arn(machine_arn: str, label: str) -> str:
+    """The ARN of what the children of a map run execute."""
+    return f"{machine_arn}/{label}"
+
+
+def map_run_arn(machine_arn: str, label: str, run: str) -> str:
+    """The ARN of a map run. Source: recorded MapRunStarted."""
+    return f"{machine_arn.replace(':stateMachine:', ':mapRun:')}/{label}:{run}"
+
+
 def activity_arn(region: str, account: str, name: str) -> str:
     """The ARN of an activity."""
     return f"arn:aws:states:{region}:{account}:activity:{name}"

@@ -14,7 +14,9 @@ from treadle.asl.fields import Fields
 from treadle.asl.json import Json
 from treadle.asl.lint import Report, check_transitions
 from treadle.asl.lint_jsonata import check_expressions
-from treadle.asl.lint_states import FLOWING, MEMBERS, Common, read_state
+from treadle.asl.lint_members import Common
+from treadle.asl.lint_states import FLOWING, KINDS, read_state
+from treadle.asl.lint_variables import check_variables
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Machine, Program, State
 from treadle.asl.rules import RULES
@@ -71,6 +73,8 @@ def inspect(
 def _judge(value: Json, *, express: bool) -> tuple[Program | None, tuple[Problem, ...]]:
     report = Report()
     program = _Reading(report, express=express).program(value)
+    if not report.errors:
+        check_variables(value, report)
     problems = (*report.errors, *report.warnings)
     return (None if report.errors else program), problems
 
@@ -117,6 +121,7 @@ class _Reading:
     express: bool
     language: str = "JSONPath"
     names: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     outer: frozenset[str] = frozenset()
     """Variables of the lists of states around the one that is read."""
 
@@ -128,8 +133,6 @@ class _Reading:
         top = Fields(value, "", self.report)
         top.only(_TOP)
         self.language = top.one_of("QueryLanguage", LANGUAGES) or "JSONPath"
-        if self.language == "JSONata":
-            top.not_yet("QueryLanguage", "QueryLanguage JSONata is not supported yet.")
         return Program(
             machine=self.machine(top),
             timeout_seconds=top.whole("TimeoutSeconds", 1, limits.SECONDS_MAX),
@@ -172,18 +175,17 @@ class _Reading:
             self.report.add(pointer, "member-type", f"The state '{name:.80}' must be an object.")
             return None
         state = Fields(value, pointer, self.report)
+        state.language = self._language(state)
         state.require("Type")
-        kind = state.one_of("Type", tuple(MEMBERS))
+        kind = state.one_of("Type", KINDS)
         state.text("Comment")
-        language = self._language(state)
         if kind is None:
             return None
+        if state.is_jsonata:
+            check_expressions(kind, state)
         following = self._next(state) if kind in FLOWING else None
         inner = self._inner(kind, state)
-        if language == "JSONata":
-            # It cannot be run yet; its expressions and transitions are checked all the same.
-            check_expressions(kind, state)
-            return None
+        self._check_label(state)
         return read_state(kind, state, Common(name, following, inner, self.express))
 
     def _check_name(self, name: str, pointer: str) -> None:
@@ -213,6 +215,15 @@ class _Reading:
         else:
             self.names[name] = pointer
 
+    def _check_label(self, state: Fields) -> None:
+        label = state.value.get("Label")
+        if not isinstance(label, str):
+            return
+        if label in self.labels:
+            message = f"The Map at {self.labels[label]} has the Label '{label:.80}' too."
+            state.wrong("Label", "map-label-duplicate", message)
+        self.labels[label] = state.pointer
+
     def _language(self, state: Fields) -> str:
         own = state.one_of("QueryLanguage", LANGUAGES)
         if own == "JSONPath" and self.language == "JSONata":
@@ -224,8 +235,6 @@ class _Reading:
                 "machine",
                 where="holder",
             )
-        if own == "JSONata" and self.language == "JSONPath":
-            state.not_yet("QueryLanguage", "QueryLanguage JSONata is not supported yet.")
         return own or self.language
 
     def _next(self, state: Fields) -> str | None:
@@ -269,7 +278,5 @@ class _Reading:
         if config is None:
             return
         config.only(("ExecutionType", "Mode"))
-        mode = config.one_of("Mode", ("INLINE", "DISTRIBUTED"))
+        config.one_of("Mode", ("INLINE", "DISTRIBUTED"))
         config.one_of("ExecutionType", ("STANDARD", "EXPRESS"))
-        if mode == "DISTRIBUTED":
-            config.not_yet("Mode", "Mode DISTRIBUTED is not supported yet; INLINE is.")

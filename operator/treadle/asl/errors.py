@@ -12,11 +12,13 @@ from treadle.asl.json import Json
 ALL = "States.ALL"
 DATA_LIMIT_EXCEEDED = "States.DataLimitExceeded"
 BRANCH_FAILED = "States.BranchFailed"
+EXCEED_TOLERATED_FAILURE_THRESHOLD = "States.ExceedToleratedFailureThreshold"
 INTRINSIC_FAILURE = "States.IntrinsicFailure"
 ITEM_READER_FAILED = "States.ItemReaderFailed"
 NO_CHOICE_MATCHED = "States.NoChoiceMatched"
 PARAMETER_PATH_FAILURE = "States.ParameterPathFailure"
 PERMISSIONS = "States.Permissions"
+QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
 RESULT_PATH_MATCH_FAILURE = "States.ResultPathMatchFailure"
 RUNTIME = "States.Runtime"
 TASK_FAILED = "States.TaskFailed"
@@ -43,12 +45,16 @@ class StateError:
 
 
 class EvaluationFailed(Exception):  # noqa: N818 - the field's word for it
-    """A path, template, choice or intrinsic function could not be evaluated."""
+    """A path, template, expression, choice or intrinsic function could not be evaluated.
 
-    def __init__(self, name: str, cause: str) -> None:
+    `location` names the field whose JSONata expression failed, as `Output/a[0]`; else it is empty.
+    """
+
+    def __init__(self, name: str, cause: str, location: str = "") -> None:
         super().__init__(name, cause)
         self.name = name
         self.cause = cause
+        self.location = location
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 One rule: reading never raises. What is wrong goes to the report and reads as if it were absent.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
+from typing import Final
 
 from treadle.asl import json, limits
 from treadle.asl.json import Json
+from treadle.asl.jsonata import JsonataSyntaxError, is_expression
 from treadle.asl.lint import Report
 from treadle.asl.paths import (
     Path,
@@ -18,22 +20,51 @@ from treadle.asl.paths import (
     is_variable_name,
 )
 from treadle.asl.pointers import escaped
+from treadle.asl.queries import Query, compile_query, compile_text
+from treadle.asl.queries import compile_template as compile_query_template
 from treadle.asl.templates import Template, TemplateSyntaxError, compile_template
 
 _STATES = "states"  # reserved: Spec, "Variables"
 
-JSONATA_MEMBERS = frozenset({"Arguments", "Condition", "Items", "Output"})
+# Members that one language alone has. Spec: "States", the tables of fields.
+_PATHS: Final = (
+    "CausePath ErrorPath HeartbeatSecondsPath InputPath ItemsPath MaxConcurrencyPath OutputPath "
+    "Parameters Result ResultPath ResultSelector SecondsPath TimeoutSecondsPath TimestampPath "
+    "ToleratedFailureCountPath ToleratedFailurePercentagePath Variable"
+)
+_OF_LANGUAGE: Final[Mapping[str, frozenset[str]]] = {
+    "JSONata": frozenset({"Arguments", "Condition", "Items", "Output"}),
+    "JSONPath": frozenset(_PATHS.split()),
+}
 
 
 class Fields:
-    """The members of one object, its pointer, and the report that its problems go to."""
+    """The members of one object, its pointer, and the report that its problems go to.
 
-    __slots__ = ("pointer", "report", "value")
+    `language` is the one that its members are in; `prefix` leads to it from its state, as AWS
+    writes it: `Choices[0]/`.
+    """
 
-    def __init__(self, value: dict[str, Json], pointer: str, report: Report) -> None:
+    __slots__ = ("language", "pointer", "prefix", "report", "value")
+
+    def __init__(
+        self,
+        value: dict[str, Json],
+        pointer: str,
+        report: Report,
+        language: str = "JSONPath",
+        prefix: str = "",
+    ) -> None:
         self.value = value
         self.pointer = pointer
         self.report = report
+        self.language = language
+        self.prefix = prefix
+
+    @property
+    def is_jsonata(self) -> bool:
+        """Whether `{% … %}` is evaluated in its members."""
+        return self.language == "JSONata"
 
     def __contains__(self, name: str) -> bool:
         return name in self.value
@@ -68,28 +99,23 @@ class Fields:
                 f"{' and '.join(given)} exclude each other; keep one.",
             )
 
-    def only(self, known: Collection[str], later: Collection[str] = ()) -> None:
-        """Note members that are not known, those that come later, and those of JSONata."""
+    def only(self, known: Collection[str]) -> None:
+        """Note members that are not known, and those of the other language."""
+        other = "JSONPath" if self.is_jsonata else "JSONata"
         for name in self.value:
             if name in known:
                 continue
-            if name in later:
-                self.not_yet(name, f"{name} is not supported yet.")
-            elif name in JSONATA_MEMBERS:
+            if name in _OF_LANGUAGE[other]:
                 self.report.add(
                     self.at(name),
-                    "jsonata-member",
-                    f"{name} belongs to JSONata, and the QueryLanguage here is JSONPath.",
-                    aws=f"The QueryLanguage is set to 'JSONPath', but field '{name}' is only "
-                    "supported for the 'JSONata' QueryLanguage",
+                    "other-language-member",
+                    f"{name} belongs to {other}, and the QueryLanguage here is {self.language}.",
+                    aws=f"The QueryLanguage is set to '{self.language}', but field '{name}' is "
+                    f"only supported for the '{other}' QueryLanguage",
                     where="holder",
                 )
             elif not self.report.is_full:
                 self._unknown(name, known)
-
-    def not_yet(self, name: str, message: str) -> None:
-        """Note what this release cannot run."""
-        self.wrong(name, "not-supported-yet", message)
 
     def _unknown(self, name: str, known: Collection[str]) -> None:
         near = get_close_matches(name[:80], known, 1)
@@ -165,7 +191,7 @@ class Fields:
         """An object."""
         value = self.value.get(name)
         if isinstance(value, dict):
-            return Fields(value, self.at(name), self.report)
+            return self._below(value, self.at(name), f"{name}/")
         if name in self.value:
             self._not_a(name, "an object")
         return None
@@ -180,10 +206,13 @@ class Fields:
         for index, item in enumerate(value):
             pointer = f"{self.at(name)}/{index}"
             if isinstance(item, dict):
-                yield Fields(item, pointer, self.report)
+                yield self._below(item, pointer, f"{name}[{index}]/")
             else:
                 message = f"An item of {name} is {shown(item)}; it must be an object."
                 self.report.add(pointer, "member-type", message)
+
+    def _below(self, value: dict[str, Json], pointer: str, way: str) -> "Fields":
+        return Fields(value, pointer, self.report, self.language, self.prefix + way)
 
     def path(self, name: str, *, nullable: bool = False) -> Path | None:
         """A path; absent reads as `$` where null is a value of its own."""
@@ -219,10 +248,12 @@ class Fields:
         return None
 
     def template(self, name: str) -> Template | None:
-        """A payload template."""
+        """A payload template, in the object's language."""
         if name not in self.value:
             return None
         value = self.value[name]
+        if self.is_jsonata:
+            return self._query_template(name, value)
         try:
             compiled = compile_template(value)
         except TemplateSyntaxError as e:
@@ -236,6 +267,45 @@ class Fields:
             return None
         self._warn_of_literal_paths(name, value)
         return compiled
+
+    def _query_template(self, name: str, value: Json) -> Template | None:
+        try:
+            return compile_query_template(value, self.prefix + name)
+        except JsonataSyntaxError:
+            return None  # what is wrong with expressions is told by `check_expressions`
+
+    def query(self, name: str) -> Query | None:
+        """An expression; None where the member is none, or is not in JSONata."""
+        value = self.value.get(name)
+        if not (self.is_jsonata and isinstance(value, str) and is_expression(value)):
+            return None
+        try:
+            return compile_query(value, self.prefix + name)
+        except JsonataSyntaxError:
+            return None
+
+    def given_text(self, name: str) -> Template | None:
+        """A text, or in JSONata an expression that gives one."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not self.is_jsonata:
+            return Template(lambda _: text, is_constant=True)
+        try:
+            return compile_text(text, self.prefix + name)
+        except JsonataSyntaxError:
+            return None
+
+    def computed(self, name: str, low: int, high: int) -> int | Path | Query | None:
+        """A whole number in a range: written, at the path of `NAMEPath`, or of an expression."""
+        value = self.value.get(name)
+        if self.is_jsonata:
+            if isinstance(value, str) and is_expression(value):
+                return self.query(name)
+            return self.whole(name, low, high)
+        self.exclusive(name, f"{name}Path")
+        path = self.single_path(f"{name}Path")
+        return self.whole(name, low, high) if path is None else path
 
     def assign(self) -> Template | None:
         """An Assign: a payload template of an object whose names are variables."""

@@ -1,15 +1,16 @@
 """JSONata expressions, behind a small door: compile, evaluate, and what one reads.
 
-One rule: steps, depth and sizes decide what is too much, never the time that a machine takes; what
-AWS refuses when a machine is created is refused when it is compiled.
+One rule: steps, depth and sizes decide what is too much, long before the time that a machine takes
+does; what AWS refuses when a machine is created is refused when it is compiled.
 
 Source: AWS, "Transforming data with JSONata in Step Functions"; the engine is `jlens`.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from jlens import Expression as Compiled
@@ -17,32 +18,49 @@ from jlens import JlensError
 
 from treadle.asl import limits
 from treadle.asl.chance import Chance, JavaRandom
-from treadle.asl.json import Json, loads
+from treadle.asl.json import Json, dumps, loads
+from treadle.asl.scope import Effort, Scope
 
 STATES: Final = "states"
 
-_RANGE_ITEMS_MAX = 1_000  # AWS: $range
+_RANGE_ITEMS_MAX = 360_145  # AWS takes so many of $range and refuses one more
 
 _OPEN, _CLOSE = "{%", "%}"
 _PLAIN = re.compile(r"\$(\w+)((?:\.[^\W\d]\w*)*)", re.ASCII)
 _STATES_REBOUND = re.compile(r"\$states\s*:=")
-_LIMITS: Final[Mapping[str, Any]] = {
-    "timeout": 30.0,  # a far backstop: the bounds below end everything within seconds
-    "max_depth": 500,
-    "max_steps": 2_000_000,
-    "max_string_length": 4 * 1024 * 1024,
-    "max_array_length": 1_000_000,
-    "max_result_size": 4 * 1024 * 1024,
-}
+# An evaluation begins with few steps and is made again with more, so that what it cost is known:
+# the engine does not count for us. The repetitions add a twentieth.
+_STEPS: Final = (250, 5_000, 100_000, 2_000_000)
+_STEPS_EXCEEDED = "U1006"
+_STEPS_A_NODE = 16  # what takes as long as visiting one node of a path
+_BYTES_READ_A_NODE = 512  # of JSON, handed to the engine
+_BYTES_GIVEN_A_NODE = 64  # of JSON, taken from it; they stay
+_LIMITS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "max_depth": 500,
+        "max_string_length": 4 * 1024 * 1024,
+        "max_array_length": 900_000,  # AWS: 873,782
+        "max_result_size": 4 * 1024 * 1024,
+    }
+)
 
 
 class JsonataSyntaxError(ValueError):
-    """A text that is no expression, or one that AWS refuses. `position` counts from 0."""
+    """A text that is no expression, or one that AWS refuses.
 
-    def __init__(self, message: str, position: int) -> None:
+    Attributes:
+        message: a sentence without its stop.
+        position: in the text, from 0.
+        aws: AWS's sentence.
+        is_unsupported: it can be read, and AWS refuses what it reads.
+    """
+
+    def __init__(self, message: str, position: int, aws: str, *, is_unsupported: bool) -> None:
         super().__init__(message)
         self.message = message
         self.position = position
+        self.aws = aws
+        self.is_unsupported = is_unsupported
 
 
 class JsonataFailed(Exception):  # noqa: N818 - what it is
@@ -78,13 +96,25 @@ class Expression:
         states: the members of `$states` that it reads.
     """
 
-    __slots__ = ("_compiled", "_keys", "_root", "states", "text", "variables")
+    __slots__ = (
+        "_compiled",
+        "_draws",
+        "_functions",
+        "_keys",
+        "_root",
+        "states",
+        "text",
+        "variables",
+    )
 
     def __init__(self, text: str, compiled: Compiled, reads: Mapping[str, Any]) -> None:
         self.text = text
         self._compiled = compiled
         bindings = reads.get("bindings", {})
-        self.variables = frozenset(bindings) - _FUNCTIONS.keys()
+        self.variables = frozenset(bindings) - _FUNCTIONS.keys() - {STATES}
+        # The engine looks at each function that it is given: only those that are named are.
+        self._functions = {n: f for n, f in _FUNCTIONS.items() if f"${n}" in text}
+        self._draws = not _DRAWING.isdisjoint(self._functions)
         states = bindings.get(STATES, {})
         self.states = frozenset(states) if isinstance(states, dict) else frozenset(("*",))
         plain = _PLAIN.fullmatch(text.strip())
@@ -94,33 +124,37 @@ class Expression:
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
 
-    def evaluate(
-        self, values: Mapping[str, Json], chance: Chance, now_ms: int
-    ) -> "Json | Undefined":
+    def evaluate(self, values: Mapping[str, Json], scope: Scope) -> "Json | Undefined":
         """Its value.
 
         Args:
             values: `states` and the variables, by name.
-            chance: what `$random` and `$uuid` draw from.
-            now_ms: what `$now` and `$millis` say.
+            scope: what it draws from, when it is, and what it may cost.
 
         Raises:
             JsonataFailed: with JSONata's code and message.
+            EvaluationFailed: the visit costs too much.
         """
+        effort = scope.effort
+        effort.spend(1)
         if self._root:
             found = self._plain(values)
             if found is not None:
                 return found[0]
-        bindings = {**values, **_functions(chance)}
-        try:
-            text = self._compiled.evaluate_json(
-                None, bindings, now=now_ms, seed=chance.below(2**53), **_LIMITS
-            )
-        except JlensError as why:
-            raise JsonataFailed(_said(why)) from None
-        except _FunctionFailed as why:
-            raise JsonataFailed(str(why)) from None
-        return UNDEFINED if text is None else loads(text)
+        effort.spend(sum(map(_size, values.values())) // _BYTES_READ_A_NODE)
+        bindings = {**values, **self._functions}
+        if self._draws:
+            bindings |= _drawing(scope.chance)
+        text = _evaluated(self._compiled, bindings, scope.now_ms, scope.chance, effort)
+        if text is None:
+            return UNDEFINED
+        effort.spend(len(text) // _BYTES_GIVEN_A_NODE)
+        return loads(text)
+
+    def gives_function(self, values: Mapping[str, Json], scope: Scope) -> bool:
+        """Whether its value, which JSON cannot have, is a function."""
+        asking = compile_expression(f"{_OPEN}$type(({self.text})){_CLOSE}")
+        return asking.evaluate(values, scope) == "function"
 
     def _plain(self, values: Mapping[str, Json]) -> tuple[Json] | None:
         """A path of names through objects, in Python: its integers stay what they are."""
@@ -130,6 +164,38 @@ class Expression:
                 return None
             node = node[key]
         return None if node is UNDEFINED else (node,)
+
+
+def _evaluated(
+    compiled: Compiled, bindings: dict[str, Any], now_ms: int, chance: Chance, effort: Effort
+) -> str | None:
+    """The JSON text of a value; None where it is undefined. Raises: JsonataFailed."""
+    seed = chance.below(2**53)
+    for steps in _STEPS:
+        effort.spend(steps // _STEPS_A_NODE)
+        try:
+            return compiled.evaluate_json(
+                None,
+                bindings,
+                now=now_ms,
+                seed=seed,
+                max_steps=steps,
+                timeout=effort.seconds_left(),
+                **_LIMITS,
+            )
+        except JlensError as why:
+            if why.code != _STEPS_EXCEEDED or steps == _STEPS[-1]:
+                raise JsonataFailed(_said(why)) from None
+        except _FunctionFailed as why:
+            raise JsonataFailed(str(why)) from None
+    raise AssertionError("the last number of steps returns or raises")
+
+
+def _size(value: Json) -> int:
+    """About how many bytes of JSON a value has."""
+    if isinstance(value, str):
+        return len(value)
+    return len(dumps(value)) if isinstance(value, dict | list) else 8
 
 
 @lru_cache(maxsize=limits.PATH_CACHE_MAX)
@@ -143,22 +209,38 @@ def compile_expression(text: str) -> Expression:
     try:
         compiled = Compiled(body)
     except JlensError as why:
-        raise JsonataSyntaxError(_said(why), _position(why)) from None
+        raise JsonataSyntaxError(
+            _said(why), _position(why), str(why), is_unsupported=False
+        ) from None
     reads: Any = compiled.reads(dict.fromkeys(_FUNCTIONS, _nothing))
     if reads.get("everyBinding"):
-        raise JsonataSyntaxError("$eval is not available; $parse reads JSON", len(_OPEN))
+        raise _unsupported(
+            "$eval is not available; $parse reads JSON", "Reference to '$eval' is not supported."
+        )
     # A call of what is no function is read as if it read the input: it is judged as a variable.
     called = dict.fromkeys((*reads.get("bindings", {}), *_FUNCTIONS), _nothing)
-    if compiled.reads(called).get("input"):
-        message = (
-            "There is no input document: $, $$ and bare names have no meaning at the top of an "
-            "expression; begin with $states or a variable"
-        )
-        raise JsonataSyntaxError(message, len(_OPEN))
+    top = compiled.reads(called).get("input")
+    if top:
+        raise _reads_input(top, body)
     rebound = _STATES_REBOUND.search(body)
     if rebound is not None:
-        raise JsonataSyntaxError("$states cannot be assigned", len(_OPEN) + rebound.start())
+        aws = "Reference to '$states' is not supported."
+        raise _unsupported("$states cannot be assigned", aws, rebound.start())
     return Expression(body, compiled, reads)
+
+
+def _reads_input(top: Any, body: str) -> JsonataSyntaxError:
+    name = next(iter(top)) if isinstance(top, dict) else "$$" if "$$" in body else "$"
+    place = "" if name == "$$" else " at the top level"
+    return _unsupported(
+        f"There is no input document, so {name} has no meaning at the top of an expression; begin "
+        "with $states or a variable",
+        f"Reference to '{name}'{place} is not supported.",
+    )
+
+
+def _unsupported(message: str, aws: str, at: int = 0) -> JsonataSyntaxError:
+    return JsonataSyntaxError(message, len(_OPEN) + at, aws, is_unsupported=True)
 
 
 def _said(why: JlensError) -> str:
@@ -177,38 +259,51 @@ class _FunctionFailed(Exception):  # noqa: N818 - on its way to a JsonataFailed
     pass
 
 
-def _functions(chance: Chance) -> Mapping[str, Callable[..., Any]]:
+def _drawing(chance: Chance) -> Mapping[str, Callable[..., Any]]:
     def uuid() -> str:
         return chance.uuid()
 
     def random(seed: Any = None) -> float:
         return chance.unit() if seed is None else JavaRandom(_whole(seed, "seed")).unit()
 
-    return {**_FUNCTIONS, "uuid": uuid, "random": random}
+    return {"uuid": uuid, "random": random}
+
+
+_DRAWING: Final = frozenset(("uuid", "random"))
+
+# What gives None is undefined, as on AWS where an argument is missing or makes no sense.
 
 
 def _whole(value: Any, what: str) -> int:
-    """An integer argument. Source: AWS: "rounded down to the nearest integer"."""
+    """An integer argument, without its fraction. Source: measured on AWS (its guide: "down")."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _FunctionFailed(f"T0410: the {what} must be a number")
-    return int(value // 1)
+    return int(value)
 
 
-def _partition(items: Sequence[Any], size: Any) -> list[Any]:
+def _partition(items: Any = None, size: Any = None) -> list[Any] | None:
+    if items is None or size is None:
+        return None
     count = _whole(size, "size of the parts")
-    if not isinstance(items, list) or count < 1:
-        raise _FunctionFailed("T0410: $partition needs an array and a size above 0")
+    if not isinstance(items, list):
+        raise _FunctionFailed("T0410: $partition needs an array")
+    if count < 1 or not items:
+        return None
     return [items[at : at + count] for at in range(0, len(items), count)]
 
 
-def _range(first: Any, last: Any, delta: Any) -> list[int]:
+def _range(first: Any = None, last: Any = None, delta: Any = None) -> list[int] | int | None:
+    if first is None or last is None or delta is None:
+        return None
     start, end, step = (_whole(value, "argument of $range") for value in (first, last, delta))
     if step == 0:
-        raise _FunctionFailed("T0410: the step of $range must not be 0")
+        return None
     found = range(start, end + (1 if step > 0 else -1), step)
     if len(found) > _RANGE_ITEMS_MAX:
         raise _FunctionFailed(f"D2014: $range gives at most {_RANGE_ITEMS_MAX:,} numbers")
-    return list(found)
+    if not found:
+        return None
+    return found[0] if len(found) == 1 else list(found)
 
 
 _ALGORITHMS: Final = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256"} | {
@@ -217,14 +312,18 @@ _ALGORITHMS: Final = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256"} | {
 }
 
 
-def _hash(data: Any, algorithm: Any) -> str:
+def _hash(data: Any = None, algorithm: Any = None) -> str | None:
+    if data is None or algorithm is None:
+        return None
     if not isinstance(data, str) or algorithm not in _ALGORITHMS:
         known = ", ".join(_ALGORITHMS)
         raise _FunctionFailed(f"T0410: $hash needs a text and one of {known}")
     return hashlib.new(_ALGORITHMS[algorithm], data.encode(), usedforsecurity=False).hexdigest()
 
 
-def _parse(text: Any) -> Json:
+def _parse(text: Any = None) -> Json:
+    if text is None:
+        return None
     if not isinstance(text, str):
         raise _FunctionFailed("T0410: $parse needs a text")
     try:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from treadle.asl import limits
 from treadle.asl.errors import ALL
 from treadle.asl.fields import Fields
-from treadle.asl.program import Catcher, Retrier
+from treadle.asl.paths import compile_path
+from treadle.asl.program import Catcher, Data, PathData, QueryData, Retrier
 
+_ROOT = compile_path("$")
 _RETRIER = frozenset(
     {
         "BackoffRate",
@@ -21,7 +23,10 @@ _RETRIER = frozenset(
         "MaxDelaySeconds",
     }
 )
-_CATCHER = frozenset({"Assign", "Comment", "ErrorEquals", "Next", "ResultPath"})
+_CATCHER = {
+    "JSONPath": frozenset({"Assign", "Comment", "ErrorEquals", "Next", "ResultPath"}),
+    "JSONata": frozenset({"Assign", "Comment", "ErrorEquals", "Next", "Output"}),
+}
 
 
 def read_retriers(state: Fields) -> tuple[Retrier, ...]:
@@ -66,14 +71,20 @@ def _read_retrier(item: Fields) -> Retrier:
 
 
 def _read_catcher(item: Fields) -> Catcher:
-    item.only(_CATCHER)
+    item.only(_CATCHER[item.language])
     item.require("ErrorEquals", "Next")
     return Catcher(
         errors=_read_errors(item),
         next=item.text("Next") or "",
-        result_path=item.reference("ResultPath"),
+        data=_read_data(item),
         assign=item.assign(),
     )
+
+
+def _read_data(item: Fields) -> Data:
+    if item.is_jsonata:
+        return QueryData(output=item.template("Output"))
+    return PathData(_ROOT, item.reference("ResultPath"), _ROOT)
 
 
 def _read_errors(item: Fields) -> tuple[str, ...]:

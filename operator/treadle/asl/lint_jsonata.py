@@ -85,12 +85,16 @@ def _check(text: str, pointer: str, allowed: frozenset[str], state: Fields) -> N
     try:
         expression = compile_expression(text)
     except JsonataSyntaxError as why:
+        code = "jsonata-unsupported" if why.is_unsupported else "jsonata-invalid"
         message = f"{shown(text)} cannot be read: {why.message} (position {why.position})."
-        state.report.add(pointer, "jsonata-invalid", message)
+        if why.is_unsupported:
+            message = f"{shown(text)} cannot be evaluated: {why.message}."
+        state.report.add(pointer, code, message, aws=why.aws)
         return
     for member in sorted(expression.states - allowed - {"*"}):
         message = (
             f"$states.{member} is not there in this field; there are: "
             f"{', '.join(f'$states.{each}' for each in sorted(allowed))}."
         )
-        state.report.add(pointer, "jsonata-states-member", message)
+        aws = f"Field '$states.{member}' does not exist."
+        state.report.add(pointer, "jsonata-states-member", message, aws=aws)

@@ -5,71 +5,82 @@ the state away.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from treadle.asl import limits
 from treadle.asl.choices import Condition, ConditionSyntaxError, compile_condition
 from treadle.asl.fields import Fields, literal_paths, looks_like_path, shown
+from treadle.asl.jsonata import is_expression
 from treadle.asl.lint_failures import read_catchers, read_retriers
+from treadle.asl.lint_maps import read_map
+from treadle.asl.lint_members import Common, read_data
 from treadle.asl.lint_tasks import read_credentials, read_resource
-from treadle.asl.paths import Path, compile_path
+from treadle.asl.paths import Path
 from treadle.asl.program import (
     Choice,
     ChoiceRule,
+    Data,
     Fail,
-    Machine,
-    Map,
     Parallel,
     Pass,
+    QueryData,
     State,
     Succeed,
     Task,
     Wait,
+    Whole,
 )
+from treadle.asl.queries import Query
 from treadle.asl.templates import Template, TemplateSyntaxError, compile_value
 from treadle.asl.timestamps import parse_timestamp
 
-
-@dataclass(frozen=True, slots=True)
-class Common:
-    """What is read the same way for each type of state. `inner`: branches, or a Map's processor."""
-
-    name: str
-    next: str | None
-    inner: tuple[Machine, ...]
-    express: bool
-
-
 _FLOW: Final = "Assign Comment End Next QueryLanguage Type"
-_DATA: Final = "InputPath OutputPath"
 _FAILURES: Final = "Catch Retry"
-_RESULT: Final = "Parameters ResultPath ResultSelector"
-_DISTRIBUTED: Final = (
-    "ItemBatcher ItemReader Label ResultWriter ToleratedFailureCount ToleratedFailureCountPath "
-    "ToleratedFailurePercentage ToleratedFailurePercentagePath"
+_MAP: Final = (
+    "ItemBatcher ItemProcessor ItemReader ItemSelector Iterator Label MaxConcurrency ResultWriter "
+    "ToleratedFailureCount ToleratedFailurePercentage"
 )
 
-MEMBERS: Final[Mapping[str, frozenset[str]]] = {
-    name: frozenset(members.split())
-    for name, members in {
-        "Task": f"{_FLOW} {_DATA} {_FAILURES} {_RESULT} Credentials Resource TimeoutSeconds "
-        "TimeoutSecondsPath HeartbeatSeconds HeartbeatSecondsPath",
-        "Pass": f"{_FLOW} {_DATA} Parameters Result ResultPath",
-        "Choice": f"Assign Comment QueryLanguage Type {_DATA} Choices Default",
-        "Wait": f"{_FLOW} {_DATA} Seconds SecondsPath Timestamp TimestampPath",
-        "Succeed": f"Comment QueryLanguage Type {_DATA}",
-        "Fail": "Comment QueryLanguage Type Cause CausePath Error ErrorPath",
-        "Parallel": f"{_FLOW} {_DATA} {_FAILURES} {_RESULT} Branches",
-        "Map": f"{_FLOW} {_DATA} {_FAILURES} {_RESULT} ItemProcessor ItemSelector ItemsPath "
-        "Iterator MaxConcurrency MaxConcurrencyPath",
-    }.items()
-}
-"""The members of each type of state in JSONPath. Spec: "States", the table of fields."""
 
-_LATER: Final[Mapping[str, frozenset[str]]] = {
-    "Map": frozenset(_DISTRIBUTED.split()),
+def _table(rows: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
+    return {kind: frozenset(members.split()) for kind, members in rows.items()}
+
+
+_DATA: Final = "InputPath OutputPath"
+_RESULT: Final = "Parameters ResultPath ResultSelector"
+MEMBERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
+    "JSONPath": _table(
+        {
+            "Task": f"{_FLOW} {_DATA} {_FAILURES} {_RESULT} Credentials Resource TimeoutSeconds "
+            "TimeoutSecondsPath HeartbeatSeconds HeartbeatSecondsPath",
+            "Pass": f"{_FLOW} {_DATA} Parameters Result ResultPath",
+            "Choice": f"Assign Comment QueryLanguage Type {_DATA} Choices Default",
+            "Wait": f"{_FLOW} {_DATA} Seconds SecondsPath Timestamp TimestampPath",
+            "Succeed": f"Comment QueryLanguage Type {_DATA}",
+            "Fail": "Comment QueryLanguage Type Cause CausePath Error ErrorPath",
+            "Parallel": f"{_FLOW} {_DATA} {_FAILURES} {_RESULT} Branches",
+            "Map": f"{_FLOW} {_DATA} {_FAILURES} {_RESULT} {_MAP} ItemsPath MaxConcurrencyPath "
+            "ToleratedFailureCountPath ToleratedFailurePercentagePath",
+        }
+    ),
+    "JSONata": _table(
+        {
+            "Task": f"{_FLOW} {_FAILURES} Arguments Output Credentials Resource TimeoutSeconds "
+            "HeartbeatSeconds",
+            "Pass": f"{_FLOW} Output",
+            "Choice": "Assign Comment QueryLanguage Type Output Choices Default",
+            "Wait": f"{_FLOW} Output Seconds Timestamp",
+            "Succeed": "Comment QueryLanguage Type Output",
+            "Fail": "Comment QueryLanguage Type Cause Error",
+            "Parallel": f"{_FLOW} {_FAILURES} Arguments Output Branches",
+            "Map": f"{_FLOW} {_FAILURES} {_MAP} Output Items",
+        }
+    ),
 }
+"""The members of each type of state, by language. Spec: "States", the tables of fields."""
+
+KINDS: Final = tuple(MEMBERS["JSONPath"])
 
 FLOWING: Final = frozenset({"Task", "Pass", "Wait", "Parallel", "Map"})
 """The types that have Next or End."""
@@ -83,7 +94,7 @@ def read_state(kind: str, state: Fields, common: Common) -> State:
         state: its members; what is wrong goes to its report.
         common: what was read before.
     """
-    state.only(MEMBERS[kind], _LATER.get(kind, ()))
+    state.only(MEMBERS[state.language][kind])
     return _READERS[kind](state, common)
 
 
@@ -98,22 +109,17 @@ def _read_pass(state: Fields, common: Common) -> State:
         name=common.name,
         next=common.next,
         assign=state.assign(),
-        input_path=state.path("InputPath", nullable=True),
-        output_path=state.path("OutputPath", nullable=True),
-        parameters=state.template("Parameters"),
+        data=read_data(state),
         has_result="Result" in state,
         result=state.value.get("Result"),
-        result_path=state.reference("ResultPath"),
     )
 
 
 def _read_task(state: Fields, common: Common) -> State:
     state.require("Resource")
-    state.exclusive("TimeoutSeconds", "TimeoutSecondsPath")
-    state.exclusive("HeartbeatSeconds", "HeartbeatSecondsPath")
-    timeout = state.whole("TimeoutSeconds", 1, limits.SECONDS_MAX)
-    heartbeat = state.whole("HeartbeatSeconds", 1, limits.SECONDS_MAX)
-    if timeout is not None and heartbeat is not None and heartbeat >= timeout:
+    timeout = state.computed("TimeoutSeconds", 1, limits.SECONDS_MAX)
+    heartbeat = state.computed("HeartbeatSeconds", 1, limits.SECONDS_MAX)
+    if isinstance(timeout, int) and isinstance(heartbeat, int) and heartbeat >= timeout:
         state.wrong(
             "HeartbeatSeconds",
             "heartbeat-not-below-timeout",
@@ -123,16 +129,10 @@ def _read_task(state: Fields, common: Common) -> State:
         name=common.name,
         next=common.next,
         assign=state.assign(),
-        input_path=state.path("InputPath", nullable=True),
-        output_path=state.path("OutputPath", nullable=True),
+        data=read_data(state),
         resource=read_resource(state, express=common.express),
-        parameters=state.template("Parameters"),
-        result_selector=state.template("ResultSelector"),
-        result_path=state.reference("ResultPath"),
         timeout_seconds=timeout,
-        timeout_seconds_path=state.single_path("TimeoutSecondsPath"),
         heartbeat_seconds=heartbeat,
-        heartbeat_seconds_path=state.single_path("HeartbeatSecondsPath"),
         credentials=read_credentials(state),
         retry=read_retriers(state),
         catch=read_catchers(state),
@@ -143,29 +143,50 @@ def _read_choice(state: Fields, common: Common) -> State:
     state.require("Choices")
     if state.value.get("Choices") == []:
         state.wrong("Choices", "choices-empty", "Choices is empty; a Choice needs a rule.")
+    data = read_data(state)
     return Choice(
         name=common.name,
-        input_path=state.path("InputPath", nullable=True),
-        output_path=state.path("OutputPath", nullable=True),
-        rules=tuple(_read_rule(rule) for rule in state.each("Choices")),
+        data=data,
+        rules=tuple(_read_rule(rule, data) for rule in state.each("Choices")),
         default=state.text("Default"),
         assign=state.assign(),
     )
 
 
-def _read_rule(rule: Fields) -> ChoiceRule:
+def _read_rule(rule: Fields, data: Data) -> ChoiceRule:
     rule.require("Next")
-    if "Condition" in rule or "Output" in rule:
-        Fields(
-            {name: rule.value[name] for name in ("Condition", "Output") if name in rule},
-            rule.pointer,
-            rule.report,
-        ).only(())
-    body = {
-        name: value
-        for name, value in rule.value.items()
-        if name not in ("Comment", "Next", "Assign", "Condition", "Output")
-    }
+    if rule.is_jsonata:
+        rule.only(_QUERY_RULE)
+        data = QueryData(output=rule.template("Output"))
+        condition = _query_condition(rule)
+    else:
+        condition = _path_condition(rule)
+    return ChoiceRule(condition, rule.text("Next") or "", data, rule.assign())
+
+
+_NEVER: Final = Condition(lambda _: False)
+_QUERY_RULE: Final = frozenset({"Assign", "Comment", "Condition", "Next", "Output"})
+_NOT_COMPARED: Final = frozenset({"Assign", "Comment", "Condition", "Next", "Output"})
+
+
+def _query_condition(rule: Fields) -> Condition:
+    rule.require("Condition")
+    value = rule.value.get("Condition")
+    if isinstance(value, bool):
+        return Condition(lambda _: value)
+    query = rule.query("Condition")
+    if query is not None:
+        return Condition(query.truth)
+    if "Condition" in rule and not (isinstance(value, str) and is_expression(value)):
+        message = f"Condition is {shown(value)}; it must be a boolean or an expression {{% … %}}."
+        rule.wrong("Condition", "member-type", message)
+    return _NEVER
+
+
+def _path_condition(rule: Fields) -> Condition:
+    foreign = {n: rule.value[n] for n in ("Condition", "Output") if n in rule}
+    Fields(foreign, rule.pointer, rule.report).only(())
+    body = {name: value for name, value in rule.value.items() if name not in _NOT_COMPARED}
     condition = _NEVER
     if body or "Condition" not in rule:
         try:
@@ -180,68 +201,72 @@ def _read_rule(rule: Fields) -> ChoiceRule:
                 "member-looks-like-path",
                 f"{shown(text)} is compared literally; an operator that ends in Path reads it.",
             )
-    return ChoiceRule(condition, rule.text("Next") or "", rule.assign())
-
-
-_NEVER: Final = Condition(lambda _: False)
+    return condition
 
 
 def _read_wait(state: Fields, common: Common) -> State:
-    names = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
+    names: tuple[str, ...] = ("Seconds", "Timestamp")
+    if not state.is_jsonata:
+        names = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
     given = [name for name in names if name in state]
     if len(given) != 1:
         told = " and ".join(given) if given else "none"
         message = f"A Wait has exactly one of {', '.join(names)}; given: {told}."
         state.report.add(state.pointer, "wait-members", message)
+    seconds: Whole | None = None
+    if len(given) < 2:  # else all is said
+        seconds = state.computed("Seconds", 0, limits.SECONDS_MAX)
+    return Wait(
+        name=common.name,
+        next=common.next,
+        assign=state.assign(),
+        data=read_data(state),
+        seconds=seconds,
+        timestamp=_read_timestamp(state),
+    )
+
+
+def _read_timestamp(state: Fields) -> datetime | Path | Query | None:
+    path = None if state.is_jsonata else state.single_path("TimestampPath")
+    found = path or state.query("Timestamp")
     text = state.text("Timestamp")
-    timestamp = None if text is None else parse_timestamp(text)
-    if text is not None and timestamp is None:
+    if found is not None or text is None or (state.is_jsonata and is_expression(text)):
+        return found
+    timestamp = parse_timestamp(text)
+    if timestamp is None:
         state.wrong(
             "Timestamp",
             "timestamp-invalid",
             f"Timestamp is {shown(text)}; it must be like 2026-01-31T12:00:00Z.",
             "String does not match RFC3339 timestamp",
         )
-    return Wait(
-        name=common.name,
-        next=common.next,
-        assign=state.assign(),
-        input_path=state.path("InputPath", nullable=True),
-        output_path=state.path("OutputPath", nullable=True),
-        seconds=state.whole("Seconds", 0, limits.SECONDS_MAX),
-        seconds_path=state.single_path("SecondsPath"),
-        timestamp=timestamp,
-        timestamp_path=state.single_path("TimestampPath"),
-    )
+    return timestamp
 
 
 def _read_succeed(state: Fields, common: Common) -> State:
-    return Succeed(
-        name=common.name,
-        input_path=state.path("InputPath", nullable=True),
-        output_path=state.path("OutputPath", nullable=True),
-    )
+    return Succeed(name=common.name, data=read_data(state))
 
 
 def _read_fail(state: Fields, common: Common) -> State:
-    state.exclusive("Error", "ErrorPath")
-    state.exclusive("Cause", "CausePath")
-    for name in ("Error", "Cause"):
-        if looks_like_path(state.value.get(name)):
-            message = f"{name} is taken literally; {name}Path reads a path."
-            state.wrong(name, "member-looks-like-path", message)
     return Fail(
         name=common.name,
-        input_path=_ROOT,
-        output_path=_ROOT,
-        error=state.text("Error"),
-        error_path=_read_text_path(state, "ErrorPath"),
-        cause=state.text("Cause"),
-        cause_path=_read_text_path(state, "CausePath"),
+        data=read_data(state),
+        error=_read_text(state, "Error"),
+        cause=_read_text(state, "Cause"),
     )
 
 
-_ROOT: Final[Path] = compile_path("$")
+def _read_text(state: Fields, name: str) -> Template | None:
+    """Error and Cause of a Fail, and the path that stands for each in JSONPath."""
+    if state.is_jsonata:
+        return state.given_text(name)
+    state.exclusive(name, f"{name}Path")
+    if looks_like_path(state.value.get(name)):
+        message = f"{name} is taken literally; {name}Path reads a path."
+        state.wrong(name, "member-looks-like-path", message)
+    return _read_text_path(state, f"{name}Path") or state.given_text(name)
+
+
 _GIVE_TEXT: Final = frozenset(
     {
         "States.ArrayGetItem",
@@ -291,46 +316,12 @@ def _read_parallel(state: Fields, common: Common) -> State:
         name=common.name,
         next=common.next,
         assign=state.assign(),
-        input_path=state.path("InputPath", nullable=True),
-        output_path=state.path("OutputPath", nullable=True),
+        data=read_data(state),
         branches=common.inner,
-        parameters=state.template("Parameters"),
-        result_selector=state.template("ResultSelector"),
-        result_path=state.reference("ResultPath"),
         retry=read_retriers(state),
         catch=read_catchers(state),
     )
 
-
-def _read_map(state: Fields, common: Common) -> State:
-    if "Iterator" not in state:
-        state.require("ItemProcessor")
-    state.exclusive("ItemProcessor", "Iterator")
-    state.exclusive("ItemSelector", "Parameters")
-    state.exclusive("MaxConcurrency", "MaxConcurrencyPath")
-    for old, new in (("Iterator", "ItemProcessor"), ("Parameters", "ItemSelector")):
-        if old in state:
-            state.wrong(old, "map-member-deprecated", f"{old} is the older name of {new}.")
-    parameters, selector = state.template("Parameters"), state.template("ItemSelector")
-    return Map(
-        name=common.name,
-        next=common.next,
-        assign=state.assign(),
-        input_path=state.path("InputPath", nullable=True),
-        output_path=state.path("OutputPath", nullable=True),
-        processor=common.inner[0] if common.inner else _NOTHING,
-        items_path=state.path("ItemsPath") or _ROOT,
-        item_selector=selector if selector is not None else parameters,
-        concurrency_max=state.whole("MaxConcurrency", 0, limits.COUNT_MAX) or 0,
-        concurrency_max_path=state.single_path("MaxConcurrencyPath"),
-        result_selector=state.template("ResultSelector"),
-        result_path=state.reference("ResultPath"),
-        retry=read_retriers(state),
-        catch=read_catchers(state),
-    )
-
-
-_NOTHING: Final = Machine("", {})
 
 _Reader: TypeAlias = Callable[[Fields, Common], State]
 _READERS: Final[Mapping[str, _Reader]] = {
@@ -341,5 +332,5 @@ _READERS: Final[Mapping[str, _Reader]] = {
     "Succeed": _read_succeed,
     "Fail": _read_fail,
     "Parallel": _read_parallel,
-    "Map": _read_map,
+    "Map": read_map,
 }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from treadle.asl import limits
+from treadle.asl.arguments import written_arguments
 from treadle.asl.arns import Resource, is_recognized, parse_resource
 from treadle.asl.fields import Fields, shown
 from treadle.asl.json import Json
@@ -48,11 +49,12 @@ def read_credentials(state: Fields) -> Template | None:
     credentials = state.inner("Credentials")
     if credentials is None:
         return None
-    if "RoleArn" not in credentials and "RoleArn.$" not in credentials:
+    dynamic = "RoleArn" if state.is_jsonata else "RoleArn.$"
+    if "RoleArn" not in credentials and dynamic not in credentials:
         credentials.report.add(
             credentials.pointer,
             "credentials-role-missing",
-            "Credentials must have RoleArn or RoleArn.$.",
+            "Credentials must have RoleArn" + ("." if state.is_jsonata else " or RoleArn.$."),
             aws="These fields are required: [RoleArn]",
         )
     return state.template("Credentials")
@@ -170,29 +172,30 @@ _KNOWN: Final[Mapping[tuple[str, str, str], tuple[Mapping[str, Check], tuple[str
 
 
 def _check_parameters(state: Fields, resource: Resource) -> None:
-    """Parameters against the table of a resource that has one. Spec: design, "Tasks"."""
+    """Its arguments against the table of a resource that has one. Spec: design, "Tasks"."""
     known = _KNOWN.get((resource.kind, resource.service, resource.action))
-    if known is None:
+    written = written_arguments(state.value, is_jsonata=state.is_jsonata)
+    if known is None or written.is_computed:
         return
     checks, required = known
-    given = state.value.get("Parameters", {})
-    if not isinstance(given, dict):
-        state.wrong("Parameters", "task-parameter-value", "Parameters must be an object here.")
+    member = written.member
+    if not written.is_object:
+        state.wrong(member, "task-parameter-value", f"{member} must be an object here.")
         return
-    parameters = Fields(given, state.at("Parameters"), state.report)
-    place = parameters.pointer if "Parameters" in state else state.pointer
+    given = Fields(dict(written.literals), state.at(member), state.report)
+    place = given.pointer if written.is_given else state.pointer
     for name in required:
-        if name not in given and f"{name}.$" not in given:
-            message = f"Parameters must have {name} (or {name}.$)."
+        if name not in written.keys:
+            message = f"{member} must have {written.spelled(name)}."
             state.report.add(place, "task-parameter-missing", message)
-    for key, value in given.items():
-        check = checks.get(key.removesuffix(".$"))
+    for name, key in written.keys.items():
+        check, value = checks.get(name), written.literals.get(name)
         if check is None:
             message = f"{key:.80} is not taken here; known are {', '.join(checks)}."
-            parameters.wrong(key, "task-parameter-unknown", message)
-        elif not key.endswith(".$") and not _is_dynamic(value) and (wanted := check(value)):
+            given.wrong(key, "task-parameter-unknown", message)
+        elif name in written.literals and not _is_dynamic(value) and (wanted := check(value)):
             message = f"{key} is {shown(value)}; it must be {wanted}."
-            parameters.wrong(key, "task-parameter-value", message)
+            given.wrong(key, "task-parameter-value", message)
 
 
 def _is_dynamic(value: Json) -> bool:

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from treadle.asl.choices import Condition
 from treadle.asl.json import Json
 from treadle.asl.paths import Path, Reference
+from treadle.asl.queries import Query
 from treadle.asl.templates import Template
 
 
@@ -27,25 +28,57 @@ class Retrier:
 
 
 @dataclass(frozen=True, slots=True)
+class PathData:
+    """The way of data through a state in JSONPath. A path of None is ASL's `null`: `{}`.
+
+    Spec: "Input and Output Processing".
+    """
+
+    input_path: Path | None
+    result_path: Reference | None
+    output_path: Path | None
+    parameters: Template | None = None
+    result_selector: Template | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryData:
+    """The way of data through a state in JSONata. None: what the state has anyway.
+
+    Spec: "Input and Output Processing"; AWS, "Transforming data with JSONata".
+    """
+
+    arguments: Template | None = None
+    output: Template | None = None
+
+
+Data: TypeAlias = PathData | QueryData
+Whole: TypeAlias = int | Path | Query
+"""A whole number: written, at a path, or of an expression."""
+
+
+@dataclass(frozen=True, slots=True)
 class Catcher:
-    """Spec: Errors, "Fallback states". `result_path` None discards the error output."""
+    """Where an error leads. `data` takes the error output as a state's takes its result.
+
+    Spec: Errors, "Fallback states".
+    """
 
     errors: tuple[str, ...]
     next: str
-    result_path: Reference | None
+    data: Data
     assign: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateBase:
-    """Members that every state has. A path of None is ASL's `null`: an empty object (`{}`).
+    """Members that every state has.
 
     `next` None means `"End": true` (or a terminal state). `assign` gives an object of variables.
     """
 
     name: str
-    input_path: Path | None
-    output_path: Path | None
+    data: Data
     next: str | None = None
     assign: Template | None = None
 
@@ -54,24 +87,17 @@ class StateBase:
 class Pass(StateBase):
     """`result` counts only where `has_result`: a Result of null is a result."""
 
-    parameters: Template | None = None
     has_result: bool = False
     result: Json = None
-    result_path: Reference | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(StateBase):
-    """`resource` is the text as written. Timeouts: seconds, or a path to them."""
+    """`resource` is the text as written."""
 
     resource: str
-    parameters: Template | None = None
-    result_selector: Template | None = None
-    result_path: Reference | None
-    timeout_seconds: int | None = None
-    timeout_seconds_path: Path | None = None
-    heartbeat_seconds: int | None = None
-    heartbeat_seconds_path: Path | None = None
+    timeout_seconds: Whole | None = None
+    heartbeat_seconds: Whole | None = None
     credentials: Template | None = None
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
@@ -83,6 +109,7 @@ class ChoiceRule:
 
     condition: Condition
     next: str
+    data: Data
     assign: Template | None = None
 
 
@@ -96,12 +123,10 @@ class Choice(StateBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait(StateBase):
-    """Exactly one member is set. `timestamp` is aware UTC."""
+    """Exactly one member is set. A written `timestamp` is aware UTC."""
 
-    seconds: int | None = None
-    seconds_path: Path | None = None
-    timestamp: datetime | None = None
-    timestamp_path: Path | None = None
+    seconds: Whole | None = None
+    timestamp: datetime | Path | Query | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +136,10 @@ class Succeed(StateBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail(StateBase):
-    """Ends its list of states with an error. A *_path is a Path or an intrinsic in a Template."""
+    """Ends its list of states with an error; each template gives a text."""
 
-    error: str | None = None
-    error_path: Template | None = None
-    cause: str | None = None
-    cause_path: Template | None = None
+    error: Template | None = None
+    cause: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,28 +147,40 @@ class Parallel(StateBase):
     """Branches that run side by side on the same input."""
 
     branches: "tuple[Machine, ...]"
-    parameters: Template | None = None
-    result_selector: Template | None = None
-    result_path: Reference | None
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Batcher:
+    """How items are put together. Spec: AWS, "ItemBatcher". At least one bound is set."""
+
+    items_max: Whole | None = None
+    bytes_max: Whole | None = None
+    input: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map(StateBase):
     """One list of states, run for each item. `concurrency_max` 0 means no bound of the user's.
 
-    `item_selector` is also what the older `Parameters` of a Map gives (`Iterator` likewise gives
-    `processor`).
+    `items` None: the state's input is the list of items. `item_selector` is also what the older
+    `Parameters` of a Map gives (`Iterator` likewise gives `processor`). What follows
+    `is_distributed` counts only there. `reader` and `writer`: Resources of its ItemReader and
+    ResultWriter.
     """
 
     processor: "Machine"
-    items_path: Path | None
+    items: Path | Template | Query | None = None
     item_selector: Template | None = None
-    concurrency_max: int = 0
-    concurrency_max_path: Path | None = None
-    result_selector: Template | None = None
-    result_path: Reference | None
+    concurrency_max: Whole = 0
+    is_distributed: bool = False
+    label: str = ""
+    batcher: Batcher | None = None
+    tolerated_count: Whole | None = None
+    tolerated_percentage: float | Path | Query | None = None
+    reader: str = ""
+    writer: str = ""
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
 

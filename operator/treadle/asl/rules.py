@@ -26,6 +26,8 @@ _RETRY = 'Errors, "Retrying after error"'
 _TASK = "Task State"
 _MACHINE = "Structure of a State Machine"
 _JSON = "INVALID_JSON_DESCRIPTION"
+_QUERIES = "AWS: transforming data"
+_UNSUPPORTED = "UNSUPPORTED_JSONATA_EXPRESSION"
 
 RULES: Final[Mapping[str, Rule]] = {
     # The document as a text and as JSON.
@@ -46,19 +48,22 @@ RULES: Final[Mapping[str, Rule]] = {
     "member-value": Rule("A member has one of the values that the language allows.", _STATES),
     "member-range": Rule("A number lies in its range.", _STATES),
     "members-exclusive": Rule("Members that exclude each other do not stand together.", _STATES),
-    "jsonata-member": Rule("A JSONata member needs QueryLanguage JSONata.", "Query Languages"),
-    "jsonata-half-open": Rule(
-        "An expression begins with {% and ends with %}.", "AWS: transforming data"
+    "other-language-member": Rule(
+        "A member that only one query language has needs that QueryLanguage.", "Query Languages"
     ),
-    "jsonata-invalid": Rule(
-        "An expression can be read, and reads $states or variables.", "AWS: transforming data"
+    "jsonata-half-open": Rule(
+        "An expression begins with {% and ends with %}.", _QUERIES, "INVALID_JSONATA_EXPRESSION"
+    ),
+    "jsonata-invalid": Rule("An expression can be read.", _QUERIES, "INVALID_JSONATA_EXPRESSION"),
+    "jsonata-unsupported": Rule(
+        "An expression reads $states and variables only.",
+        _QUERIES,
+        _UNSUPPORTED,
     ),
     "jsonata-states-member": Rule(
-        "$states has a member only in the fields that AWS gives it.", "AWS: transforming data"
+        "$states has a member only in the fields that AWS gives it.", _QUERIES, _UNSUPPORTED
     ),
-    "query-language-mixed": Rule(
-        "A JSONata machine has no JSONPath state.", "AWS: transforming data"
-    ),
+    "query-language-mixed": Rule("A JSONata machine has no JSONPath state.", _QUERIES),
     "not-supported-yet": Rule("What this release cannot run is refused, never skipped.", "Treadle"),
     # States and how they follow each other.
     "states-empty": Rule("States has at least one state.", _MACHINE),
@@ -97,6 +102,16 @@ RULES: Final[Mapping[str, Rule]] = {
         "ErrorPath and CausePath call functions that give a text only.", "Fail State"
     ),
     "parallel-branches-empty": Rule("Branches has at least one branch.", "Parallel State"),
+    "map-batcher-bounds": Rule("ItemBatcher bounds its batches.", "AWS: ItemBatcher"),
+    "map-label-invalid": Rule(
+        "A Label has 1 to 40 plain characters.", "AWS: distributed Map", "INVALID_LABEL_NAME"
+    ),
+    "map-label-duplicate": Rule(
+        "A Label is unique in the definition.", "AWS: distributed Map", "DUPLICATE_LABEL_NAME"
+    ),
+    "map-distributed-express": Rule(
+        "An EXPRESS machine has no distributed Map.", "AWS: workflow types"
+    ),
     # Retry and Catch.
     "error-equals-empty": Rule("ErrorEquals names at least one error.", "Errors"),
     "error-all-not-alone": Rule("States.ALL stands alone in its ErrorEquals.", "Errors"),
@@ -118,6 +133,17 @@ RULES: Final[Mapping[str, Rule]] = {
     "task-parameter-unknown": Rule("Parameters has what its Resource takes.", "Treadle: tasks"),
     "task-parameter-value": Rule("A parameter has its type and range.", "Treadle: tasks"),
     # Warnings.
+    "variable-unassigned": Rule(
+        "A variable is assigned on a way to the state that reads it.", "Variables", is_warning=True
+    ),
+    "jsonata-function-unknown": Rule(
+        "An expression calls functions that there are.", _QUERIES, is_warning=True
+    ),
+    "map-member-inline": Rule(
+        "A member of the distributed mode has no effect in an inline Map.",
+        "AWS: distributed Map",
+        is_warning=True,
+    ),
     "resource-placeholder": Rule(
         "A Resource with ${...} waits to be filled in.", _TASK, is_warning=True
     ),

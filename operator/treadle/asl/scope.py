@@ -8,17 +8,29 @@ from collections.abc import Callable, Mapping
 from treadle.asl.chance import Chance
 from treadle.asl.errors import RUNTIME, EvaluationFailed
 from treadle.asl.json import Json
+from treadle.asl.limits import EXPRESSION_SECONDS_MAX, VISIT_SECONDS_MAX
 
 
 class Effort:
-    """What evaluations have cost, in nodes visited; `whole` counts what this one is a part of."""
+    """What evaluations have cost, in nodes visited; `whole` counts what this one is a part of.
 
-    __slots__ = ("nodes", "nodes_max", "whole")
+    `stopwatch` gives seconds of this thread's work: a far backstop for JSONata, whose engine does
+    not count all that it does. Without it only the counts decide.
+    """
 
-    def __init__(self, nodes_max: int | None = None, whole: "Effort | None" = None) -> None:
+    __slots__ = ("_began", "_stopwatch", "nodes", "nodes_max", "whole")
+
+    def __init__(
+        self,
+        nodes_max: int | None = None,
+        whole: "Effort | None" = None,
+        stopwatch: Callable[[], float] | None = None,
+    ) -> None:
         self.nodes = 0
         self.nodes_max = nodes_max
         self.whole = whole
+        self._stopwatch = stopwatch
+        self._began = stopwatch() if stopwatch is not None else 0.0
 
     def spend(self, nodes: int) -> None:
         """Count visited nodes.
@@ -32,17 +44,43 @@ class Effort:
         if self.nodes_max is not None and self.nodes > self.nodes_max:
             raise EvaluationFailed(
                 RUNTIME,
-                f"The paths of the state visit more than {self.nodes_max:,} nodes of its input.",
+                "The paths and expressions of the state cost more than visiting "
+                f"{self.nodes_max:,} nodes of its input does.",
             )
+
+    def seconds_left(self) -> float:
+        """How long the next expression may take. Raises: EvaluationFailed."""
+        if self._stopwatch is None:
+            return EXPRESSION_SECONDS_MAX
+        left = VISIT_SECONDS_MAX - (self._stopwatch() - self._began)
+        if left <= 0:
+            raise EvaluationFailed(
+                RUNTIME, f"The expressions of the state take more than {VISIT_SECONDS_MAX} s."
+            )
+        return min(left, EXPRESSION_SECONDS_MAX)
 
 
 class Scope:
     """The data, the context object and the variables of one evaluation.
 
     The context object is built when it is first read: most expressions never do.
+
+    Attributes:
+        data: what `$` means in JSONPath, `$states.input` in JSONata.
+        produced: further members of `$states`: `result` or `errorOutput`.
+        now_ms: what `$now` and `$millis` say, in milliseconds since 1970.
     """
 
-    __slots__ = ("_context", "_context_of", "chance", "data", "effort", "variables")
+    __slots__ = (
+        "_context",
+        "_context_of",
+        "chance",
+        "data",
+        "effort",
+        "now_ms",
+        "produced",
+        "variables",
+    )
 
     def __init__(
         self,
@@ -51,11 +89,15 @@ class Scope:
         chance: Chance,
         effort: Effort | None = None,
         variables: Mapping[str, Json] | None = None,
+        produced: Mapping[str, Json] | None = None,
+        now_ms: int = 0,
     ) -> None:
         self.data = data
         self.effort = effort or Effort()
         self.chance = chance
         self.variables = variables or {}
+        self.produced = produced or {}
+        self.now_ms = now_ms
         self._context_of: Callable[[], Json] | None = context_of
         self._context: Json = None
 
@@ -66,7 +108,3 @@ class Scope:
             self._context = self._context_of()
             self._context_of = None
         return self._context
-
-    def over(self, data: Json) -> "Scope":
-        """The same context and chance over other data."""
-        return Scope(data, lambda: self.context, self.chance, self.effort, self.variables)

@@ -108,7 +108,7 @@ def _compile(value: Json, pointer: str, problems: Problems, depth: int) -> Build
         for index, item in enumerate(value)
         if (build := _compile(item, f"{pointer}/{index}", problems, depth - 1)) is not None
     ]
-    return _array(value, built) if built else None
+    return array_of(value, built) if built else None
 
 
 def _compile_object(
@@ -130,7 +130,7 @@ def _compile_object(
         constant[key] = member
         if build is not None:
             built.append((key, build))
-    return _object(constant, built) if built else None
+    return object_of(constant, built) if built else None
 
 
 def _compile_dynamic(value: Json, field: str, place: str, problems: Problems) -> Build:
@@ -185,7 +185,8 @@ def _call(call: Call) -> Build:
     return call.evaluate
 
 
-def _object(constant: dict[str, Json], built: list[tuple[str, Build]]) -> Build:
+def object_of(constant: dict[str, Json], built: list[tuple[str, Build]]) -> Build:
+    """How to build an object of which some members change; all are in `constant` too."""
     if len(built) == len(constant):
         return lambda scope: {key: build(scope) for key, build in built}
 
@@ -199,7 +200,9 @@ def _object(constant: dict[str, Json], built: list[tuple[str, Build]]) -> Build:
     return render
 
 
-def _array(constant: list[Json], built: list[tuple[int, Build]]) -> Build:
+def array_of(constant: list[Json], built: list[tuple[int, Build]]) -> Build:
+    """How to build an array of which some items change; all are in `constant` too."""
+
     def render(scope: Scope) -> Json:
         value = constant.copy()
         for index, build in built:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from treadle.asl.errors import Problem
+from treadle.asl.lint import diagnostic
 from treadle.asl.pointers import escaped
 from treadle.asl.rules import RULES
 from treadle.cli.files import Input, printable, read_all
@@ -129,9 +130,9 @@ def as_text(file: str, problem: Problem) -> str:
 
 
 def as_json(file: str, problem: Problem) -> dict[str, Any]:
-    """A problem for programs. `awsCode` is there where AWS has such a rule."""
+    """A problem for programs. AWS's words are there where AWS has such a rule."""
     rule = RULES.get(problem.code)
-    aws = {"awsCode": rule.aws_code} if rule and not rule.spec.startswith("Treadle") else {}
+    aws = _as_aws(problem) if rule and not rule.spec.startswith("Treadle") else {}
     return {
         "file": file,
         "line": problem.line or 1,
@@ -142,6 +143,11 @@ def as_json(file: str, problem: Problem) -> dict[str, Any]:
         "severity": problem.severity,
         "message": problem.message,
     }
+
+
+def _as_aws(problem: Problem) -> dict[str, Any]:
+    found = diagnostic(problem)
+    return {"awsCode": found.code, "awsMessage": found.message, "awsLocation": found.location}
 
 
 def _count(verdicts: Iterable[Verdict], severity: str) -> int:

@@ -48,6 +48,14 @@ class TaskFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskHeartbeat:
+    """Who does the work says at an instant that it is alive."""
+
+    task: TaskId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed. Timers fire, work of an earlier turn goes on."""
 
@@ -76,5 +84,12 @@ class GoOn:
 
 
 Event: TypeAlias = (
-    TaskStarted | TaskSucceeded | TaskFailed | Tick | GoOn | StopRequested | SuspendChanged
+    TaskStarted
+    | TaskSucceeded
+    | TaskFailed
+    | TaskHeartbeat
+    | Tick
+    | GoOn
+    | StopRequested
+    | SuspendChanged
 )

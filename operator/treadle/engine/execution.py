@@ -3,7 +3,7 @@
 One rule: `handle` is the only way in; an event that is late, repeated or unknown changes nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -19,6 +19,7 @@ from treadle.engine.events import (
     StopRequested,
     SuspendChanged,
     TaskFailed,
+    TaskHeartbeat,
     TaskId,
     TaskStarted,
     TaskSucceeded,
@@ -62,10 +63,14 @@ class Execution:
         identity: Identity,
         memory: Memory,
         limits: Limits = DEFAULT,
+        stopwatch: Callable[[], float] | None = None,
     ) -> None:
         self.program = program
         self.memory = memory
-        self._walk = Walk(memory, program.machine, identity, limits, revision)
+        self._limits = limits
+        machine = program.machine
+        self._walk = Walk(memory, machine, identity, limits, revision, stopwatch)
+        self._attempts = self._walk.attempts
 
     @classmethod
     def start(
@@ -79,6 +84,7 @@ class Execution:
         now: datetime,
         suspended: bool = False,
         limits: Limits = DEFAULT,
+        stopwatch: Callable[[], float] | None = None,
     ) -> "Execution":
         """A new execution that has done its first transitions.
 
@@ -91,6 +97,7 @@ class Execution:
             now: the time.
             suspended: nothing starts until it is resumed.
             limits: its bounds.
+            stopwatch: seconds of this thread's work, against expressions that never end.
 
         Raises:
             ValueError: the input is not JSON.
@@ -100,7 +107,7 @@ class Execution:
         memory = Memory(seed, payload, now, suspended=suspended)
         if program.timeout_seconds is not None:
             memory.deadline_at = now + timedelta(seconds=program.timeout_seconds)
-        execution = cls(program, revision, identity, memory, limits)
+        execution = cls(program, revision, identity, memory, limits, stopwatch)
         details = {"input": payload, "roleArn": identity.role_arn}
         memory.history.add("ExecutionStarted", 0, now, details)
         execution._walk.begin(now)
@@ -116,6 +123,7 @@ class Execution:
         checkpoint: str,
         pages: Mapping[str, bytes],
         limits: Limits = DEFAULT,
+        stopwatch: Callable[[], float] | None = None,
     ) -> "Execution":
         """The execution that a checkpoint holds.
 
@@ -123,7 +131,7 @@ class Execution:
             snapshot.Unreadable: it is damaged, or newer than this release.
         """
         memory = snapshot.decode(checkpoint, pages, program.machine)
-        return cls(program, revision, identity, memory, limits)
+        return cls(program, revision, identity, memory, limits, stopwatch)
 
     def encode(self) -> snapshot.Encoded:
         """What a save writes."""
@@ -161,6 +169,8 @@ class Execution:
                 return self._started(event, now)
             case TaskSucceeded() | TaskFailed():
                 return self._ended(event, now)
+            case TaskHeartbeat():
+                return self._heard(event)
             case Tick():
                 return self._tick(now)
             case GoOn():
@@ -196,8 +206,14 @@ class Execution:
         if frame.started and frame.uid == event.uid:
             return False
         frame.uid = event.uid
-        self._walk.task_started(frame, now)
+        self._attempts.started(frame, now)
         return True
+
+    def _heard(self, event: TaskHeartbeat) -> bool:
+        frame = self._attempt(event.task)
+        if frame is None or (frame.due_at is not None and event.at > frame.due_at):
+            return False
+        return self._attempts.heartbeat(frame, whole_ms(event.at))
 
     def _ended(self, event: TaskSucceeded | TaskFailed, now: datetime) -> bool:
         frame = self._attempt(event.task)
@@ -208,11 +224,11 @@ class Execution:
             # What was due by then still happens first.
             return self._tick(max(now, whole_ms(event.at)))
         if frame.due_at is not None and event.at > frame.due_at:
-            self._time_out(frame, now)
+            self._attempts.time_out(frame, now)
         elif isinstance(event, TaskSucceeded):
             self._succeeded(frame, event.output, now)
         else:
-            self._walk.task_failed(frame, flow.short(event.error, self._walk.limits), now)
+            self._attempts.failed(frame, flow.short(event.error, self._limits), now)
         return True
 
     def _succeeded(self, frame: Frame, output: str, now: datetime) -> None:
@@ -220,9 +236,9 @@ class Execution:
             result = Payload.read(output)
         except ValueError:
             sentence = f"The result of '{frame.state}' is not JSON: {output[:200]!r}"
-            self._walk.task_failed(frame, StateError(INVALID_RESULT, sentence), now)
+            self._attempts.failed(frame, StateError(INVALID_RESULT, sentence), now)
         else:
-            self._walk.task_succeeded(frame, result, now)
+            self._attempts.succeeded(frame, result, now)
 
     def _tick(self, now: datetime) -> bool:
         memory = self.memory
@@ -248,7 +264,7 @@ class Execution:
     def _wake(self, frame: Frame, now: datetime) -> None:
         match frame.phase:
             case Phase.RUNNING:
-                self._time_out(frame, now)
+                self._attempts.time_out(frame, now)
             case Phase.SLEEPING:
                 frame.attempt += 1
                 frame.phase = Phase.READY
@@ -265,11 +281,7 @@ class Execution:
         state = frame.definition
         assert isinstance(state, Wait)
         visit = self._walk.visit(frame, now)
-        return self._walk.guarded(frame, lambda: wait_state.finish(state, visit))
-
-    def _time_out(self, frame: Frame, now: datetime) -> None:
-        self._walk.abandon(frame, now)
-        self._walk.task_failed(frame, StateError(TIMEOUT), now)
+        return self._walk.guarded(frame, lambda: wait_state.finish(state, visit), now)
 
     # ------------------------------------------------------------------------ what must exist
 
@@ -327,7 +339,7 @@ class Execution:
             resource=state.resource,
             parameters=frame.parameters.value,
             input=flow.effective_input(visit).value,
-            digest=self._walk.task_digest(frame),
+            digest=self._attempts.digest(frame),
             due_at=frame.scheduled_at,
             deadline_at=frame.due_at,
             uid=frame.uid,

@@ -8,16 +8,26 @@ Spec: Errors, "Retrying after error" and "Fallback states".
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TypeAlias
 
 from treadle.asl import retrying
 from treadle.asl.chance import Chance
-from treadle.asl.errors import ALL, DATA_LIMIT_EXCEEDED, StateError
+from treadle.asl.errors import ALL, DATA_LIMIT_EXCEEDED, HEARTBEAT_TIMEOUT, StateError
 from treadle.asl.program import Catcher, Map, Parallel, State, Task
 from treadle.engine.times import whole_ms
 
 # timedelta ends near here, and nobody waits longer: a BackoffRate of 1e300 is legal.
 _DELAY_SECONDS_MAX = 99_999_999.0
+
+
+class Ended(Enum):
+    """How it came to an error."""
+
+    FOUND = "the interpreter found it, or a child had it"
+    EVALUATED = "an expression of the state failed"
+    REPORTED = "an attempt ended with it"
+    SILENT = "an attempt missed its heartbeat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +59,7 @@ def next_step(
     used: Sequence[int],
     now: datetime,
     chance: Chance,
-    *,
-    reported: bool = False,
+    ended: Ended = Ended.FOUND,
 ) -> Decision:
     """What happens after a failure.
 
@@ -60,20 +69,22 @@ def next_step(
         used: how often each of its retriers was used in this visit.
         now: when.
         chance: for jitter.
-        reported: an attempt ended with it. AWS documents that States.ALL does not take
+        ended: how it came to it. AWS documents that States.ALL does not take
             States.DataLimitExceeded; its recordings show that a catcher does, when it is a task's
-            result that was too large.
+            result that was too large. A missed heartbeat is reported as States.Timeout and taken
+            as States.HeartbeatTimeout too.
     """
     if not isinstance(state, Task | Parallel | Map):
         return GiveUp()
-    index = retrying.find_retrier(state.retry, error.name)
+    name = HEARTBEAT_TIMEOUT if ended is Ended.SILENT else error.name
+    index = retrying.find_retrier(state.retry, name)
     if index is not None and used[index] < state.retry[index].attempts_max:
         retrier = state.retry[index]
         seconds = retrying.delay_seconds(retrier, used[index] + 1, chance.unit())
         delay = timedelta(seconds=min(seconds, _DELAY_SECONDS_MAX))
         return RetryAt(whole_ms(now + delay), index)
     for catcher in state.catch:
-        anything = reported and error.name == DATA_LIMIT_EXCEEDED and ALL in catcher.errors
-        if anything or retrying.matches(catcher.errors, error.name):
+        too_large = ended is Ended.REPORTED and name == DATA_LIMIT_EXCEEDED
+        if (too_large and ALL in catcher.errors) or retrying.matches(catcher.errors, name):
             return CatchTo(catcher)
     return GiveUp()

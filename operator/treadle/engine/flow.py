@@ -1,7 +1,8 @@
 """The way of data through a state, and what a state's code may see.
 
-Order: raw input, InputPath, Parameters, the state's work, ResultSelector, ResultPath (into the raw
-input), OutputPath. One rule: every step gives a new payload or the same one, never a changed one.
+Order in JSONPath: raw input, InputPath, Parameters, the state's work, ResultSelector, ResultPath
+(into the raw input), OutputPath. In JSONata: Arguments, the work, Output. One rule: every step
+gives a new payload or the same one, never a changed one.
 
 Spec: "Input and Output Processing".
 """
@@ -13,13 +14,15 @@ from functools import partial
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
-from treadle.asl.json import Json, well_formed
+from treadle.asl.json import Json, dumps, well_formed
 from treadle.asl.limits import UNMEASURED_BYTES_MAX, Limits
-from treadle.asl.paths import Path, PathNotFound, Reference
+from treadle.asl.paths import Path, PathNotFound
+from treadle.asl.program import Data, Map, Parallel, PathData, State, Task
 from treadle.asl.scope import Effort, Scope
 from treadle.asl.templates import Template
 from treadle.engine.frames import Frame
 from treadle.engine.payloads import Payload
+from treadle.engine.times import to_ms
 
 EMPTY = Payload({}, "{}")
 
@@ -29,7 +32,8 @@ class Visit:
     """One entry into a state, as the state's own code sees it.
 
     `context_of` gives the context object (with `Map.Item` set to its argument where that is not
-    None); `seed` is the execution's; `variables` have the values that they had at the entry.
+    None); `seed` is the execution's; `variables` have the values that they had at the entry; `note`
+    is told of the data between two steps, by AWS's name for it, where somebody wants to see it.
     """
 
     frame: Frame
@@ -40,13 +44,37 @@ class Visit:
     context_of: Callable[[Json | None], Json]
     effort: Effort
     variables: Mapping[str, Json]
+    note: Callable[[str, Payload], None] | None = None
 
-    def scope(self, data: Json, stage: str, item: Json | None = None) -> Scope:
+    def noted(self, stage: str, payload: Payload) -> Payload:
+        """The same payload, told to whoever wants to see it."""
+        if self.note is not None:
+            self.note(stage, payload)
+        return payload
+
+    @property
+    def state(self) -> State:
+        """The state that was entered."""
+        return self.frame.definition
+
+    def scope(
+        self,
+        data: Json,
+        stage: str,
+        item: Json | None = None,
+        produced: Mapping[str, Json] | None = None,
+    ) -> Scope:
         """What an expression of a stage may read; the same stage draws the same chances."""
         frame = self.frame
         salt = f"/{frame.entry}/{frame.attempt}/{stage}".encode()
         context = partial(self.context_of, item)
-        return Scope(data, context, Chance(self.seed + salt), self.effort, self.variables)
+        chance = Chance(self.seed + salt)
+        now_ms = to_ms(self.now)
+        return Scope(data, context, chance, self.effort, self.variables, produced, now_ms)
+
+    def input_scope(self, stage: str, item: Json | None = None) -> Scope:
+        """A scope over the effective input."""
+        return self.scope(effective_input(self).value, stage, item)
 
 
 def find(path: Path, scope: Scope) -> Json:
@@ -58,7 +86,7 @@ def find(path: Path, scope: Scope) -> Json:
         raise EvaluationFailed(RUNTIME, sentence) from None
 
 
-def select(path: Path | None, payload: Payload, visit: Visit, stage: str) -> Payload:
+def _select(path: Path | None, payload: Payload, visit: Visit, stage: str) -> Payload:
     """InputPath and OutputPath. Spec: "InputPath and OutputPath": null gives `{}`."""
     if path is None:
         return EMPTY
@@ -67,11 +95,11 @@ def select(path: Path | None, payload: Payload, visit: Visit, stage: str) -> Pay
     return Payload(find(path, visit.scope(payload.value, stage)))
 
 
-def render(template: Template | None, payload: Payload, visit: Visit, stage: str) -> Payload:
-    """Parameters and ResultSelector; the payload itself where there is no template."""
+def _render(template: Template | None, payload: Payload, visit: Visit, scope: Scope) -> Payload:
+    """What a template gives over a scope; the payload itself where there is none."""
     if template is None:
         return payload
-    value = template.render(visit.scope(payload.value, stage))
+    value = template.render(scope)
     # Values are shared, not copied, until they are written: a thousand times `$` would be.
     readable = payload.size_bytes + visit.limits.payload_bytes_max
     if template.paths * readable > UNMEASURED_BYTES_MAX:
@@ -97,40 +125,95 @@ def _refuse_bulk(value: Json, visit: Visit) -> None:
             raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))
 
 
-def put(reference: Reference | None, raw: Payload, result: Payload) -> Payload:
-    """ResultPath: where the result goes in the raw input; None discards the result."""
-    if reference is None:
-        return raw
-    if reference.is_root:
-        return result
-    return Payload(reference.put(raw.value, result.value))
-
-
 def effective_input(visit: Visit) -> Payload:
     """The raw input after InputPath."""
-    return select(visit.frame.definition.input_path, visit.raw, visit, "InputPath")
+    data = visit.state.data
+    if isinstance(data, PathData):
+        selected = _select(data.input_path, visit.raw, visit, "InputPath")
+        return visit.noted("afterInputPath", selected)
+    return visit.raw
 
 
-def output(
-    visit: Visit,
-    result: Payload,
-    selector: Template | None,
-    result_path: Reference | None,
-) -> Payload:
-    """From a state's result to its output."""
-    selected = render(selector, result, visit, "ResultSelector")
-    merged = put(result_path, visit.raw, selected)
-    return bounded(select(visit.frame.definition.output_path, merged, visit, "OutputPath"), visit)
+def arguments(visit: Visit) -> Payload:
+    """What the state's work is given: Parameters or Arguments, else the effective input."""
+    data = visit.state.data
+    effective = effective_input(visit)
+    if isinstance(data, PathData):
+        template, stage = data.parameters, "Parameters"
+    else:
+        template, stage = data.arguments, "Arguments"
+    given = effective
+    if template is not None:
+        given = _render(template, effective, visit, visit.scope(effective.value, stage))
+    return visit.noted(f"after{stage}", given)
 
 
-def assigned(assign: Template | None, data: Payload, visit: Visit) -> Payload | None:
+def role_arn(credentials: Template | None, visit: Visit) -> str | None:
+    """The RoleArn of a Task's Credentials. Source: AWS, "Accessing cross-account resources"."""
+    if credentials is None:
+        return None
+    value = credentials.render(visit.input_scope("Credentials"))["RoleArn"]
+    return value if isinstance(value, str) else dumps(value)
+
+
+def output(visit: Visit, data: Data, result: Payload, *, failed: bool = False) -> Payload:
+    """From what a state's work gave to the state's output.
+
+    Args:
+        visit: of the state.
+        data: its own, a rule's or a catcher's.
+        result: its result or, where it `failed`, its error output.
+        failed: see there.
+    """
+    if not isinstance(data, PathData):
+        if data.output is None:
+            return bounded(result, visit)
+        scope = _over(result, visit, "Output", failed=failed)
+        return bounded(_render(data.output, result, visit, scope), visit)
+    selected = result
+    if data.result_selector is not None:
+        scope = visit.scope(result.value, "ResultSelector")
+        selected = _render(data.result_selector, result, visit, scope)
+    visit.noted("afterResultSelector", selected)
+    merged = visit.noted("afterResultPath", _put(data, visit.raw, selected))
+    return bounded(_select(data.output_path, merged, visit, "OutputPath"), visit)
+
+
+def _put(data: PathData, raw: Payload, result: Payload) -> Payload:
+    """ResultPath: where the result goes in the raw input; None discards the result."""
+    if data.result_path is None:
+        return raw
+    if data.result_path.is_root:
+        return result
+    return Payload(data.result_path.put(raw.value, result.value))
+
+
+_WITH_RESULT = (Task, Parallel, Map)
+
+
+def _over(result: Payload, visit: Visit, stage: str, *, failed: bool) -> Scope:
+    """What Assign and Output read. Spec: "Variables", and the reserved variable `$states`."""
+    if isinstance(visit.state.data, PathData):
+        return visit.scope(result.value, stage)
+    produced = {}
+    if failed:
+        produced = {"errorOutput": result.value}
+    elif isinstance(visit.state, _WITH_RESULT):
+        produced = {"result": result.value}
+    return visit.scope(visit.raw.value, stage, produced=produced)
+
+
+def assigned(
+    assign: Template | None, result: Payload, visit: Visit, *, failed: bool = False
+) -> Payload | None:
     """The variables that a state assigns, over its result, input or error output.
 
     Spec: "Variables": all expressions see the values at the state's entry.
     """
     if assign is None:
         return None
-    return bounded(render(assign, data, visit, "Assign"), visit)
+    scope = _over(result, visit, "Assign", failed=failed)
+    return bounded(_render(assign, result, visit, scope), visit)
 
 
 def short(error: StateError, limits: Limits) -> StateError:

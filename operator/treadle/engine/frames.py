@@ -23,6 +23,25 @@ class Phase(IntEnum):
     FORKED = 4  # its children run
 
 
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How many items of a distributed Map may fail; None where that is not said.
+
+    Spec: AWS, "Setting failure thresholds for Distributed Map states".
+    """
+
+    count: int | None = None
+    percentage: float | None = None
+
+    def is_exceeded(self, failed: int, total: int) -> bool:
+        """Whether so many failed items of so many are too many."""
+        if self.count is None and self.percentage is None:
+            return failed > 0
+        if self.count is not None and failed > self.count:
+            return True
+        return self.percentage is not None and failed * 100 > self.percentage * total
+
+
 @dataclass(slots=True)
 class Fork:
     """The children of a Parallel or Map state that is being worked on.
@@ -31,19 +50,25 @@ class Fork:
         total: how many there will be.
         concurrency_max: how many may live at once; 0 for no bound.
         input: what each branch receives; of a Map: the list of its items.
-        items: that list; None for a Parallel.
+        items: that list; None for a Parallel. Of an object: its members, with Key and Value.
+        is_keyed: the items are members of an object.
         cursor: the next index to start.
         live: ids of children that run.
         results: output text by index.
         sealed: digests of pages that hold results.
         loose: indices of results that no page holds, in order of completion.
         previous: id of the history entry that the next child's start follows.
+        batches: index of the first item of each child, where a child has several; and at the end,
+            how many items there are.
+        tolerance: of a distributed Map: how many items may fail.
+        failed: items that did.
     """
 
     total: int
     concurrency_max: int = 0
     input: Payload | None = None
     items: list[Json] | None = None
+    is_keyed: bool = False
     cursor: int = 0
     live: set[int] = field(default_factory=set)
     results: dict[int, str] = field(default_factory=dict)
@@ -51,6 +76,9 @@ class Fork:
     loose: list[int] = field(default_factory=list)
     loose_bytes: int = 0
     previous: int = 0
+    batches: list[int] | None = None
+    tolerance: Tolerance | None = None
+    failed: int = 0
 
     @property
     def can_start(self) -> bool:
@@ -63,6 +91,17 @@ class Fork:
     def complete(self) -> bool:
         """Whether every child has given its output."""
         return len(self.results) == self.total
+
+    def items_of(self, index: int) -> range:
+        """Indices of the items that a child has."""
+        if self.batches is None:
+            return range(index, index + 1)
+        return range(self.batches[index], self.batches[index + 1])
+
+    @property
+    def items_total(self) -> int:
+        """How many items there are."""
+        return self.total if self.batches is None else self.batches[-1]
 
     def keep(self, index: int, text: str) -> None:
         """Remember a child's output."""
@@ -80,14 +119,21 @@ class Frame:
         parent: the frame whose Parallel or Map state it belongs to; None for the root.
         index: which branch or item it is.
         machine: its list of states.
+        home: the frame whose execution it belongs to: the root, or the nearest child of a
+            distributed Map, which is an execution of its own.
+        events: of such a child: how many entries its history has.
+        started_at: of such a child: when it began.
         state: where it is.
         entry: the number of the state entry, unique in its execution.
         attempt: of the state's work; 1 is the first.
         data: the state's raw input. None while it is still what the parent gave.
         retries: how often each retrier was used in this visit.
         entered_id, entered_at: of the history's StateEntered.
+        before_id: of the history entry that StateEntered follows; kept only until the state works.
         last_id: of the history entry that the next one follows.
         scheduled_at: when the attempt that runs was decided.
+        deadline_at: when the attempt that runs has lasted too long.
+        heartbeat_seconds: how long it may be silent.
         uid: of the Job seen running it.
         started: the history has its TaskStarted.
         variables: an object of those assigned in this list of states; None where there are none.
@@ -100,16 +146,22 @@ class Frame:
     index: int
     machine: Machine
     state: str
+    home: int = 0
+    events: int = 0
+    started_at: datetime | None = None
     entry: int = 0
     attempt: int = 1
     data: Payload | None = None
     retries: list[int] = field(default_factory=list)
     entered_id: int = 0
     entered_at: datetime | None = None
+    before_id: int = 0
     last_id: int = 0
     phase: Phase = Phase.READY
     due_at: datetime | None = None
     scheduled_at: datetime | None = None
+    deadline_at: datetime | None = None
+    heartbeat_seconds: int | None = None
     uid: str = ""
     started: bool = False
     fork: Fork | None = None

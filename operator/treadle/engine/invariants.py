@@ -45,8 +45,6 @@ def _of_the_whole(memory: Memory) -> Iterator[str]:
         yield "it is not over and has an outcome"
     if memory.output is not None and memory.error is not None:
         yield "it has an output and an error"
-    if memory.history.next_id <= memory.entries:
-        yield "it has fewer history entries than state entries"
     progress = memory.progress
     if min(progress.done, progress.total) < 0 or progress.done > progress.total:
         yield f"progress is {progress}"
@@ -69,9 +67,14 @@ def _of_queues(memory: Memory) -> Iterator[str]:
 def _of(memory: Memory, frame: Frame) -> Iterator[str]:
     if frame.id >= memory.next_frame or not 0 < frame.entry <= memory.entries:
         yield "its numbers were never given"
-    if not 0 < frame.entered_id < memory.history.next_id:
+    home = memory.frames.get(frame.home)
+    if home is None:
+        yield "the execution that it belongs to is gone"
+        return
+    next_id = memory.history.next_id if frame.home == 0 else home.events + 1
+    if not 0 < frame.entered_id < next_id:
         yield "its entry into the state is not in the history"
-    if frame.last_id >= memory.history.next_id:
+    if frame.last_id >= next_id:
         yield "it follows an entry that does not exist"
     retriers = getattr(frame.definition, "retry", ())
     if len(frame.retries) != len(retriers):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from treadle.asl.errors import StateError
 from treadle.asl.json import dumps
 from treadle.engine.memory import Status
 from treadle.engine.payloads import Payload
@@ -32,6 +33,14 @@ def family(resource: str) -> str:
     return "Activity" if _ACTIVITY in resource else "Task"
 
 
+def has_heartbeat(resource: str) -> bool:
+    """Whether what does the work can say that it is alive: with a token, or as an activity.
+
+    Source: AWS, "Task state", HeartbeatSeconds.
+    """
+    return resource.endswith(".waitForTaskToken") or family(resource) == "Activity"
+
+
 def named(resource: str) -> dict[str, Any]:
     """The members that name a Task's Resource in each of its entries."""
     if family(resource) != "Task":
@@ -53,6 +62,8 @@ def scheduled(resource: str, region: str, step: RunTask) -> Mapping[str, Any]:
         details["timeoutInSeconds"] = step.timeout_seconds
     if step.heartbeat_seconds is not None:
         details["heartbeatInSeconds"] = step.heartbeat_seconds
+    if step.role_arn is not None:
+        details["taskCredentials"] = Payload({"roleArn": step.role_arn})
     return details
 
 
@@ -74,6 +85,11 @@ def failed(name: str | None, cause: str | None) -> dict[str, Any]:
     if cause is not None:
         details["cause"] = cause
     return details
+
+
+def evaluation_failed(error: StateError, location: str, state: str) -> dict[str, Any]:
+    """Details of `EvaluationFailed`: of which field the expression failed."""
+    return {**failed(error.name, error.cause), "location": location, "state": state}
 
 
 def assigned(variables: Payload) -> dict[str, Any]:

@@ -8,22 +8,22 @@ what the snapshot leaves out can be computed from what it keeps.
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
 from treadle.asl.errors import StateError
 from treadle.asl.json import loads
-from treadle.asl.program import Machine, Map, Parallel
-from treadle.engine import uids
+from treadle.asl.program import Machine
+from treadle.engine import columns
 from treadle.engine.events import TaskId
-from treadle.engine.frames import Fork, Frame, Phase
+from treadle.engine.frames import Fork
 from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX, History
 from treadle.engine.memory import Closing, Memory, Page, Progress, Status
 from treadle.engine.payloads import Payload
-from treadle.engine.states import fork as fork_state
 from treadle.engine.times import from_ms, to_ms
 
 VERSION = 1
@@ -125,10 +125,10 @@ def _core(memory: Memory) -> dict[str, Any]:
             for task, c in memory.closing.items()
         ]
     if frames:
-        core["frames"] = _columns(memory, frames)
+        core["frames"] = columns.encode(frames, partial(_reference, memory), partial(_fork, memory))
         # Which error wins, and what the history says first, depends on this order.
-        core["ready"] = _differences(_queue(memory, memory.ready))
-        core["starved"] = _differences(_queue(memory, memory.starved))
+        core["ready"] = columns.differences(_queue(memory, memory.ready))
+        core["starved"] = columns.differences(_queue(memory, memory.starved))
     if memory.ended_at is not None:
         core["ended"] = to_ms(memory.ended_at)
         core["output"] = _reference(memory, memory.output)
@@ -150,45 +150,9 @@ def _reference(memory: Memory, payload: Payload | None) -> Any:
     return payload.digest
 
 
-def _columns(memory: Memory, frames: Sequence[Frame]) -> dict[str, Any]:
-    # By columns, and rising numbers as differences: a thousand alike frames pack to a few KiB.
-    columns: dict[str, Any] = {
-        "id": _differences(f.id for f in frames),
-        "parent": [f.parent for f in frames],
-        "index": _differences(f.index for f in frames),
-        "state": [f.state for f in frames],
-        "entry": _differences(f.entry for f in frames),
-        "attempt": [f.attempt for f in frames],
-        "data": [_reference(memory, f.data) for f in frames],
-        "retries": {str(n): f.retries for n, f in enumerate(frames) if any(f.retries)},
-        "entered_id": _differences(f.entered_id for f in frames),
-        "entered": _differences(to_ms(f.entered_at) if f.entered_at else 0 for f in frames),
-        "last_id": _differences(f.last_id for f in frames),
-        "phase": [int(f.phase) for f in frames],
-        "due": _differences(to_ms(f.due_at) if f.due_at else 0 for f in frames),
-        "scheduled": _differences(to_ms(f.scheduled_at) if f.scheduled_at else 0 for f in frames),
-        "started": [int(f.started) for f in frames],
-        "uid": uids.packed([f.uid for f in frames]),
-        "fork": {str(n): _fork(memory, f.fork) for n, f in enumerate(frames) if f.fork},
-    }
-    if memory.variables_bytes:
-        columns["variables"] = {
-            str(n): _reference(memory, f.variables) for n, f in enumerate(frames) if f.variables
-        }
-    return columns
-
-
 def _queue(memory: Memory, ids: Iterable[int]) -> Iterable[int]:
     """Each frame once, where it stands first: what stands behind that does nothing."""
     return dict.fromkeys(number for number in ids if number in memory.frames)
-
-
-def _differences(numbers: Iterable[int]) -> list[int]:
-    before, found = 0, []
-    for number in numbers:
-        found.append(number - before)
-        before = number
-    return found
 
 
 def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
@@ -201,6 +165,7 @@ def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
         "concurrency": fork.concurrency_max,
         "cursor": fork.cursor,
         "previous": fork.previous,
+        "failed": fork.failed,
         "sealed": fork.sealed,
         "loose": orjson.Fragment(_results(fork)),
     }
@@ -248,13 +213,13 @@ def parts_of(raw: bytes) -> list[str]:
 
 
 def _digests(core: Mapping[str, Any]) -> Iterable[str]:
-    columns = core.get("frames", {})
-    variables = columns.get("variables", {})  # absent before there were any
-    payloads = [*columns.get("data", []), *variables.values()]
+    frames = core.get("frames", {})
+    variables = frames.get("variables", {})  # absent before there were any
+    payloads = [*frames.get("data", []), *variables.values()]
     for reference in [core["input"], core.get("output"), *payloads]:
         if isinstance(reference, str):
             yield reference
-    for fork in columns.get("fork", {}).values():
+    for fork in frames.get("fork", {}).values():
         yield from fork["sealed"]
 
 
@@ -377,82 +342,12 @@ def _memory(core: Any, tail: str, pages: Mapping[str, bytes], machine: Machine) 
         memory.error = StateError(*core["error"]) if core["error"] else None
     memory.saved.update(pages)
     if "frames" in core:
-        _restore_frames(memory, core["frames"], pages, machine)
-        memory.ready.extend(_sums(core["ready"]))
-        memory.starved.update(dict.fromkeys(_sums(core["starved"])))
+        payload, fork = partial(_payload, pages=pages), partial(_restore_fork, pages=pages)
+        columns.decode(memory, core["frames"], machine, payload, fork)
+        _rebuild(memory)
+        memory.ready.extend(columns.sums(core["ready"]))
+        memory.starved.update(dict.fromkeys(columns.sums(core["starved"])))
     return memory
-
-
-def _restore_frames(
-    memory: Memory, columns: Any, pages: Mapping[str, bytes], machine: Machine
-) -> None:
-    unpacked = uids.unpacked(columns["uid"], len(columns["state"]))
-    rows = zip(
-        _sums(columns["id"]),
-        columns["parent"],
-        _sums(columns["index"]),
-        columns["state"],
-        _sums(columns["entry"]),
-        columns["attempt"],
-        columns["data"],
-        _sums(columns["entered_id"]),
-        _sums(columns["entered"]),
-        _sums(columns["last_id"]),
-        columns["phase"],
-        _sums(columns["due"]),
-        _sums(columns["scheduled"]),
-        columns["started"],
-        unpacked,
-        strict=True,
-    )
-    for number, row in enumerate(rows):
-        frame = _frame(memory, row, pages, machine)
-        retries = columns["retries"].get(str(number))
-        frame.retries = retries or [0] * len(getattr(frame.definition, "retry", ()))
-        fork = columns["fork"].get(str(number))
-        frame.fork = _restore_fork(fork, pages) if fork else None
-        frame.variables = _payload(columns.get("variables", {}).get(str(number)), pages)
-        if frame.variables is not None:
-            memory.variables_bytes += frame.variables.size_bytes
-    _rebuild(memory)
-
-
-def _frame(
-    memory: Memory, row: Sequence[Any], pages: Mapping[str, bytes], machine: Machine
-) -> Frame:
-    number, parent, index, state, entry, attempt, data, entered_id, entered, last_id = row[:10]
-    phase, due, scheduled, started, uid = row[10:]
-    if parent is not None:
-        above = memory.frames[parent].definition
-        assert isinstance(above, Parallel | Map)
-        machine = fork_state.child_machine(above, index)
-    frame = Frame(
-        id=number,
-        parent=parent,
-        index=index,
-        machine=machine,
-        state=state,
-        entry=entry,
-        attempt=attempt,
-        data=_payload(data, pages),
-        entered_id=entered_id,
-        entered_at=from_ms(entered),
-        last_id=last_id,
-        phase=Phase(phase),
-        due_at=from_ms(due) if due else None,
-        scheduled_at=from_ms(scheduled) if scheduled else None,
-        uid=uid,
-        started=bool(started),
-    )
-    memory.frames[number] = frame
-    return frame
-
-
-def _sums(differences: Sequence[int]) -> Iterable[int]:
-    total = 0
-    for difference in differences:
-        total += difference
-        yield total
 
 
 def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:
@@ -461,6 +356,7 @@ def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:
         concurrency_max=stored["concurrency"],
         cursor=stored["cursor"],
         previous=stored["previous"],
+        failed=stored.get("failed", 0),  # absent before items could fail
         sealed=stored["sealed"],
     )
     for digest in fork.sealed:

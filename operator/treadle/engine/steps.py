@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from treadle.asl.errors import StateError
+from treadle.engine.failures import Ended
 from treadle.engine.frames import Fork
 from treadle.engine.payloads import Payload
 
@@ -30,11 +31,15 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class RunTask:
-    """An attempt of work outside. `timeout_seconds` None: nothing bounds it."""
+    """An attempt of work outside. `timeout_seconds` None: nothing bounds it.
+
+    `role_arn` is that of the state's Credentials.
+    """
 
     parameters: Payload
     timeout_seconds: int | None
     heartbeat_seconds: int | None = None
+    role_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,10 @@ class StartFork:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The state failed."""
+    """The state failed; `ended` says how it came to that."""
 
     error: StateError
+    ended: Ended = Ended.FOUND
 
 
 Step: TypeAlias = Done | Sleep | RunTask | StartFork | Failed

@@ -23,7 +23,9 @@ def readable(memory: Memory, frame: Frame) -> Mapping[str, Json]:
     while around is not None:
         if around.variables is not None:
             found = {**around.variables.value, **found}
-        around = None if around.parent is None else memory.frames[around.parent]
+        # Executions of their own see nothing of what started them. Source: AWS, variables.
+        inner = around.parent is not None and around.home != around.id
+        around = memory.frames[around.parent] if inner and around.parent is not None else None
     return found
 
 

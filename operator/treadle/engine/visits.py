@@ -3,8 +3,12 @@
 One rule: nothing here changes what happens next; what it remembers it can compute again.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
+from treadle.asl.arns import map_run_arn
+from treadle.asl.chance import Chance
 from treadle.asl.json import Json
 from treadle.asl.limits import VISIT_NODES_MAX, Limits
 from treadle.asl.program import Map, Parallel
@@ -12,6 +16,7 @@ from treadle.asl.scope import Effort
 from treadle.engine import flow, states, variables
 from treadle.engine.context import Identity, context_object
 from treadle.engine.frames import Fork, Frame
+from treadle.engine.mapruns import child_identity
 from treadle.engine.memory import Memory
 from treadle.engine.payloads import Payload
 from treadle.engine.states import fork
@@ -21,37 +26,70 @@ from treadle.engine.steps import StartFork
 class Visits:
     """The visits of one execution's frames."""
 
-    def __init__(self, memory: Memory, identity: Identity, limits: Limits) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        identity: Identity,
+        limits: Limits,
+        stopwatch: Callable[[], float] | None = None,
+    ) -> None:
         self._memory = memory
         self._identity = identity
         self._limits = limits
+        self._stopwatch = stopwatch
         self.effort = Effort()  # of all visits since this process holds the execution
 
     def visit(self, frame: Frame, now: datetime) -> flow.Visit:
         """What a state's code may see."""
-        memory = self._memory
-
-        def context_of(item: Json | None) -> Json:
-            given = item if item is not None else self._item(frame)
-            return context_object(
-                self._identity, memory.input.value, memory.started_at, frame, given
-            )
-
-        effort = Effort(VISIT_NODES_MAX, self.effort)
         return flow.Visit(
             frame,
             self.raw(frame),
             now,
             self._limits,
-            memory.seed,
-            context_of,
-            effort,
-            variables.readable(memory, frame),
+            self._memory.seed,
+            partial(self._context, frame),
+            Effort(VISIT_NODES_MAX, self.effort, self._stopwatch),
+            variables.readable(self._memory, frame),
         )
 
+    def _context(self, frame: Frame, item: Json | None) -> Json:
+        memory = self._memory
+        given = item if item is not None else self._item(frame)
+        if frame.home == 0:
+            begun, started_at = memory.input, memory.started_at
+        else:
+            home = memory.frames[frame.home]
+            assert home.started_at is not None
+            begun, started_at = self.begun_with(home), home.started_at
+        return context_object(self.identity(frame), begun.value, started_at, frame, given)
+
+    def identity(self, frame: Frame) -> Identity:
+        """What a frame's execution is called."""
+        if frame.home == 0:
+            return self._identity
+        home = self._memory.frames[frame.home]
+        parent = self._parent(home)
+        return child_identity(self.identity(parent), self._memory.seed, parent, home.index)
+
+    def map_run_arn(self, frame: Frame) -> str:
+        """The ARN of the map run of a distributed Map that is being worked on."""
+        state = frame.definition
+        assert isinstance(state, Map)
+        salt = f"/{frame.entry}/{frame.attempt}/MapRun".encode()
+        run = Chance(self._memory.seed + salt).uuid()
+        return map_run_arn(self.identity(frame).machine_arn, state.label, run)
+
+    def begun_with(self, child: Frame) -> Payload:
+        """What a child was given when it began."""
+        return child.given or self.child_input(self._parent(child), child.index)
+
+    def _parent(self, child: Frame) -> Frame:
+        assert child.parent is not None
+        return self._memory.frames[child.parent]
+
     def _item(self, frame: Frame) -> Json | None:
-        # The nearest enclosing iteration's.
-        while frame.parent is not None:
+        # The nearest enclosing iteration's; executions of their own see none.
+        while frame.parent is not None and frame.home != frame.id:
             parent = self._memory.frames[frame.parent]
             item = fork.item_of(self.fork(parent), frame.index)
             if item is not None:
@@ -73,8 +111,7 @@ class Visits:
         """What a child is given. Raises: EvaluationFailed."""
         state = parent.definition
         assert isinstance(state, Parallel | Map)
-        assert parent.entered_at is not None
-        visit = self.visit(parent, parent.entered_at)
+        visit = self.visit(parent, self._begun_at(parent))
         return fork.child_input(state, visit, self.fork(parent), index)
 
     def fork(self, frame: Frame) -> Fork:
@@ -82,8 +119,18 @@ class Visits:
         found = frame.fork
         assert found is not None
         if found.input is None:
-            assert frame.entered_at is not None
-            step = states.work(frame.definition, self.visit(frame, frame.entered_at))
+            state, visit = frame.definition, self.visit(frame, self._begun_at(frame))
+            step = states.work(state, visit)
             assert isinstance(step, StartFork)
-            found.input, found.items = step.fork.input, step.fork.items
+            again = step.fork
+            found.input, found.items, found.batches = again.input, again.items, again.batches
+            found.is_keyed = again.is_keyed
+            if isinstance(state, Map):
+                found.tolerance = fork.tolerance(state, visit)
         return found
+
+    def _begun_at(self, frame: Frame) -> datetime:
+        """When a fork's expressions were evaluated first: they may ask for the time."""
+        begun_at = frame.scheduled_at or frame.entered_at
+        assert begun_at is not None
+        return begun_at

@@ -29,12 +29,11 @@ def without_command(
     """
     pods = {member: spec[member] for member in PODS if member in spec}
     for _, task, written in tasks(program):
-        parameters = written.get("Parameters", {})
-        if task.resource != RESOURCE or {"command", "command.$"} & parameters.keys():
+        if task.resource != RESOURCE or written.is_computed or "command" in written.keys:
             continue
-        template = parameters.get("template")
+        template = written.literals.get("template")
         asked = JobParameters(
-            image=parameters.get("image"),
+            image=written.literals.get("image"),
             template=template if isinstance(template, str) else None,
         )
         pod = rendered(pods, asked, POD_DEFAULTS)

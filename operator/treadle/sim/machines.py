@@ -147,6 +147,11 @@ class Generator:
 
     def _pass(self, steps: _Steps) -> None:
         name = self._name("Pass")
+        if self._dice.random() < 0.4:
+            own = f"{{'{name}': {{'v': $states.input.v, 'doubled': 2 * $states.input.v}}}}"
+            merged = f"{{% $merge([$states.input, {own}]) %}}"
+            steps.add(name, {"Type": "Pass", "QueryLanguage": "JSONata", "Output": merged})
+            return
         template = {"v.$": "$.v", "doubled.$": "States.MathAdd($.v, $.v)"}
         steps.add(name, {"Type": "Pass", "Parameters": template, "ResultPath": f"$.{name}"})
 
@@ -248,15 +253,13 @@ class Generator:
 
     def _choice(self, steps: _Steps) -> None:
         name, low, high = self._name("Choice"), self._name("Low"), self._name("High")
-        choice = steps.add(
-            name,
-            {
-                "Type": "Choice",
-                "Choices": [{"Variable": "$.v", "NumericLessThan": 5, "Next": low}],
-                "Default": high,
-            },
-        )
-        del choice  # its ways out are its rules'
+        state: dict[str, Any] = {"Type": "Choice", "Default": high}
+        if self._dice.random() < 0.5:
+            state["Choices"] = [{"Variable": "$.v", "NumericLessThan": 5, "Next": low}]
+        else:
+            state["QueryLanguage"] = "JSONata"
+            state["Choices"] = [{"Condition": "{% $states.input.v < 5 %}", "Next": low}]
+        steps.add(name, state)  # its ways out are its rules'
         steps.open = []
         for way in (low, high):
             state = {"Type": "Pass", "Result": way, "ResultPath": f"$.{name}"}
@@ -337,7 +340,19 @@ class Generator:
             "ResultPath": f"$.{name}",
         }
         steps.add(name, state)
+        if self._dice.random() < 0.3:
+            fails = self._distributed(state, fails)
         self._caught_or_not(steps, state, fails)
+
+    def _distributed(self, state: dict[str, Any], fails: bool) -> bool:
+        """Children that are executions of their own; gives whether the Map fails."""
+        config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+        state["ItemProcessor"]["ProcessorConfig"] = config
+        if not fails or self._dice.random() < 0.5:
+            return fails
+        state["ToleratedFailureCount"] = 1
+        state["ResultPath"] = None  # what failed tells times, which are another world's
+        return False
 
     def _caught_or_not(self, steps: _Steps, state: dict[str, Any], fails: bool) -> None:
         if not fails:

@@ -6,6 +6,7 @@ One rule: all that is wrong is said at once, each with a place, a code and the r
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from treadle.asl.arguments import Written
 from treadle.asl.arns import FUNCTION_FORMS, FunctionName, parse_function, parse_resource
 from treadle.asl.errors import Problem, StateError
 from treadle.asl.fields import shown
@@ -93,54 +94,53 @@ _READERS: Final = {"image": _image, "command": _command, "url": _url}
 
 
 def call_problems(
-    pointer: str, task: Mapping[str, Json], functions: Functions
+    pointer: str, resource: str, written: Written, functions: Functions
 ) -> Iterator[Problem]:
     """What is wrong with a Task that calls a function, as far as it does not depend on data.
 
     Args:
         pointer: to the Task.
-        task: as it is written.
+        resource: its Resource.
+        written: its arguments.
         functions: the machine's.
     """
-    resource = task["Resource"]
     if parse_resource(resource).kind == "lambda":
         yield from _unlisted(f"{pointer}/Resource", resource, parse_function(resource), functions)
         return
-    given, where = task.get("Parameters", {}), f"{pointer}/Parameters"
-    if not isinstance(given, dict):
-        yield Problem(where, "task-parameter-value", "Parameters must be an object here.")
+    if written.is_computed:
         return
-    for key in given:
-        if key.removesuffix(".$") not in _PARAMETERS:
+    where = f"{pointer}/{written.member}"
+    if not written.is_object:
+        message = f"{written.member} must be an object here."
+        yield Problem(where, "task-parameter-value", message)
+        return
+    for name, key in written.keys.items():
+        if name not in _PARAMETERS:
             message = f"{key:.80} is not taken here; known are {', '.join(_PARAMETERS)}."
             yield Problem(f"{where}/{escaped(key)}", "task-parameter-unknown", message)
-        elif key.removesuffix(".$") == "ClientContext":
+        elif name == "ClientContext":
             message = "ClientContext is not supported yet; pass it in Payload."
             yield Problem(f"{where}/{escaped(key)}", NOT_YET, message)
-    yield from _member_problems(where if "Parameters" in task else pointer, given, functions)
+    yield from _member_problems(where if written.is_given else pointer, written, functions)
 
 
 _CODES = {"Treadle.InvalidParameters": NOT_YET, "Lambda.ResourceNotFoundException": NOT_RUNNABLE}
 """The code of what a state would fail with; of any other, `task-parameter-value`."""
 
 
-def _member_problems(
-    where: str, given: Mapping[str, Json], functions: Functions
-) -> Iterator[Problem]:
-    static = {key: value for key, value in given.items() if not key.endswith(".$")}
-    if "FunctionName.$" in given:
-        static["FunctionName"] = "from-data"  # whatever it is, the others are judged
-    elif "FunctionName" not in given:
-        message = "Parameters must have FunctionName (or FunctionName.$)."
+def _member_problems(where: str, written: Written, functions: Functions) -> Iterator[Problem]:
+    known = {"FunctionName": "from-data", **written.literals}  # whatever it is, others are judged
+    if "FunctionName" not in written.keys:
+        message = f"{written.member} must have {written.spelled('FunctionName')}."
         yield Problem(where, "task-parameter-missing", message)
-        static["FunctionName"] = "missing"
-    wrong = list(wrong_members(static))
+    wrong = list(wrong_members(known))
     for member, error in wrong:
         code = _CODES.get(error.name or "", "task-parameter-value")
         yield Problem(f"{where}/{member}", code, error.cause or "")
-    if not wrong and "FunctionName" in given and "Qualifier.$" not in given:
-        place = f"{where}/FunctionName"
-        yield from _unlisted(place, given["FunctionName"], invoked(static), functions)
+    is_known = "Qualifier" in written.literals or "Qualifier" not in written.keys
+    if not wrong and "FunctionName" in written.literals and is_known:
+        name, place = written.literals["FunctionName"], f"{where}/FunctionName"
+        yield from _unlisted(place, name, invoked(known), functions)
 
 
 def _unlisted(

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from treadle.asl import document
+from treadle.asl.arguments import Written, written_arguments
 from treadle.asl.errors import Problem
 from treadle.asl.json import Json
 from treadle.asl.pointers import escaped
-from treadle.asl.program import Machine, Map, Parallel, Program, Task
+from treadle.asl.program import Machine, Map, Parallel, Program, QueryData, State, Task
 from treadle.kube import podtemplates
 from treadle.kube.api import Obj
 from treadle.kube.podtemplates import PodDefaults
@@ -80,37 +81,43 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
 def not_runnable(
     program: Program, served: frozenset[str], functions: Functions
 ) -> Iterator[Problem]:
-    """A problem for each Task whose Resource no runner serves and no function stands for."""
+    """A problem for each Resource that no runner serves and no function stands for."""
     for pointer, task, written in tasks(program):
         if calls_function(task.resource):
-            yield from calling.call_problems(pointer, written, functions)
+            yield from calling.call_problems(pointer, task.resource, written, functions)
         elif task.resource not in served:
             message = f"nothing here runs {task.resource}; what is run: {', '.join(sorted(served))}"
             yield Problem(f"{pointer}/Resource", calling.NOT_RUNNABLE, message)
+    for pointer, state, _ in _states(program.machine, program.definition, ""):
+        if isinstance(state, Map) and state.reader:
+            message = f"nothing here reads items with {state.reader}; give them in the input"
+            yield Problem(f"{pointer}/ItemReader", calling.NOT_RUNNABLE, message)
+        if isinstance(state, Map) and state.writer:
+            message = "nothing here writes or transforms results; take them from the output"
+            yield Problem(f"{pointer}/ResultWriter", calling.NOT_RUNNABLE, message)
 
 
-def tasks(program: Program) -> Iterator[tuple[str, Task, Mapping[str, Json]]]:
-    """Every Task: where it is, as it was parsed, as it was written."""
-    return _tasks(program.machine, program.definition, "")
+def tasks(program: Program) -> Iterator[tuple[str, Task, Written]]:
+    """Every Task: where it is, as it was parsed, and its arguments as they were written."""
+    for pointer, state, source in _states(program.machine, program.definition, ""):
+        if isinstance(state, Task):
+            is_jsonata = isinstance(state.data, QueryData)
+            yield pointer, state, written_arguments(source, is_jsonata=is_jsonata)
 
 
-def _tasks(
+def _states(
     machine: Machine, written: Json, pointer: str
-) -> Iterator[tuple[str, Task, Mapping[str, Json]]]:
+) -> Iterator[tuple[str, State, Mapping[str, Json]]]:
+    """Every state, before those inside it."""
     for name, state in machine.states.items():
         where, source = f"{pointer}/States/{escaped(name)}", written["States"][name]
-        match state:
-            case Task():
-                yield where, state, source
-            case Parallel():
-                for number, branch in enumerate(state.branches):
-                    inner = source["Branches"][number]
-                    yield from _tasks(branch, inner, f"{where}/Branches/{number}")
-            case Map():
-                member = "ItemProcessor" if "ItemProcessor" in source else "Iterator"
-                yield from _tasks(state.processor, source[member], f"{where}/{member}")
-            case _:
-                pass
+        yield where, state, source
+        if isinstance(state, Parallel):
+            for number, branch in enumerate(state.branches):
+                yield from _states(branch, source["Branches"][number], f"{where}/Branches/{number}")
+        elif isinstance(state, Map):
+            member = "ItemProcessor" if "ItemProcessor" in source else "Iterator"
+            yield from _states(state.processor, source[member], f"{where}/{member}")
 
 
 def as_status(problem: Problem) -> Mapping[str, Any]:

@@ -16,7 +16,6 @@ from treadle.cli.machines import find, tell
 from treadle.stores.histories import HistoryEntry
 
 Output = Literal["mermaid", "dot", "svg"]
-_LATER: Final = "not-supported-yet"
 _WRITERS: Final = {"mermaid": mermaid.write, "dot": dot.write, "svg": svg.write}
 
 
@@ -51,8 +50,7 @@ def load(name: str) -> Graph | None:
     if found is None:
         return None
     _, problems = found.machine.inspect()
-    # What this release cannot run can be drawn all the same.
-    errors = [each for each in problems if each.severity == "error" and each.code != _LATER]
+    errors = [each for each in problems if each.severity == "error"]
     if tell(found.file, errors):
         return None
     return graph(found.machine.value(), found.machine.name)

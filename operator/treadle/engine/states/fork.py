@@ -1,70 +1,90 @@
 """Parallel and Map: children. Spec: "Parallel State", "Map State"."""
 
-from treadle.asl.errors import RUNTIME, EvaluationFailed
-from treadle.asl.json import Json, dumps, is_plain, loads
-from treadle.asl.program import Machine, Map, Parallel
-from treadle.engine.flow import Visit, assigned, bounded, effective_input, find, output, render
-from treadle.engine.frames import Fork
+from treadle.asl.errors import ITEM_READER_FAILED, RUNTIME, EvaluationFailed
+from treadle.asl.json import Json, is_plain, loads
+from treadle.asl.paths import Path
+from treadle.asl.program import Batcher, Machine, Map, Parallel
+from treadle.asl.queries import Query, type_name
+from treadle.asl.templates import Template
+from treadle.engine.flow import Visit, arguments, assigned, bounded, effective_input, find, output
+from treadle.engine.frames import Fork, Tolerance
 from treadle.engine.payloads import Payload
+from treadle.engine.states.numbers import count, percentage, positive
 from treadle.engine.steps import Done, StartFork, Step
 
 
 def parallel(state: Parallel, visit: Visit) -> Step:
     """One child a branch, all with the same input."""
-    given = render(state.parameters, effective_input(visit), visit, "Parameters")
-    return StartFork(Fork(total=len(state.branches), input=bounded(given, visit)))
+    return StartFork(Fork(len(state.branches), input=bounded(arguments(visit), visit)))
 
 
 def iterate(state: Map, visit: Visit) -> Step:
-    """One child an item."""
+    """One child an item, or a batch of items."""
+    if state.reader:
+        sentence = f"Nothing here reads items with {state.reader}; give them in the state's input."
+        raise EvaluationFailed(ITEM_READER_FAILED, sentence)
     effective = effective_input(visit)
-    items = _items(state, visit, effective)
-    return StartFork(
-        Fork(
-            total=len(items),
-            concurrency_max=_concurrency(state, visit, effective),
-            input=effective,
-            items=items,
-        )
-    )
+    value = _mapped(state, visit, effective)
+    is_keyed = isinstance(value, dict)
+    items = [{"Key": k, "Value": v} for k, v in value.items()] if is_keyed else value
+    scope = visit.scope(effective.value, "MaxConcurrency")
+    concurrency_max = count(state.concurrency_max, "MaxConcurrency", scope)
+    found = Fork(len(items), concurrency_max, effective, items, is_keyed)
+    if state.batcher is not None:
+        found.batches = _batches(state, state.batcher, visit, found)
+        found.total = len(found.batches) - 1
+    return StartFork(found)
 
 
-def _items(state: Map, visit: Visit, effective: Payload) -> list[Json]:
+def _mapped(state: Map, visit: Visit, effective: Payload) -> Json:
+    """The array that a Map is over, or in distributed mode the object."""
     value = effective.value
-    if state.items_path is not None and not state.items_path.is_root:
-        value = find(state.items_path, visit.scope(value, "ItemsPath"))
-    if not isinstance(value, list):
-        raise EvaluationFailed(RUNTIME, f"Map state input must be an array but was: {_kind(value)}")
-    return value
-
-
-def _kind(value: Json) -> str:
-    match value:
+    match state.items:
+        case Path():
+            value = find(state.items, visit.scope(value, "ItemsPath"))
+        case Query():
+            value = state.items.value(visit.scope(value, "Items"))
+        case Template():
+            value = state.items.render(visit.scope(value, "Items"))
         case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case _:
-            return "object"
+            pass
+    if isinstance(value, list) or (isinstance(value, dict) and state.is_distributed):
+        return value
+    if isinstance(state.items, Query):
+        raise state.items.unexpected("array", value)
+    raise EvaluationFailed(RUNTIME, f"Map state input must be an array but was: {type_name(value)}")
 
 
-def _concurrency(state: Map, visit: Visit, effective: Payload) -> int:
-    path = state.concurrency_max_path
-    if path is None:
-        return state.concurrency_max
-    value = find(path, visit.scope(effective.value, "MaxConcurrencyPath"))
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        text = value if isinstance(value, str) else dumps(value)
-        raise EvaluationFailed(
-            RUNTIME,
-            f'The MaxConcurrencyPath field refers to value "{text}" which is not a valid integer: '
-            f"{path.text}",
-        )
-    return value
+def tolerance(state: Map, visit: Visit) -> Tolerance:
+    """How many items may fail. Raises: EvaluationFailed."""
+    scope = visit.input_scope("ToleratedFailure")
+    number, given = state.tolerated_count, state.tolerated_percentage
+    allowed = None if number is None else count(number, "ToleratedFailureCount", scope)
+    share = None if given is None else percentage(given, "ToleratedFailurePercentage", scope)
+    return Tolerance(allowed, share)
+
+
+def _batches(state: Map, batcher: Batcher, visit: Visit, found: Fork) -> list[int]:
+    """Where each batch begins, and how many items there are. Spec: AWS, "ItemBatcher"."""
+    assert found.items is not None
+    total = len(found.items)
+    scope = visit.input_scope("ItemBatcher")
+    most = total
+    if batcher.items_max is not None:
+        most = positive(batcher.items_max, "MaxItemsPerBatch", scope)
+    if batcher.bytes_max is None:
+        return [*range(0, total, most), total] if total else [0]
+    room = positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope)
+    room -= _batch(state, visit, found, []).size_bytes
+    starts, taken, size = [0], 0, 0
+    for index in range(total):
+        bytes_more = _selected(state, visit, found, index).size_bytes + 1  # and its comma
+        if taken and (taken == most or size + bytes_more > room + 1):
+            starts.append(index)
+            taken, size = 0, 0
+        taken += 1
+        size += bytes_more
+    return [*starts, total] if total else [0]
 
 
 def child_machine(state: Parallel | Map, index: int) -> Machine:
@@ -73,10 +93,13 @@ def child_machine(state: Parallel | Map, index: int) -> Machine:
 
 
 def item_of(fork: Fork, index: int) -> Json | None:
-    """`Map.Item` of a child; None for a branch."""
+    """`Map.Item` of an item; None for a branch."""
     if fork.items is None:
         return None
-    return {"Index": index, "Value": fork.items[index]}
+    value = fork.items[index]
+    if fork.is_keyed:
+        return {"Index": index, "Key": value["Key"], "Value": value["Value"]}
+    return {"Index": index, "Value": value}
 
 
 def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> Payload:
@@ -84,6 +107,15 @@ def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> 
     assert fork.input is not None
     if isinstance(state, Parallel):
         return fork.input
+    if fork.batches is None:
+        return _selected(state, visit, fork, index)
+    items = [_selected(state, visit, fork, item).value for item in fork.items_of(index)]
+    return bounded(_batch(state, visit, fork, items), visit)
+
+
+def _selected(state: Map, visit: Visit, fork: Fork, index: int) -> Payload:
+    """An item as ItemSelector gives it."""
+    assert fork.input is not None
     assert fork.items is not None
     if state.item_selector is None:
         return Payload(fork.items[index])
@@ -91,10 +123,26 @@ def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> 
     return bounded(Payload(state.item_selector.render(scope)), visit)
 
 
+def _batch(state: Map, visit: Visit, fork: Fork, items: list[Json]) -> Payload:
+    assert state.batcher is not None
+    assert fork.input is not None
+    batch: dict[str, Json] = {}
+    if state.batcher.input is not None:
+        scope = visit.scope(fork.input.value, "ItemBatcher/BatchInput")
+        batch["BatchInput"] = state.batcher.input.render(scope)
+    batch["Items"] = items
+    return Payload(batch)
+
+
 def finish(state: Parallel | Map, visit: Visit, fork: Fork) -> Step:
     """From the children's outputs, in order, to the state's output."""
     text = "[" + ",".join(fork.results[index] for index in range(fork.total)) + "]"
     # A text whose parts were written exactly is what writing the whole would give.
-    result = bounded(Payload.of_text(text) if is_plain(text) else Payload(loads(text)), visit)
+    return over(state, visit, Payload.of_text(text) if is_plain(text) else Payload(loads(text)))
+
+
+def over(state: Parallel | Map, visit: Visit, result: Payload) -> Step:
+    """From the array of the children's outputs to the state's output."""
+    bounded(result, visit)
     given = assigned(state.assign, result, visit)
-    return Done(output(visit, result, state.result_selector, state.result_path), state.next, given)
+    return Done(output(visit, state.data, result), state.next, given)

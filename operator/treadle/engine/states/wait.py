@@ -6,8 +6,9 @@ from treadle.asl.errors import RUNTIME, EvaluationFailed
 from treadle.asl.json import Json, dumps
 from treadle.asl.paths import Path, PathNotFound
 from treadle.asl.program import Wait
+from treadle.asl.queries import Query
 from treadle.asl.timestamps import parse_timestamp
-from treadle.engine.flow import Visit, assigned, bounded, effective_input, select
+from treadle.engine.flow import Visit, assigned, effective_input, output
 from treadle.engine.steps import Done, Sleep, Step
 
 # AWS counts the delay in 32 bits of seconds (24,855 days are accepted, 24,856 are not).
@@ -28,26 +29,33 @@ def work(state: Wait, visit: Visit) -> Step:
 def finish(state: Wait, visit: Visit) -> Step:
     """The instant has come."""
     effective = effective_input(visit)
-    output = bounded(select(state.output_path, effective, visit, "OutputPath"), visit)
-    return Done(output, state.next, assigned(state.assign, effective, visit))
+    given = assigned(state.assign, effective, visit)
+    return Done(output(visit, state.data, effective), state.next, given)
 
 
 def _until(state: Wait, visit: Visit) -> datetime:
-    if state.timestamp is not None:
-        return state.timestamp
-    if state.timestamp_path is not None:
-        return _instant(_read(state.timestamp_path, "TimestampPath", visit))
-    seconds = state.seconds
-    if state.seconds_path is not None:
-        value = _read(state.seconds_path, "SecondsPath", visit)
-        seconds = _seconds(value, state.seconds_path)
-    assert seconds is not None
+    match state.timestamp:
+        case datetime():
+            return state.timestamp
+        case Path():
+            return _instant(_read(state.timestamp, "TimestampPath", visit))
+        case Query():
+            text = state.timestamp.text(visit.input_scope("Timestamp"))
+            return _instant(text, state.timestamp)
+    match state.seconds:
+        case Path():
+            seconds = _seconds(_read(state.seconds, "SecondsPath", visit), state.seconds)
+        case Query():
+            seconds = state.seconds.whole(visit.input_scope("Seconds"), 0, _SECONDS_MAX)
+        case _:
+            assert state.seconds is not None
+            seconds = state.seconds
     return visit.now + timedelta(seconds=seconds)
 
 
 def _read(path: Path, field: str, visit: Visit) -> Json:
     try:
-        return path.find(visit.scope(effective_input(visit).value, field))
+        return path.find(visit.input_scope(field))
     except PathNotFound:
         sentence = f"The {field} parameter does not reference an input value: {path.text}"
         raise EvaluationFailed(RUNTIME, sentence) from None
@@ -70,13 +78,13 @@ def _seconds(value: Json, path: Path) -> int:
     return value
 
 
-def _instant(value: Json) -> datetime:
+def _instant(value: Json, query: Query | None = None) -> datetime:
     instant = parse_timestamp(value) if isinstance(value, str) else None
     if instant is None:
         text = value if isinstance(value, str) else dumps(value)
-        raise EvaluationFailed(
-            RUNTIME,
+        sentence = (
             "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format "
-            f"string: {text}",
+            f"string: {text}"
         )
+        raise query.refused(sentence) if query else EvaluationFailed(RUNTIME, sentence)
     return instant.astimezone(UTC).replace(microsecond=0)

@@ -1,0 +1,33 @@
+"""How much an execution does at once, before others have the loop.
+
+One rule: counts decide, never a clock, so that the same events give the same stretches.
+"""
+
+from treadle.asl.limits import TURN_BYTES_MAX, TURN_NODES_MAX, Limits
+from treadle.asl.scope import Effort
+from treadle.engine.memory import Memory
+
+
+class Stretch:
+    """State entries, nodes visited by expressions, and bytes of outputs, since `begin`."""
+
+    def __init__(self, memory: Memory, effort: Effort, limits: Limits) -> None:
+        self._memory = memory
+        self._effort = effort
+        self._entries = min(limits.stretch_transitions_max, limits.turn_transitions_max)
+        self._entries_max = self._nodes_max = self.bytes = 0
+
+    def begin(self) -> None:
+        """Count anew."""
+        self._entries_max = self._memory.entries + self._entries
+        self._nodes_max = self._effort.nodes + TURN_NODES_MAX
+        self.bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the rest waits for the next stretch."""
+        return (
+            self._memory.entries >= self._entries_max
+            or self._effort.nodes >= self._nodes_max
+            or self.bytes >= TURN_BYTES_MAX
+        )
