@@ -8,7 +8,11 @@ import pytest
 
 from tests.tidy import limits, reference
 from treadle.api.metrics import Metrics
+from treadle.asl import errors
+from treadle.asl.choices import OPERATORS
+from treadle.asl.functions import FUNCTIONS
 from treadle.asl.limits import BOUNDS, Bound
+from treadle.asl.lint_states import KINDS, MEMBERS
 from treadle.asl.rules import RULES
 from treadle.cli.main import main
 from treadle.kube.sources import CODES
@@ -47,6 +51,52 @@ def test_every_error_is_documented(name: str) -> None:
 
 
 MANIFEST_CODES = ("pod-template", calling.NOT_RUNNABLE, limiting.INVALID, limiting.ABOVE)
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def rows_of_a_state(kind: str) -> list[tuple[list[str], str]]:
+    """The rows of its members: the names in each, and the language that they are told for."""
+    table = page(f"states/{kind.lower()}.md").partition("\n\n**")[0]
+    rows = [row.split(" | ") for row in table.splitlines() if row.startswith("| `")]
+    return [(re.findall(r"`(\w+)`", row[0]), row[1]) for row in rows]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_member_of_a_state_is_documented(kind: str) -> None:
+    named = {name for names, _ in rows_of_a_state(kind) for name in names}
+    assert set().union(*(members[kind] for members in MEMBERS.values())) <= named
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_member_of_a_state_is_documented_for_its_language(kind: str) -> None:
+    jsonpath, jsonata = MEMBERS["JSONPath"][kind], MEMBERS["JSONata"][kind]
+    for names, told in rows_of_a_state(kind):
+        for name in names:
+            if name in jsonpath & jsonata:
+                assert told.startswith("both"), name
+            elif name in jsonpath | jsonata and not told.startswith("both;"):
+                assert told == ("JSONPath" if name in jsonpath else "JSONata"), name
+
+
+def test_every_operator_of_a_choice_is_documented() -> None:
+    named = set(re.findall(r"`(\w+)`", page("states/choice.md")))
+    assert {name.removesuffix("Path") for name in OPERATORS} <= named
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_intrinsic_function_is_documented(name: str) -> None:
+    assert f"`{name}(" in page("language/intrinsics.md")
+
+
+@pytest.mark.parametrize(
+    "name", sorted(v for k, v in vars(errors).items() if k.isupper() and v.startswith("States."))
+)
+def test_every_error_of_the_language_is_documented(name: str) -> None:
+    assert f"`{name}`" in page("language/errors.md")
+
 
 LISTED = set(main.commands) - {"operator"}  # its settings are in operations.md
 
