@@ -275,6 +275,27 @@ def test_mocks_of_a_case(here: Path) -> None:
     assert run("machine.json", "--mocks", "m.json#Bad")[0] == 1
 
 
+def test_a_mock_is_what_the_function_itself_answers(here: Path) -> None:
+    bare = "arn:aws:lambda:eu-west-1:123456789012:function:pay"
+    invoke = {"FunctionName": "pay", "Payload": {}}
+    calls: dict[str, Any] = {
+        "A": {"Type": "Task", "Resource": bare, "Next": "B"},
+        "B": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": invoke},
+        "C": {**IMAGE, "End": True},  # leaves its command to the image, and is mocked too
+    }
+    calls["B"]["Next"] = "C"
+    paid = {"StatusCode": 200, "Payload": {"paid": True}}
+    write(here, {"A": {"Return": 1}, "B": {"Return": paid}, "C": {"Return": 3}}, "m.json")
+    # A function that has a url is not called; the answer is not put into an envelope again.
+    functions = {"pay": {"url": "http://127.0.0.1:9/"}}
+    for spec in ({}, {"functions": functions}):
+        write(here, manifest({"StartAt": "A", "States": calls}, **spec))
+        assert run("machine.json", "--mocks", "m.json", "--history", "h.json")[:2] == (0, "3\n")
+        events = json.loads((here / "h.json").read_text())["events"]
+        ends = [e["stateExitedEventDetails"]["output"] for e in events if "ExitedEvent" in str(e)]
+        assert [json.loads(end) for end in ends] == [1, paid, 3]
+
+
 def test_a_definition_from_stdin(here: Path) -> None:
     assert run("-", "--name", "a", given=json.dumps(PASS))[:2] == (0, "{}\n")
     assert (here / ".treadle" / "runs" / "a" / "run.json").exists()

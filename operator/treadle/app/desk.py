@@ -149,7 +149,8 @@ class _Desk:
         resources = ProcessRunner.resources | HttpRunner.resources
         if self._answers is not None:
             resources |= _named_by(self._run.spec)
-        here = Installation(POD_DEFAULTS, resources, self._settings.limits)
+        answered = None if self._answers is None else frozenset(self._answers)
+        here = Installation(POD_DEFAULTS, resources, self._settings.limits, answered)
         machines = RevisionMachines(self._api, self._now, here)
         driver = self._driver(machines, leadership)
         processes = ProcessRunner(

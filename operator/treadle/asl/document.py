@@ -264,19 +264,24 @@ class _Reading:
         if processor is None:
             return ()
         processor.only(_PROCESSOR)
-        self._check_processor_config(processor)
+        outer = self.outer
+        if self._check_processor_config(processor) == "DISTRIBUTED":
+            self.outer = frozenset()  # its children do not see them
         processor.text("Comment")
-        return (self.machine(processor),)
+        inner = self.machine(processor)
+        self.outer = outer
+        return (inner,)
 
     def _branch(self, branch: Fields) -> Machine:
         branch.only(_BRANCH)
         branch.text("Comment")
         return self.machine(branch)
 
-    def _check_processor_config(self, processor: Fields) -> None:
+    def _check_processor_config(self, processor: Fields) -> str | None:
         config = processor.inner("ProcessorConfig")
         if config is None:
-            return
+            return None
         config.only(("ExecutionType", "Mode"))
-        config.one_of("Mode", ("INLINE", "DISTRIBUTED"))
+        mode = config.one_of("Mode", ("INLINE", "DISTRIBUTED"))
         config.one_of("ExecutionType", ("STANDARD", "EXPRESS"))
+        return mode

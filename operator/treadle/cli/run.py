@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,10 +106,10 @@ def _new(asked: Asked) -> Run:
     machine = found.machine
     program = _judged(machine, found.file, asked)
     commands = dict(_pair(text, "--command IMAGE=CMD") for text in asked.commands)
+    mocks, case, mocked = _mocks(asked.mocks, program)
     if asked.runner == "process":
-        _check_commands(machine, program, commands)
+        _check_commands(machine, program, commands, mocked)
     name = machine.name or _name_of(asked.machine)
-    mocks, case = _mocks(asked.mocks, program)
     # To the microsecond: several may be started at once.
     named = f"{name[:56]}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     return Run(
@@ -163,10 +163,11 @@ def _judged(machine: sources.Machine, file: str, asked: Asked) -> Program:
 
 
 def _check_commands(
-    machine: sources.Machine, program: Program, commands: Mapping[str, Any]
+    machine: sources.Machine, program: Program, commands: Mapping[str, Any], mocked: Container[str]
 ) -> None:
     """Every Task must say what to run, as far as that can be told before it is."""
-    states = list(without_command(program, machine.spec, commands))
+    found = without_command(program, machine.spec, commands)
+    states = [(state, image) for state, image in found if state not in mocked]
     if states:
         named = "; ".join(f"'{state}' ({image})" for state, image in states)
         raise ValueError(
@@ -189,9 +190,10 @@ def _request(
     return {}
 
 
-def _mocks(text: str | None, program: Program) -> tuple[str | None, str]:
+def _mocks(text: str | None, program: Program) -> tuple[str | None, str, frozenset[str]]:
+    """The text of a file of mocks, the case of it, and the states that it answers for."""
     if text is None:
-        return None, ""
+        return None, "", frozenset()
     from treadle.local import mocks
     from treadle.stores.judgement import tasks
 
@@ -202,10 +204,11 @@ def _mocks(text: str | None, program: Program) -> tuple[str | None, str]:
         raise ValueError(f"the mocks are not JSON: {file} is not UTF-8") from None
     # A state that is not in it is run: one that is misspelt must not be.
     known = {task.name for _, task, _ in tasks(program)}
-    unknown = mocks.read(content, case).keys() - known
+    mocked = frozenset(mocks.read(content, case))
+    unknown = mocked - known
     if unknown:
         raise ValueError(f"the mocks name what is no Task of the machine: {', '.join(unknown)}")
-    return content, case
+    return content, case, mocked
 
 
 def _words(line: str) -> list[str]:

@@ -318,6 +318,8 @@ class Turns:
             return event
         work = run.execution.task(event.task)
         assert work is not None
+        if work.state in run.pinned.answered:
+            return event
         return functions.answer(run.key, work, run.pinned.functions, event)
 
     async def _go_on(self, run: Run, budget: int) -> None:

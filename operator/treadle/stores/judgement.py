@@ -36,11 +36,14 @@ class Installation:
         defaults: of Pods.
         resources: those that runners serve.
         limits: of executions; a machine may lower them.
+        answered: states whose Tasks are answered by mocks; None where there are no mocks. Where
+            there are, any Resource may be asked for.
     """
 
     defaults: PodDefaults
     resources: frozenset[str]
     limits: Limits = DEFAULT
+    answered: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     for reason, found in wrong_spec.items():
         if found:
             return Judgement(reason, problems + templates + functions + limits, program)
+    if installation.answered is not None:
+        return Judgement("ResourceNotRunnable", problems, program)
     served = installation.resources
     unserved = tuple(not_runnable(program, served, spec.get("functions", {})))
     return Judgement("ResourceNotRunnable", problems + unserved, program)

@@ -188,7 +188,9 @@ class RevisionMachines:
         program = await self._program(digest, spec)
         ours = self._installation.limits
         limits = limiting.resolved(spec, ours, express=is_express(spec))
-        pinned = Pinned(revision, program, digest, pods, spec.get("functions", {}), limits)
+        named = spec.get("functions", {})
+        answered = self._installation.answered or frozenset()
+        pinned = Pinned(revision, program, digest, pods, named, limits, answered)
         self._pinned[key] = pinned
         while len(self._pinned) > PROGRAMS_MAX:
             self._pinned.popitem(last=False)

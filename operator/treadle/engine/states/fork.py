@@ -77,7 +77,10 @@ def _batches(state: Map, batcher: Batcher, visit: Visit, found: Fork) -> list[in
         most = positive(batcher.items_max, "MaxItemsPerBatch", scope)
     if batcher.bytes_max is None:
         return [*range(0, total, most), total] if total else [0]
-    room = positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope)
+    # A child's input may be no larger, whatever was computed.
+    room = min(
+        positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope), visit.limits.payload_bytes_max
+    )
     room -= _batch(state, visit, found, []).size_bytes
     starts, taken, size = [0], 0, 0
     for index in range(total):
