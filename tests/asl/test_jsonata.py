@@ -48,6 +48,12 @@ def value(text: str, seed: bytes = b"seed", **variables: Any) -> Any:
         ("$now()", "2026-01-01T00:00:00.000Z"),
         ("$uuid() = $uuid()", False),
         ("($p := $partition; $p([1,2], 1))", [[1], [2]]),
+        ("($x := $x.a + 1; $x)", 3),
+        ("[($x := 1), $x]", [1, {"a": 2}]),
+        ("$states.($x.a)", 2),
+        ("$split(?, ' ')('a b')", ["a", "b"]),
+        ("$partition(?, 2)([1,2,3])", [[1, 2], [3]]),
+        ("$count($map([1,2], $uuid))", 2),
     ],
 )
 def test_a_value(text: str, wanted: Any) -> None:
@@ -89,6 +95,10 @@ def test_the_same_seed_gives_the_same_chances(text: str) -> None:
         ("$range(1, 1000000, 1)", "D2014"),
         ("$partition(1, 2)", "T0410"),
         ("$hash('a', 'CRC')", "T0410"),
+        ("$hash('a', ['MD5'])", "T0410"),
+        ("$hash('a', 'MD5', 1)", "T0410"),
+        ("$random(1, 2)", "T0410"),
+        ("$range(0, 1e300, 1)", "D2014"),
         ("$parse('{')", "D3120"),
     ],
 )
@@ -102,6 +112,8 @@ def test_a_failure_has_a_code(text: str, code: str) -> None:
     [
         ("1 +", "S0207"),
         ("$states.input[", "S0203"),
+        ("$x ?? 1", "S0211"),
+        ("$x ?: 1", "S0211"),
         ("$", "no input document"),
         ("$$.a", "no input document"),
         ("a.b", "no input document"),
@@ -122,6 +134,15 @@ def test_an_expression_says_what_it_reads() -> None:
     assert expression.variables == {"a", "b"}
     assert expression.states == {"result"}
     assert compile_expression("{% $nofunction(1) %}").variables == {"nofunction"}
+    assert compile_expression("{% ($n := $n + $a; $n) %}").variables == {"a"}
+    assert compile_expression("{% ($n := $n + $a; $n) %}").names == {"a", "n"}
+
+
+@pytest.mark.parametrize("text", ["$sum", "/a/", "$f := function() { 1 }", "|$|{}|"])
+def test_a_function_is_told_from_nothing(text: str) -> None:
+    scope = Scope(None, dict, Chance(b"seed"))
+    assert compile_expression("{%" + text + "%}").gives_function({}, scope)
+    assert not compile_expression("{% $nothing %}").gives_function({}, scope)
 
 
 @pytest.mark.parametrize(

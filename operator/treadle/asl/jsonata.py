@@ -19,6 +19,7 @@ from jlens import JlensError
 from treadle.asl import limits
 from treadle.asl.chance import Chance, JavaRandom
 from treadle.asl.json import Json, dumps, loads
+from treadle.asl.jsonata_text import later_operator, top_reference
 from treadle.asl.scope import Effort, Scope
 
 STATES: Final = "states"
@@ -27,6 +28,7 @@ _RANGE_ITEMS_MAX = 360_145  # AWS takes so many of $range and refuses one more
 
 _OPEN, _CLOSE = "{%", "%}"
 _PLAIN = re.compile(r"\$(\w+)((?:\.[^\W\d]\w*)*)", re.ASCII)
+_NAME = re.compile(r"\$(\w+)")
 _STATES_REBOUND = re.compile(r"\$states\s*:=")
 # An evaluation begins with few steps and is made again with more, so that what it cost is known:
 # the engine does not count for us. The repetitions add a twentieth.
@@ -92,16 +94,17 @@ class Expression:
 
     Attributes:
         text: between the delimiters.
-        variables: names that it reads, without `$`; `states` too where it does.
+        variables: names that it reads, without `$`, and that are not its own.
+        names: those that it must be given: where it assigns some itself, all that it has.
         states: the members of `$states` that it reads.
     """
 
     __slots__ = (
         "_compiled",
         "_draws",
-        "_functions",
         "_keys",
         "_root",
+        "names",
         "states",
         "text",
         "variables",
@@ -112,9 +115,10 @@ class Expression:
         self._compiled = compiled
         bindings = reads.get("bindings", {})
         self.variables = frozenset(bindings) - _FUNCTIONS.keys() - {STATES}
-        # The engine looks at each function that it is given: only those that are named are.
-        self._functions = {n: f for n, f in _FUNCTIONS.items() if f"${n}" in text}
-        self._draws = not _DRAWING.isdisjoint(self._functions)
+        # The engine tells no name that is also assigned; it tells that it is unsure.
+        unsure = _NAME.findall(text) if reads.get("input") else ()
+        self.names = self.variables.union(unsure) - _FUNCTIONS.keys() - {STATES}
+        self._draws = any(f"${name}" in text for name in _DRAWING)
         states = bindings.get(STATES, {})
         self.states = frozenset(states) if isinstance(states, dict) else frozenset(("*",))
         plain = _PLAIN.fullmatch(text.strip())
@@ -142,9 +146,7 @@ class Expression:
             if found is not None:
                 return found[0]
         effort.spend(sum(map(_size, values.values())) // _BYTES_READ_A_NODE)
-        bindings = {**values, **self._functions}
-        if self._draws:
-            bindings |= _drawing(scope.chance)
+        bindings = {**values, **_drawing(scope.chance)} if self._draws else dict(values)
         text = _evaluated(self._compiled, bindings, scope.now_ms, scope.chance, effort)
         if text is None:
             return UNDEFINED
@@ -153,7 +155,8 @@ class Expression:
 
     def gives_function(self, values: Mapping[str, Json], scope: Scope) -> bool:
         """Whether its value, which JSON cannot have, is a function."""
-        asking = compile_expression(f"{_OPEN}$type(({self.text})){_CLOSE}")
+        # In a parenthesis of its own a regular expression could not be read.
+        asking = compile_expression(f"{_OPEN}$type({self.text}){_CLOSE}")
         return asking.evaluate(values, scope) == "function"
 
     def _plain(self, values: Mapping[str, Json]) -> tuple[Json] | None:
@@ -212,16 +215,22 @@ def compile_expression(text: str) -> Expression:
         raise JsonataSyntaxError(
             _said(why), _position(why), str(why), is_unsupported=False
         ) from None
-    reads: Any = compiled.reads(dict.fromkeys(_FUNCTIONS, _nothing))
+    later = later_operator(body)
+    if later is not None:
+        raise _later(*later)
+    for name, (function, signature) in _FUNCTIONS.items():
+        if f"${name}" in body:
+            compiled.register_function(name, function, signature)
+    reads: Any = compiled.reads()
     if reads.get("everyBinding"):
         raise _unsupported(
             "$eval is not available; $parse reads JSON", "Reference to '$eval' is not supported."
         )
     # A call of what is no function is read as if it read the input: it is judged as a variable.
-    called = dict.fromkeys((*reads.get("bindings", {}), *_FUNCTIONS), _nothing)
-    top = compiled.reads(called).get("input")
-    if top:
-        raise _reads_input(top, body)
+    called = dict.fromkeys(reads.get("bindings", {}), _nothing)
+    top = _read_at_top(compiled.reads(called).get("input"), body)
+    if top is not None:
+        raise _reads_input(top)
     rebound = _STATES_REBOUND.search(body)
     if rebound is not None:
         aws = "Reference to '$states' is not supported."
@@ -229,8 +238,20 @@ def compile_expression(text: str) -> Expression:
     return Expression(body, compiled, reads)
 
 
-def _reads_input(top: Any, body: str) -> JsonataSyntaxError:
-    name = next(iter(top)) if isinstance(top, dict) else "$$" if "$$" in body else "$"
+def _read_at_top(told: Any, body: str) -> str | None:
+    """The engine tells names, or "everything", also where it cannot follow a call or a value."""
+    if isinstance(told, dict):
+        return next(iter(told), None)
+    return top_reference(body) if told else None
+
+
+def _later(operator: str, at: int) -> JsonataSyntaxError:
+    aws = f'S0211: The symbol "{operator[1]}" cannot be used as a unary operator'
+    message = f"{aws}; {operator} came with JSONata 2.1, and AWS has 2.0.6"
+    return JsonataSyntaxError(message, len(_OPEN) + at, aws, is_unsupported=False)
+
+
+def _reads_input(name: str) -> JsonataSyntaxError:
     place = "" if name == "$$" else " at the top level"
     return _unsupported(
         f"There is no input document, so {name} has no meaning at the top of an expression; begin "
@@ -260,10 +281,12 @@ class _FunctionFailed(Exception):  # noqa: N818 - on its way to a JsonataFailed
 
 
 def _drawing(chance: Chance) -> Mapping[str, Callable[..., Any]]:
-    def uuid() -> str:
+    def uuid(*_: Any) -> str:  # as in $map(…, $uuid), which hands it each item
         return chance.uuid()
 
-    def random(seed: Any = None) -> float:
+    def random(seed: Any = None, *more: Any) -> float:
+        if more:
+            raise _FunctionFailed("T0410: $random takes a seed and no more")
         return chance.unit() if seed is None else JavaRandom(_whole(seed, "seed")).unit()
 
     return {"uuid": uuid, "random": random}
@@ -298,12 +321,12 @@ def _range(first: Any = None, last: Any = None, delta: Any = None) -> list[int] 
     start, end, step = (_whole(value, "argument of $range") for value in (first, last, delta))
     if step == 0:
         return None
-    found = range(start, end + (1 if step > 0 else -1), step)
-    if len(found) > _RANGE_ITEMS_MAX:
+    count = (end - start) // step + 1
+    if count > _RANGE_ITEMS_MAX:
         raise _FunctionFailed(f"D2014: $range gives at most {_RANGE_ITEMS_MAX:,} numbers")
-    if not found:
+    if count < 1:
         return None
-    return found[0] if len(found) == 1 else list(found)
+    return start if count == 1 else list(range(start, end + (1 if step > 0 else -1), step))
 
 
 _ALGORITHMS: Final = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256"} | {
@@ -315,10 +338,11 @@ _ALGORITHMS: Final = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256"} | {
 def _hash(data: Any = None, algorithm: Any = None) -> str | None:
     if data is None or algorithm is None:
         return None
-    if not isinstance(data, str) or algorithm not in _ALGORITHMS:
+    named = _ALGORITHMS.get(algorithm) if isinstance(algorithm, str) else None
+    if not isinstance(data, str) or named is None:
         known = ", ".join(_ALGORITHMS)
         raise _FunctionFailed(f"T0410: $hash needs a text and one of {known}")
-    return hashlib.new(_ALGORITHMS[algorithm], data.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.new(named, data.encode(), usedforsecurity=False).hexdigest()
 
 
 def _parse(text: Any = None) -> Json:
@@ -336,11 +360,13 @@ def _nothing(*_: Any) -> None:
     return None
 
 
-_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    "partition": _partition,
-    "range": _range,
-    "hash": _hash,
-    "parse": _parse,
-    "uuid": _nothing,
-    "random": _nothing,
+# With its signature the engine knows how many arguments a function takes, and refuses more. Those
+# that draw are given to each evaluation.
+_FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], str]]] = {
+    "partition": (_partition, "<x?x?:x>"),
+    "range": (_range, "<x?x?x?:x>"),
+    "hash": (_hash, "<x?x?:x>"),
+    "parse": (_parse, "<x?:x>"),
+    "uuid": (_nothing, "<:s>"),
+    "random": (_nothing, "<x?:n>"),
 }

@@ -108,9 +108,9 @@ class Query:
 def _bindings(expression: Expression, scope: Scope) -> Mapping[str, Json]:
     """What an expression reads, and nothing else: each value is handed over whole."""
     variables = scope.variables
-    bound = {name: variables[name] for name in expression.variables if name in variables}
-    if expression.states:
-        bound[STATES] = _states(expression.states, scope)
+    bound = {name: variables[name] for name in expression.names if name in variables}
+    # It may be read without a member, as in `$states.($n)`.
+    bound[STATES] = _states(expression.states, scope)
     return bound
 
 
