@@ -160,7 +160,7 @@ def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
         fork.sealed.append(_add(memory.unsaved, "results", _results(fork)))
         fork.loose.clear()
         fork.loose_bytes = 0
-    return {
+    stored = {
         "total": fork.total,
         "concurrency": fork.concurrency_max,
         "cursor": fork.cursor,
@@ -169,6 +169,7 @@ def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
         "sealed": fork.sealed,
         "loose": orjson.Fragment(_results(fork)),
     }
+    return stored | ({"spent": fork.spent} if fork.spent else {})
 
 
 def _results(fork: Fork) -> bytes:
@@ -354,6 +355,7 @@ def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:
         previous=stored["previous"],
         failed=stored.get("failed", 0),  # absent before items could fail
         sealed=stored["sealed"],
+        spent=stored.get("spent", 0),
     )
     for digest in fork.sealed:
         for index, value in loads(whole(digest, pages)):
