@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from treadle.asl.chance import Chance
+from treadle.asl.evaluator import Answer, Asked, answer
 from treadle.asl.jsonata import (
     UNDEFINED,
     JsonataFailed,
@@ -13,7 +14,7 @@ from treadle.asl.jsonata import (
     is_expression,
     is_half_open,
 )
-from treadle.asl.scope import Scope
+from treadle.asl.scope import Effort, Scope
 
 STATES = {"input": {"id": 2**60 + 1, "items": [{"price": 5, "id": "a"}, {"price": 20, "id": "b"}]}}
 
@@ -129,6 +130,55 @@ def test_what_aws_refuses_is_refused(text: str, words: str) -> None:
     assert refused.value.position >= 2
 
 
+def test_an_expression_costs_what_it_reads_and_no_more() -> None:
+    whole = {"input": {"items": list(range(100_000)), "factor": 2, "deep": {"a": [1], "b": 2}}}
+    for text, most in (
+        ("$states.input.factor * 2", 20),
+        ("$sum($states.input.deep.a) + $states.input.deep.b", 20),
+        ("$sum($states.input.items)", 2_000),
+    ):
+        effort = Effort()
+        scope = Scope(None, dict, Chance(b"seed"), effort)
+        compile_expression("{%" + text + "%}").evaluate({"states": whole}, scope)
+        assert effort.nodes <= most, text
+    assert effort.nodes > 1_000
+
+
+def test_a_result_that_nobody_could_write_is_a_failure() -> None:
+    deeper = "$f := function($n, $a) {$n = 0 ? $a : $f($n - 1, [[$a]])}"
+    assert value(f"({deeper}; $f(200, 1))")
+    with pytest.raises(JsonataFailed, match="U1001: The result is nested too deeply"):
+        value(f"({deeper}; $f(300, 1))")
+
+
+def test_what_is_too_deep_or_too_large_to_be_read_is_a_failure() -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(JsonataFailed, match="U1001: What the expression reads is nested too deepl"):
+        value("$count($x)", x=deep)
+    with pytest.raises(JsonataFailed, match="D1001: "):
+        value("$x + 1", x=10**400)
+
+
+def test_who_evaluates_is_asked_again_until_the_steps_are_enough() -> None:
+    asked = []
+
+    def evaluator(question: Asked) -> Answer:
+        asked.append(question)
+        return answer(question)
+
+    scope = Scope(None, dict, Chance(b"seed"), Effort(evaluator=evaluator))
+    expression = compile_expression("{% [$uuid(), $count($map([1..500], function($x) {$x}))] %}")
+    first, count = expression.evaluate({}, scope)
+    assert count == 500
+    assert [question.steps_max for question in asked] == [250, 1_000, 10_000]
+    assert len({question.drawn for question in asked}) == 1
+    second, _ = expression.evaluate({}, scope)
+    assert second != first
+    assert asked[-1].drawn == asked[0].drawn + 2  # the seed of each evaluation, and the first uuid
+
+
 def test_an_expression_says_what_it_reads() -> None:
     expression = compile_expression("{% $a + $states.result.n + $sum($b) + $uuid() %}")
     assert expression.variables == {"a", "b"}
@@ -136,6 +186,7 @@ def test_an_expression_says_what_it_reads() -> None:
     assert compile_expression("{% $nofunction(1) %}").variables == {"nofunction"}
     assert compile_expression("{% ($n := $n + $a; $n) %}").variables == {"a"}
     assert compile_expression("{% ($n := $n + $a; $n) %}").names == {"a", "n"}
+    assert compile_expression("{% $count + $sum($a) %}").names == {"a", "count"}
 
 
 @pytest.mark.parametrize("text", ["$sum", "/a/", "$f := function() { 1 }", "|$|{}|"])

@@ -188,3 +188,16 @@ def test_a_value_shared_too_often_is_too_large(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(30):
         value = [value, value]
     assert problems_of_value(value)[0].code == "document-too-large"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": {"b": 1, "b": 2}, "c": x"y}',
+        '{"a": {"b": 1, "b": 2}}], "c": 1}',
+        '{"a": {"b": 1, "b": 2},',
+        '{"a": {"b": 1, "b": 2}, "c": NaN}',
+    ],
+)
+def test_a_key_that_is_given_twice_in_what_is_no_json_is_no_trouble(text: str) -> None:
+    assert problem_of(text).code in ("document-not-parsed", "document-duplicate-key")

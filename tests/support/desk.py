@@ -117,10 +117,12 @@ class Desk:
         limits: Limits = DEFAULT,
         suspended: bool = False,
         thorough: bool = True,
+        stopwatch: Callable[[], float] | None = None,
     ) -> None:
         self.program = document.parse(definition)
         self.answer = answer
         self.limits = limits
+        self.stopwatch = stopwatch
         self.thorough = thorough
         self.now = BEGIN
         self.pages: dict[str, bytes] = {}
@@ -138,6 +140,7 @@ class Desk:
             now=self.now,
             suspended=suspended,
             limits=limits,
+            stopwatch=stopwatch,
         )
         self.look()
 
@@ -304,7 +307,13 @@ class Desk:
     def restored(self, checkpoint: str, pages: Mapping[str, bytes]) -> Execution:
         """The execution that a checkpoint holds."""
         return Execution.restore(
-            self.program, REVISION, IDENTITY, checkpoint, pages, limits=self.limits
+            self.program,
+            REVISION,
+            IDENTITY,
+            checkpoint,
+            pages,
+            limits=self.limits,
+            stopwatch=self.stopwatch,
         )
 
     def _with(self, encoded: Encoded) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -206,6 +207,7 @@ class _Desk:
             identify=Identities(self._settings.region, self._settings.account),
             # Virtual time is changed by nobody: nothing has to be looked at meanwhile.
             alarm_seconds_max=math.inf if self._virtual else ALARM_SECONDS_MAX,
+            stopwatch=None if self._virtual else time.thread_time,
         )
 
     def _process_settings(self) -> ProcessSettings:

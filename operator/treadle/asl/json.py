@@ -89,6 +89,17 @@ def dumps(value: Json) -> str:
 _LEVELS_MAX = 254
 
 
+def is_too_deep(text: str) -> bool:
+    """Whether a JSON text is nested more deeply than `dumps` would write it."""
+    if text.count("[") + text.count("{") <= _LEVELS_MAX:
+        return False
+    try:
+        dumps(loads(text))
+    except ValueError:
+        return True
+    return False
+
+
 def _is_deep(value: Json) -> bool:
     level = [value]
     for _ in range(_LEVELS_MAX):

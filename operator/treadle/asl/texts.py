@@ -56,16 +56,23 @@ def parse_text(text: str) -> Parsed:
             (1, 1),
         )
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = _parse_json(text)
     except json.JSONDecodeError as e:
         return _parse_yaml(text, e)
-    except _DuplicateKeyError:
-        raise InvalidDocument(_duplicates(text)) from None
     except RecursionError:
         raise _invalid("document-too-deep", _TOO_DEEP, (1, 1)) from None
     except ValueError as e:
         raise _invalid("document-not-parsed", f"The JSON cannot be read: {e}.", (1, 1)) from None
     return _checked(Parsed(value, _LazyPlaces(text).find))
+
+
+def _parse_json(text: str) -> Json:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except _DuplicateKeyError:
+        # The places of keys are found in what is JSON: this was not read to its end.
+        json.loads(text, parse_constant=_refuse_constant)
+        raise InvalidDocument(_duplicates(text)) from None
 
 
 def _checked(parsed: Parsed) -> Parsed:

@@ -162,7 +162,7 @@ class Attempts:
     def digest(self, frame: Frame) -> str:
         """What the snapshot says of an attempt, in 32 hex digits."""
         assert frame.scheduled_at is not None
-        effective = flow.effective_input(self._visits.visit(frame, frame.scheduled_at))
+        effective = flow.effective_input(self._visits.visit(frame, frame.scheduled_at, again=True))
         said = f"{self._revision}/{frame.state}/{effective.digest}"
         return Payload(None, said).digest[:32]
 

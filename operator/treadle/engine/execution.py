@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from treadle.asl.errors import INVALID_RESULT, TIMEOUT, StateError
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.program import Program, Task, Wait
 from treadle.engine import commands, flow, snapshot
@@ -64,12 +65,13 @@ class Execution:
         memory: Memory,
         limits: Limits = DEFAULT,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self.program = program
         self.memory = memory
         self._limits = limits
         machine = program.machine
-        self._walk = Walk(memory, machine, identity, limits, revision, stopwatch)
+        self._walk = Walk(memory, machine, identity, limits, revision, stopwatch, evaluator)
         self._attempts = self._walk.attempts
 
     @classmethod
@@ -85,6 +87,7 @@ class Execution:
         suspended: bool = False,
         limits: Limits = DEFAULT,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> "Execution":
         """A new execution that has done its first transitions.
 
@@ -97,7 +100,8 @@ class Execution:
             now: the time.
             suspended: nothing starts until it is resumed.
             limits: its bounds.
-            stopwatch: seconds of this thread's work, against expressions that never end.
+            stopwatch: seconds of work, against expressions that never end.
+            evaluator: makes evaluations of JSONata; without it they are made here.
 
         Raises:
             ValueError: the input is not JSON.
@@ -108,7 +112,7 @@ class Execution:
         seconds = [s for s in (program.timeout_seconds, limits.execution_seconds_max) if s]
         if seconds:
             memory.deadline_at = now + timedelta(seconds=min(seconds))
-        execution = cls(program, revision, identity, memory, limits, stopwatch)
+        execution = cls(program, revision, identity, memory, limits, stopwatch, evaluator)
         details = {"input": payload, "roleArn": identity.role_arn}
         memory.history.add("ExecutionStarted", 0, now, details)
         execution._walk.begin(now)
@@ -125,6 +129,7 @@ class Execution:
         pages: Mapping[str, bytes],
         limits: Limits = DEFAULT,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> "Execution":
         """The execution that a checkpoint holds.
 
@@ -132,7 +137,7 @@ class Execution:
             snapshot.Unreadable: it is damaged, or newer than this release.
         """
         memory = snapshot.decode(checkpoint, pages, program.machine)
-        return cls(program, revision, identity, memory, limits, stopwatch)
+        return cls(program, revision, identity, memory, limits, stopwatch, evaluator)
 
     def encode(self) -> snapshot.Encoded:
         """What a save writes."""

@@ -119,7 +119,7 @@ class Forks:
                 memory.starved[frame.id] = None
                 return
             try:
-                given = self._visits.child_input(frame, found.cursor)
+                given = self._visits.first_input(frame, found.cursor)
             except EvaluationFailed as failure:
                 self._way.apply(frame, self._way.failed(frame, failure, now), now)
                 return

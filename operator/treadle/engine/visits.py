@@ -10,8 +10,17 @@ from functools import partial
 
 from treadle.asl.arns import map_run_arn
 from treadle.asl.chance import Chance
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json
-from treadle.asl.limits import DEFAULT, VISIT_NODES_MAX, Limits
+from treadle.asl.limits import (
+    DEFAULT,
+    ITEM_SECONDS,
+    ITEMS_NODES_MAX,
+    ITEMS_SECONDS_MAX,
+    VISIT_NODES_MAX,
+    VISIT_SECONDS_MAX,
+    Limits,
+)
 from treadle.asl.program import Map, Parallel
 from treadle.asl.scope import Effort
 from treadle.engine import flow, states, variables
@@ -33,6 +42,7 @@ class Visits:
         identity: Identity,
         limits: Limits,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self._memory = memory
         self._identity = identity
@@ -41,18 +51,25 @@ class Visits:
         most = max(limits.payload_bytes_max, DEFAULT.payload_bytes_max)
         self._limits_again = replace(limits, payload_bytes_max=most)
         self._stopwatch = stopwatch
+        self._evaluator = evaluator
         self.effort = Effort()  # of all visits since this process holds the execution
 
     def visit(self, frame: Frame, now: datetime, *, again: bool = False) -> flow.Visit:
         """What a state's code may see; `again`: to compute what was computed before."""
+        watch = self._stopwatch
+        effort = Effort(VISIT_NODES_MAX, self.effort, watch, self._evaluator, again=again)
+        return self._visit(frame, now, effort)
+
+    def _visit(self, frame: Frame, now: datetime, effort: Effort) -> flow.Visit:
+        limits = self._limits_again if effort.again else self._limits
         return flow.Visit(
             frame,
             self.raw(frame),
             now,
-            self._limits_again if again else self._limits,
+            limits,
             self._memory.seed,
             partial(self._context, frame),
-            Effort(VISIT_NODES_MAX, self.effort, self._stopwatch),
+            effort,
             variables.readable(self._memory, frame),
         )
 
@@ -85,7 +102,7 @@ class Visits:
 
     def begun_with(self, child: Frame) -> Payload:
         """What a child was given when it began."""
-        return child.given or self.child_input(self._parent(child), child.index, again=True)
+        return child.given or self.child_input(self._parent(child), child.index)
 
     def _parent(self, child: Frame) -> Frame:
         assert child.parent is not None
@@ -108,14 +125,33 @@ class Visits:
         if frame.given is None:
             assert frame.parent is not None
             parent = self._memory.frames[frame.parent]
-            frame.given = self.child_input(parent, frame.index, again=True)
+            frame.given = self.child_input(parent, frame.index)
         return frame.given
 
-    def child_input(self, parent: Frame, index: int, *, again: bool = False) -> Payload:
-        """What a child is given. Raises: EvaluationFailed."""
+    def first_input(self, parent: Frame, index: int) -> Payload:
+        """What a child is to be given; all items of a Map share a bound. Raises: EvaluationFailed.
+
+        What they spent is counted for a Map as a whole, and kept: so many children that each cost
+        little are not many visits.
+        """
+        found = self.fork(parent)
+        items = Effort(ITEMS_NODES_MAX, self.effort)
+        items.nodes = found.spent
+        left = min(VISIT_SECONDS_MAX, ITEMS_SECONDS_MAX - found.seconds)
+        effort = Effort(VISIT_NODES_MAX, items, self._stopwatch, self._evaluator, seconds_max=left)
+        try:
+            return self._given(parent, index, self._visit(parent, self._begun_at(parent), effort))
+        finally:
+            found.spent = items.nodes
+            found.seconds += max(0.0, effort.seconds - ITEM_SECONDS)
+
+    def child_input(self, parent: Frame, index: int) -> Payload:
+        """What a child was given."""
+        return self._given(parent, index, self.visit(parent, self._begun_at(parent), again=True))
+
+    def _given(self, parent: Frame, index: int, visit: flow.Visit) -> Payload:
         state = parent.definition
         assert isinstance(state, Parallel | Map)
-        visit = self.visit(parent, self._begun_at(parent), again=again)
         return fork.child_input(state, visit, self.fork(parent), index)
 
     def fork(self, frame: Frame) -> Fork:

@@ -1,7 +1,7 @@
 """Parallel and Map: children. Spec: "Parallel State", "Map State"."""
 
 from treadle.asl.errors import ITEM_READER_FAILED, RUNTIME, EvaluationFailed
-from treadle.asl.json import Json, is_plain, loads
+from treadle.asl.json import Json, is_plain, is_too_deep, loads
 from treadle.asl.paths import Path
 from treadle.asl.program import Batcher, Machine, Map, Parallel
 from treadle.asl.queries import Query, type_name
@@ -143,6 +143,9 @@ def _batch(state: Map, visit: Visit, fork: Fork, items: list[Json]) -> Payload:
 def finish(state: Parallel | Map, visit: Visit, fork: Fork) -> Step:
     """From the children's outputs, in order, to the state's output."""
     text = "[" + ",".join(fork.results[index] for index in range(fork.total)) + "]"
+    if is_too_deep(text):
+        # One level at a time: a loop around a Parallel can nest without end.
+        raise EvaluationFailed(RUNTIME, "The data is nested too deeply.")
     # A text whose parts were written exactly is what writing the whole would give.
     return over(state, visit, Payload.of_text(text) if is_plain(text) else Payload(loads(text)))
 
