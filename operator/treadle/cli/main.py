@@ -98,7 +98,8 @@ _state_dir = click.option(
     show_default=True,
     shell_complete=completing.folders,
 )
-_machine: Any = {"metavar": "MACHINE", "shell_complete": completing.files}
+_files: Any = {"shell_complete": completing.files}
+_machine: Any = {"metavar": "MACHINE", **_files}
 
 
 def _where(command: Any) -> Any:
@@ -187,6 +188,31 @@ def run(**flags: Any) -> None:
     from treadle.cli import run as running
 
     raise SystemExit(running.run(running.Asked(**flags)))
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", **_files)
+@click.option("-k", "--select", "text", metavar="TEXT", default="", help="Of a name: run those.")
+@click.option(
+    "--coverage-min",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Fail where a machine is covered less.",
+)
+@click.option(
+    "--junit", metavar="FILE", help="Write the results there, as JUnit has them.", **_files
+)
+@click.option("--watch", is_flag=True, help="Run again whenever a file changes, until Ctrl-C.")
+@_output("text", "json")
+def test(**flags: Any) -> None:
+    """Run tests of machines: in virtual time, with mocks, and nothing outside.
+
+    PATH is a file of tests, or a folder of *.test.yaml, *.test.yml and *.test.json. Exit status: 0
+    all have passed; 1 one has not, or too little is covered; 2 a wrong file or usage.
+    """
+    from treadle.cli import testing
+
+    raise SystemExit(testing.run(testing.Asked(**flags)))
 
 
 @main.command()
