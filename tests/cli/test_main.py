@@ -134,7 +134,7 @@ def treadle(*arguments: str, check: str = "") -> "subprocess.CompletedProcess[st
 def test_help_loads_nothing_that_is_slow() -> None:
     slow = "('kopf', 'kubernetes', 'aiohttp', 'pydantic', 'uvloop', 'prometheus_client')"
     check = f"print([name for name in {slow} if name in sys.modules])"
-    commands = ("operator", "free-pods", "try", "test")
+    commands = ("operator", "free-pods", "try", "test", "record")
     for arguments in (["--help"], *([name, "--help"] for name in commands)):
         found = treadle(*arguments, check=check)
         assert found.returncode == 0

@@ -310,6 +310,13 @@ def test_too_many_files_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch)
     assert (found.exit_code, "more than 1 folders" in found.stderr) == (2, True)
 
 
+def test_a_wrong_setting_is_a_sentence(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREADLE_HEALTH_PORT", "x")
+    lay_out(here, GOOD)
+    found = call(".")
+    assert (found.exit_code, "TREADLE_HEALTH_PORT is 'x'" in found.stderr) == (2, True)
+
+
 # ----------------------------------------------------------------------------------------- watching
 
 

@@ -52,15 +52,22 @@ class Report:
         return [label for label, found in self.coverages.items() if found.percent < percent]
 
 
-def run_all(files: Iterable[TestFile], text: str, show: Callable[[Outcome], None]) -> Report:
+Named = Callable[[str, str], Identity]
+"""(machine, execution) -> what the execution is called"""
+
+
+def run_all(
+    files: Iterable[TestFile], text: str, named: Named, show: Callable[[Outcome], None]
+) -> Report:
     """Run the tests of files.
 
     Args:
         files: without a problem.
         text: only tests with this in the name of their file or in their own; letter case is one.
+        named: see `names`.
         show: told of each test when it has ended.
     """
-    report, named = Report(), names()
+    report = Report()
     for file in files:
         assert file.machine is not None
         cases = [case for case in file.cases if _is_chosen(text, file, case)]
@@ -80,12 +87,12 @@ def _is_chosen(text: str, file: TestFile, case: Case) -> bool:
     return text.casefold() in f"{file.file} {file.title} {case.name}".casefold()
 
 
-Named = Callable[[str, str], Identity]
-"""(machine, execution) -> what the execution is called"""
-
-
 def names() -> Named:
-    """What executions are called: as on a desk, whose settings are this environment's."""
+    """What executions are called: as on a desk, whose settings are this environment's.
+
+    Raises:
+        ValueError: a setting is wrong.
+    """
     settings = settings_.from_environment({})
     identify = Identities(settings.region, settings.account)
 

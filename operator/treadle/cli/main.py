@@ -216,6 +216,18 @@ def test(**flags: Any) -> None:
 
 
 @main.command()
+@click.argument("execution", shell_complete=completing.names)
+@_where
+@click.option("-o", "--output", metavar="FILE", help="Write it there, a new file.", **_files)
+@click.option("--machine", metavar="FILE", help="Test this one, not a copy of what ran.", **_files)
+def record(execution: str, output: str | None, machine: str | None, **where: Any) -> None:
+    """Write a test from what an execution did: of this computer, or of a cluster."""
+    from treadle.cli import look, record
+
+    raise SystemExit(record.run(look.Where(**where), execution, output, machine))
+
+
+@main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the script by which a shell completes what is typed."""

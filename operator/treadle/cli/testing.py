@@ -102,7 +102,12 @@ def _round(asked: Asked) -> _Round:
         _tell(files, asked.output)
         return _Round(EXIT_WRONG, paths)
     is_text = asked.output == "text"
-    report = testing.run_all(files, asked.text, reports.Lines().show if is_text else _silent)
+    try:
+        named = testing.names()
+    except ValueError as why:
+        raise click.UsageError(str(why)) from None
+    show = reports.Lines().show if is_text else _silent
+    report = testing.run_all(files, asked.text, named, show)
     if not report.outcomes:
         raise click.UsageError(f"no test has '{printable(asked.text)}' in its name")
     if is_text:
