@@ -79,6 +79,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Json], Json, dict[str, Json]]] 
         [[0], [0, 0]],
         {"A": {"Items": {"0": [GIVES[0]], "1": {"Items": {"0": [GIVES[1]], "1": [GIVES[2]]}}}}},
     ),
+    "maps within one item of a map": (
+        states(M=mapping(states(N=mapping(states(A=task()))))),
+        {"A": {"Items": {"0": {"Items": {"0": GIVES[1], "1": GIVES[2]}}}}},
+        [[0, 0]],
+        {"A": {"Items": {"*": {"Items": {"0": [GIVES[1]], "1": [GIVES[2]]}}}}},
+    ),
     "a map that is tried again": (
         states(M=mapping(states(A=task()), Retry=RETRY)),
         {"A": {"Items": {"0": {"Visits": {"0": BUSY, "1": GIVES[1]}}, "1": GIVES[1]}}},
@@ -91,6 +97,31 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Json], Json, dict[str, Json]]] 
                 }
             }
         },
+    ),
+    "a visit without an attempt": (
+        states(
+            C={
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.n", "IsPresent": True, "Next": "A"}],
+                "Default": "A",
+            },
+            A=task(
+                Parameters={"m.$": "States.StringToJson($.n)"},
+                ResultPath="$.r",
+                Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Mend"}],
+                Next="Again",
+            ),
+            Mend={"Type": "Pass", "Result": {"n": "1"}, "Next": "A"},
+            Again={
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.r", "NumericEquals": 1, "Next": "A"}],
+                "Default": "Z",
+            },
+            Z=succeed(),
+        ),
+        {"A": {"Visits": {"0": GIVES[1], "1": GIVES[2]}}},
+        {"n": "{"},
+        {"A": {"Visits": {"0": [GIVES[1]], "1": [GIVES[2]]}}},
     ),
     "a timeout": (
         states(A=task(TimeoutSeconds=9, Catch=CATCH, Next="Z"), Z=succeed()),

@@ -101,13 +101,12 @@ def _mocks(recorded: Recorded, delays: bool) -> dict[str, Json]:
     for visit in visits(recorded.program, recorded.history):
         if isinstance(visit.state, Task):
             answers = list(_answers(visit, delays))
-            told[visit.state.name][visit.items].append(answers)
+            if answers:  # else its Parameters failed: no attempt began, and no mock is asked
+                told[visit.state.name][visit.items].append(answers)
     found = {}
     for state, by_items in told.items():
         rows = {items: _joined(dict(enumerate(each)), "Visits") for items, each in by_items.items()}
-        answers = _by_items(rows)
-        if answers:
-            found[state] = answers
+        found[state] = _by_items(rows)
     return found
 
 
@@ -125,11 +124,11 @@ def _joined(rows: Mapping[int, Json], what: str) -> Json:
     """Answers by number, neighbours that are the same put together; one for all if all are."""
     values = list(rows.values())
     if all(value == values[0] for value in values):
-        return values[0]
+        # Items of an inner Map are named within the outer one, also where all those are alike.
+        is_inner = isinstance(values[0], dict) and "Items" in values[0]
+        return {what: {"*": values[0]}} if is_inner else values[0]
     spans: list[list[Any]] = []
     for number, value in rows.items():
-        if not value:
-            continue  # it was entered, and no attempt began
         if spans and spans[-1][1] == number - 1 and spans[-1][2] == value:
             spans[-1][1] = number
         else:
