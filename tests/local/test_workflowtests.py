@@ -102,7 +102,8 @@ def test_attempts_are_counted_anew_in_each_visit() -> None:
 
 
 def mapping(processor: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"Type": "Map", "ItemProcessor": processor, "End": True, **more}
+    end: dict[str, Any] = {} if "Next" in more else {"End": True}
+    return {"Type": "Map", "ItemProcessor": processor, **end, **more}
 
 
 def test_items_may_be_answered_otherwise() -> None:
@@ -229,6 +230,23 @@ def test_what_watches_changes_nothing() -> None:
     plain = Desk(LOOP, {}, answers).run()
     watched = ran(LOOP, {"Look": {"Visits": {"0-1": {"Return": 1}, "2": {"Return": 9}}}})
     assert [e.type for e in watched.history] == [e.type for e in plain.history()]
+
+
+def test_maps_that_wait_for_room_are_gone_on_with() -> None:
+    inner = mapping(states(A=task(Next="B"), B=task()), Next="C")
+    machine = states(M=mapping(states(N=inner, C=task())))
+    answers = {"A": {"Return": 1, "Delay": 1}, "B": {"Return": 2}, "C": {"Return": 3}}
+    found = ran(machine, answers, [[0] * 40] * 40)  # more than may live at once
+    assert (found.trouble, found.output) == ("", [3] * 40)
+    assert [found.visited.count(name) for name in "MNABC"] == [1, 40, 1600, 1600, 40]
+
+
+def test_a_very_large_distributed_map_is_quick() -> None:
+    processor = {**states(A=task()), "ProcessorConfig": {"Mode": "DISTRIBUTED"}}
+    began = time.monotonic()
+    found = ran(states(M=mapping(processor)), {"A": {"Return": 1}}, [0] * 10_000)
+    assert len(found.output) == 10_000
+    assert time.monotonic() - began < 20
 
 
 def test_a_large_map_is_quick() -> None:

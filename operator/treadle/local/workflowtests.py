@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 from treadle.asl.errors import StateError
@@ -15,8 +16,17 @@ from treadle.asl.json import Json, dumps
 from treadle.asl.program import Map, Program
 from treadle.engine.commands import Task
 from treadle.engine.context import Identity
-from treadle.engine.events import GoOn, TaskFailed, TaskId, TaskStarted, TaskSucceeded, Tick
+from treadle.engine.events import (
+    Event,
+    GoOn,
+    TaskFailed,
+    TaskId,
+    TaskStarted,
+    TaskSucceeded,
+    Tick,
+)
 from treadle.engine.execution import Execution
+from treadle.engine.frames import Frame, Phase
 from treadle.engine.memory import Status
 from treadle.local.coverage import Coverage, Watch
 from treadle.local.mocks import Answer, Mocks, find
@@ -122,6 +132,8 @@ class _World:
         self._watch = Watch(trial.program, coverage)
         self._due: list[_Due] = []
         self._asked: set[TaskId] = set()
+        self._told: list[int] | None = None  # frames; None for all
+        self._known = 0
         self._visits: dict[tuple[str, tuple[int, ...]], dict[int, int]] = defaultdict(dict)
         self._begins_at = self._now = trial.begins_at
         self._execution = Execution.start(
@@ -154,8 +166,10 @@ class _World:
     def _ask(self) -> bool:
         """What is wanted now, and was not before, is answered some time."""
         execution = self._execution
-        self._watch.at_rest(execution.memory.frames.values())
-        fresh = [task for task in execution.wanted() if task not in self._asked]
+        changed = self._changed()
+        self._watch.at_rest(changed)
+        running = [frame.task_id for frame in changed if frame.phase is Phase.RUNNING]
+        fresh = [task for task in running if task not in self._asked]
         for task_id in fresh:
             self._asked.add(task_id)
             execution.handle(TaskStarted(task_id, ""), self._now)
@@ -165,6 +179,33 @@ class _World:
                 at = self._now + timedelta(seconds=answer.delay_seconds)
                 heapq.heappush(self._due, _Due(at, len(self._asked), task_id, answer))
         return bool(fresh)
+
+    def _changed(self) -> list[Frame]:
+        """The frames that may have changed since this was asked last, oldest first.
+
+        Of a thousand items each would else cost a look at all others.
+        """
+        memory, told = self._execution.memory, self._told
+        self._told, known = [], self._known
+        self._known = memory.next_frame
+        if told is None:
+            return list(memory.frames.values())
+        new = takewhile(lambda number: number >= known, reversed(memory.frames))
+        numbers = {*told, *new} & memory.frames.keys()
+        return [memory.frames[number] for number in sorted(numbers)]
+
+    def _tell(self, event: Event, number: int) -> None:
+        """Let the execution handle what happens to a frame.
+
+        That can change the frame itself, those that it is within, and Maps that wait for room.
+        """
+        memory, told = self._execution.memory, self._told
+        for changing in (number, *memory.starved) if told is not None else ():
+            frame = memory.frames.get(changing)
+            while frame is not None and told is not None:
+                told.append(frame.id)
+                frame = None if frame.parent is None else memory.frames[frame.parent]
+        self._execution.handle(event, self._now)
 
     def _answer_for(self, task: Task) -> Answer:
         attempt, items = task.id.attempt - 1, self._items(task.id)
@@ -204,18 +245,16 @@ class _World:
         error = due.answer.error
         if error is None:
             done = TaskSucceeded(due.task, dumps(due.answer.result), due.at)
-            self._execution.handle(done, self._now)
+            self._tell(done, due.task.frame)
         else:
             self._fail(due, error)
         return True
 
     def _fail(self, due: _Due, error: StateError) -> None:
-        frames = self._execution.memory.frames
-        frame = frames.get(due.task.frame)
+        frame = self._execution.memory.frames.get(due.task.frame)
         if frame is not None and frame.task_id == due.task:
             self._watch.failing(frame, error, self._now)
-        self._execution.handle(TaskFailed(due.task, error, due.at), self._now)
-        self._watch.at_rest([] if frame is None else [frame])  # a sibling may end it before _ask
+        self._tell(TaskFailed(due.task, error, due.at), due.task.frame)
 
     def _pass_time(self) -> bool:
         timer = self._execution.next_due()
@@ -224,6 +263,7 @@ class _World:
             return False
         self._now = max(self._now, min(instants))
         if not self._answer():
+            self._told = None  # a timer is anybody's
             self._execution.handle(Tick(), self._now)
         return True
 
