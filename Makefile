@@ -8,8 +8,8 @@ ADD_OURSELVES := import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('pur
 ADD_PROGRAM := printf '\#!%s\nfrom treadle.cli.main import main\n\nmain()\n' $(CURDIR)/$(BIN)/python > $(BIN)/treadle && chmod +x $(BIN)/treadle
 
 .DEFAULT_GOAL := check
-.PHONY: check demo setup format lint test unit golden crds services sim control-plane cluster \
-	cluster-down e2e torture bench image kind conformance docs help
+.PHONY: check demo setup format lint test unit golden crds schema services sim control-plane \
+	cluster cluster-down e2e torture bench image kind conformance docs help
 
 check: format lint unit ## the inner loop: format, lint, types, rooms, unit tests, 200 seeds
 
@@ -64,6 +64,9 @@ golden: setup ## rewrite the golden histories, snapshots and pictures; read the 
 crds: setup ## generate crds/, the chart's copy and docs/resources.md from the models
 	$(BIN)/python -m treadle.kube.schemas crds helm/treadle/files/crds
 	$(BIN)/python -m tests.tidy.reference docs/resources.md
+
+schema: setup ## generate docs/workflow-tests.schema.json from the models
+	$(BIN)/python -m treadle.local.testschema docs/workflow-tests.schema.json
 
 # The first release is of 2025-11-19, when AWS began to look at mocks.
 services: setup ## write asl/services.jsonl.gz anew, of the service models in botocore

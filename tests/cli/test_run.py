@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,11 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str], str]] = {
         {"m": {"Aa": {"Return": 1}}},
         ["machine.json", "--mocks", "m"],
         "no Task of the machine: Aa",
+    ),
+    "mocks by item": (
+        {"a.json": states(A=shell("true")), "m": {"A": {"Items": {"0": {"Return": 1}}}}},
+        ["a.json", "--mocks", "m"],
+        "only `treadle test` tells the items of a Map apart; give A the same answers",
     ),
     "a folder of history": ({}, ["machine.json", "--history", "."], "cannot be a file"),
     "no folder of history": ({}, ["machine.json", "--history", "no/h"], "cannot be a file"),
@@ -294,6 +300,36 @@ def test_a_mock_is_what_the_function_itself_answers(here: Path) -> None:
         events = json.loads((here / "h.json").read_text())["events"]
         ends = [e["stateExitedEventDetails"]["output"] for e in events if "ExitedEvent" in str(e)]
         assert [json.loads(end) for end in ends] == [1, paid, 3]
+
+
+def test_mocks_of_a_workflow_test_in_virtual_time(here: Path) -> None:
+    slow = "machine: machine.json\ntests:\n- {name: slow, mocks: {A: {Return: 1, Delay: 7}}}\n"
+    (here / "m.test.yaml").write_text(slow + "- {name: late, mocks: {A: {Return: 1, Delay: 9}}}\n")
+    write(here, states(A=shell(gives("2"), TimeoutSeconds=8)))
+    words = ("machine.json", "--time", "virtual", "--history", "h.json", "--mocks")
+    assert run(*words, "m.test.yaml#slow")[:2] == (0, "1\n")
+    assert _seconds(here / "h.json") == pytest.approx(7, abs=1)
+    assert run(*words, "m.test.yaml#late")[0] == 1
+    assert "TaskTimedOut" in (here / "h.json").read_text()
+    assert _seconds(here / "h.json") == pytest.approx(8, abs=1)
+
+
+def _seconds(path: Path) -> float:
+    events = json.loads(path.read_text())["events"]
+    first, last = (datetime.fromisoformat(events[n]["timestamp"]) for n in (0, -1))
+    return (last - first).total_seconds()
+
+
+def test_mocks_by_visit_in_a_loop(here: Path) -> None:
+    rules = [{"Variable": "$", "NumericEquals": 1, "Next": "A"}]
+    task = shell(gives("9"), Next="C")
+    choice = {"Type": "Choice", "Choices": rules, "Default": "Z"}
+    write(here, states(A=task, C=choice, Z={"Type": "Succeed"}))
+    answers = {"A": {"Visits": {"0-1": {"Return": 1}, "*": {"Return": 2}}}}
+    write(here, answers, "m.json")
+    assert run("machine.json", "--mocks", "m.json", "--history", "h.json")[:2] == (0, "2\n")
+    types = [e["type"] for e in json.loads((here / "h.json").read_text())["events"]]
+    assert types.count("TaskStateEntered") == 3
 
 
 def test_a_definition_from_stdin(here: Path) -> None:

@@ -46,7 +46,8 @@ class Example:
 
 def is_example(block: Block) -> bool:
     """Whether a block of a page must read, and run, as an example."""
-    return block.language == "yaml" and block.text.startswith("machine:")
+    is_tests = "\ntests:" in block.text  # a file for `treadle test`
+    return block.language == "yaml" and block.text.startswith("machine:") and not is_tests
 
 
 def read(block: Block) -> Example:
@@ -121,11 +122,13 @@ def agrees(shown: Json, found: Json) -> bool:
 def _script(answers: mocks.Mocks) -> Script:
     def answer(task: Task) -> Answer:
         number = task.id.attempt - 1
-        for each in answers.get(task.state, ()):
-            if each.first <= number <= each.last:
-                if each.error is None:
-                    return Gives(each.result)
-                return Fails(each.error.name, each.error.cause)
-        return Fails("Treadle.NoMock", f"no answer for attempt {number} of '{task.state}'")
+        found = mocks.find(answers.get(task.state, ()), number, visit=0)
+        if found is None:
+            return Fails("Treadle.NoMock", f"no answer for attempt {number} of '{task.state}'")
+        return (
+            Gives(found.result)
+            if found.error is None
+            else Fails(found.error.name, found.error.cause)
+        )
 
     return answer

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from tests.tidy import limits, reference
 from treadle.api.metrics import Metrics
@@ -14,8 +16,10 @@ from treadle.asl.functions import FUNCTIONS
 from treadle.asl.limits import BOUNDS, Bound
 from treadle.asl.lint_states import KINDS, MEMBERS
 from treadle.asl.rules import RULES
+from treadle.asl.texts import loads_document
 from treadle.cli.main import main
 from treadle.kube.sources import CODES
+from treadle.local import mocks, testfiles, testschema
 from treadle.stores import calling, limiting
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +107,8 @@ LISTED = set(main.commands) - {"operator"}  # its settings are in operations.md
 
 @pytest.mark.parametrize("name", sorted(LISTED))
 def test_every_option_of_a_command_is_documented(name: str) -> None:
-    section = DOCS["commands.md"].partition(f"\n## `treadle {name}")[2].partition("\n## ")[0]
+    _, *sections = re.split(rf"\n## `treadle {name}[ `]", DOCS["commands.md"])
+    section = sections[0].partition("\n## ")[0]
     for parameter in main.commands[name].params:
         if isinstance(parameter, click.Option):
             assert f"`{max(parameter.opts, key=len)}" in section
@@ -112,6 +117,26 @@ def test_every_option_of_a_command_is_documented(name: str) -> None:
 @pytest.mark.parametrize("code", [*CODES, *MANIFEST_CODES])
 def test_every_rule_for_manifests_is_documented(code: str) -> None:
     assert f"`{code}`" in DOCS["commands.md"]
+
+
+@pytest.mark.parametrize("code", testfiles.CODES)
+def test_every_rule_for_files_of_tests_is_documented(code: str) -> None:
+    assert f"\n| `{code}` | {testfiles.CODES[code]} |\n" in DOCS["workflow-tests.md"]
+
+
+@pytest.mark.parametrize("model", [testschema.Tests, testschema.Test, testschema.Expect])
+def test_every_member_of_a_file_of_tests_is_documented(model: type[BaseModel]) -> None:
+    for name, member in model.model_fields.items():
+        assert f"`{member.alias or name}`" in DOCS["workflow-tests.md"]
+
+
+def test_the_mocks_that_are_shown_are_mocks() -> None:
+    shown = DOCS["workflow-tests.md"].partition("## Mocks")[2].partition("```yaml\n")[2]
+    answers = loads_document(shown.partition("```")[0])
+    assert len(mocks.parse(answers)) == len(answers) > 5
+    Draft202012Validator(testschema.schema()).evolve(
+        schema={**testschema.schema(), **testschema.schema()["$defs"]["Test"]}
+    ).validate({"name": "shown", "mocks": answers, "expect": {"status": "Failed"}})
 
 
 def test_the_page_of_custom_resources_is_what_the_models_give() -> None:

@@ -98,7 +98,8 @@ _state_dir = click.option(
     show_default=True,
     shell_complete=completing.folders,
 )
-_machine: Any = {"metavar": "MACHINE", "shell_complete": completing.files}
+_files: Any = {"shell_complete": completing.files}
+_machine: Any = {"metavar": "MACHINE", **_files}
 
 
 def _where(command: Any) -> Any:
@@ -229,6 +230,43 @@ def test_state(**flags: Any) -> None:
     from treadle.cli import teststate
 
     raise SystemExit(teststate.run(teststate.Asked(**flags)))
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", **_files)
+@click.option("-k", "--select", "text", metavar="TEXT", default="", help="Of a name: run those.")
+@click.option(
+    "--coverage-min",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Fail where a machine is covered less.",
+)
+@click.option(
+    "--junit", metavar="FILE", help="Write the results there, as JUnit has them.", **_files
+)
+@click.option("--watch", is_flag=True, help="Run again whenever a file changes, until Ctrl-C.")
+@_output("text", "json")
+def test(**flags: Any) -> None:
+    """Run tests of machines: in virtual time, with mocks, and nothing outside.
+
+    PATH is a file of tests, or a folder of *.test.yaml, *.test.yml and *.test.json. Exit status: 0
+    all have passed; 1 one has not, or too little is covered; 2 a wrong file or usage.
+    """
+    from treadle.cli import testing
+
+    raise SystemExit(testing.run(testing.Asked(**flags)))
+
+
+@main.command()
+@click.argument("execution", shell_complete=completing.names)
+@_where
+@click.option("-o", "--output", metavar="FILE", help="Write it there, a new file.", **_files)
+@click.option("--machine", metavar="FILE", help="Test this one, not a copy of what ran.", **_files)
+def record(execution: str, output: str | None, machine: str | None, **where: Any) -> None:
+    """Write a test from what an execution did: of this computer, or of a cluster."""
+    from treadle.cli import look, record
+
+    raise SystemExit(record.run(look.Where(**where), execution, output, machine))
 
 
 @main.command()

@@ -204,11 +204,16 @@ def _mocks(text: str | None, program: Program) -> tuple[str | None, str, frozens
         raise ValueError(f"the mocks are not JSON: {file} is not UTF-8") from None
     # A state that is not in it is run: one that is misspelt must not be.
     known = {task.name for _, task, _ in tasks(program)}
-    mocked = frozenset(mocks.read(content, case))
-    unknown = mocked - known
+    found = mocks.read(content, case)
+    unknown = found.keys() - known
     if unknown:
         raise ValueError(f"the mocks name what is no Task of the machine: {', '.join(unknown)}")
-    return content, case, mocked
+    if by_item := mocks.by_item(found):
+        raise ValueError(
+            f"only `treadle test` tells the items of a Map apart; give {', '.join(by_item)} the "
+            "same answers for all items"
+        )
+    return content, case, frozenset(found)
 
 
 def _words(line: str) -> list[str]:

@@ -109,7 +109,7 @@ def not_runnable(
         elif task.resource not in served:
             message = f"nothing here runs {task.resource}; what is run: {', '.join(sorted(served))}"
             yield Problem(f"{pointer}/Resource", calling.NOT_RUNNABLE, message)
-    for pointer, state, _ in _states(program.machine, program.definition, ""):
+    for pointer, state, _ in states(program.machine, program.definition):
         if isinstance(state, Map) and state.reader:
             message = f"nothing here reads items with {state.reader}; give them in the input"
             yield Problem(f"{pointer}/ItemReader", calling.NOT_RUNNABLE, message)
@@ -120,25 +120,25 @@ def not_runnable(
 
 def tasks(program: Program) -> Iterator[tuple[str, Task, Written]]:
     """Every Task: where it is, as it was parsed, and its arguments as they were written."""
-    for pointer, state, source in _states(program.machine, program.definition, ""):
+    for pointer, state, source in states(program.machine, program.definition):
         if isinstance(state, Task):
             is_jsonata = isinstance(state.data, QueryData)
             yield pointer, state, written_arguments(source, is_jsonata=is_jsonata)
 
 
-def _states(
-    machine: Machine, written: Json, pointer: str
+def states(
+    machine: Machine, written: Json, pointer: str = ""
 ) -> Iterator[tuple[str, State, Mapping[str, Json]]]:
-    """Every state, before those inside it."""
+    """Every state before those inside it: where it is, as parsed, and as it was written."""
     for name, state in machine.states.items():
         where, source = f"{pointer}/States/{escaped(name)}", written["States"][name]
         yield where, state, source
         if isinstance(state, Parallel):
             for number, branch in enumerate(state.branches):
-                yield from _states(branch, source["Branches"][number], f"{where}/Branches/{number}")
+                yield from states(branch, source["Branches"][number], f"{where}/Branches/{number}")
         elif isinstance(state, Map):
             member = "ItemProcessor" if "ItemProcessor" in source else "Iterator"
-            yield from _states(state.processor, source[member], f"{where}/{member}")
+            yield from states(state.processor, source[member], f"{where}/{member}")
 
 
 def as_status(problem: Problem) -> Mapping[str, Any]:
