@@ -103,8 +103,17 @@ def answer(asked: Asked) -> Answer:
     return Answer(value, drawn=chance.drawn)
 
 
-@lru_cache(maxsize=limits.PATH_CACHE_MAX)
 def _compiled(text: str) -> Expression:
+    is_short = len(text) <= limits.EXPRESSION_CACHED_CHARS_MAX
+    return _kept(text) if is_short else _compile(text)
+
+
+@lru_cache(maxsize=limits.EXPRESSION_CACHE_MAX)
+def _kept(text: str) -> Expression:
+    return _compile(text)
+
+
+def _compile(text: str) -> Expression:
     return registered(Expression(text), text)
 
 

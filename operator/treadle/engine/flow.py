@@ -14,7 +14,7 @@ from functools import partial
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
-from treadle.asl.json import Json, dumps, well_formed
+from treadle.asl.json import Json, well_formed
 from treadle.asl.limits import UNMEASURED_BYTES_MAX, Limits
 from treadle.asl.paths import Path, PathNotFound
 from treadle.asl.program import Data, Map, Parallel, PathData, State, Task
@@ -95,7 +95,7 @@ def _select(path: Path | None, payload: Payload, visit: Visit, stage: str) -> Pa
     return Payload(find(path, visit.scope(payload.value, stage)))
 
 
-def _render(template: Template | None, payload: Payload, visit: Visit, scope: Scope) -> Payload:
+def rendered(template: Template | None, payload: Payload, visit: Visit, scope: Scope) -> Payload:
     """What a template gives over a scope; the payload itself where there is none."""
     if template is None:
         return payload
@@ -148,7 +148,7 @@ def arguments(visit: Visit) -> Payload:
         template, stage = data.arguments, "Arguments"
     given = effective
     if template is not None:
-        given = _render(template, effective, visit, visit.scope(effective.value, stage))
+        given = rendered(template, effective, visit, visit.scope(effective.value, stage))
     return visit.noted(f"after{stage}", given)
 
 
@@ -156,8 +156,9 @@ def role_arn(credentials: Template | None, visit: Visit) -> str | None:
     """The RoleArn of a Task's Credentials. Source: AWS, "Accessing cross-account resources"."""
     if credentials is None:
         return None
-    value = credentials.render(visit.input_scope("Credentials"))["RoleArn"]
-    return value if isinstance(value, str) else dumps(value)
+    value = rendered(credentials, visit.raw, visit, visit.input_scope("Credentials")).value
+    role = bounded(Payload(value["RoleArn"]), visit)
+    return role.value if isinstance(role.value, str) else role.text
 
 
 def output(visit: Visit, data: Data, result: Payload, *, failed: bool = False) -> Payload:
@@ -173,11 +174,11 @@ def output(visit: Visit, data: Data, result: Payload, *, failed: bool = False) -
         if data.output is None:
             return bounded(result, visit)
         scope = _over(result, visit, "Output", failed=failed)
-        return bounded(_render(data.output, result, visit, scope), visit)
+        return bounded(rendered(data.output, result, visit, scope), visit)
     selected = result
     if data.result_selector is not None:
         scope = visit.scope(result.value, "ResultSelector")
-        selected = _render(data.result_selector, result, visit, scope)
+        selected = rendered(data.result_selector, result, visit, scope)
     visit.noted("afterResultSelector", selected)
     merged = visit.noted("afterResultPath", _put(data, visit.raw, selected))
     return bounded(_select(data.output_path, merged, visit, "OutputPath"), visit)
@@ -218,7 +219,7 @@ def assigned(
     if assign is None:
         return None
     scope = _over(result, visit, "Assign", failed=failed)
-    given = _render(assign, result, visit, scope)
+    given = rendered(assign, result, visit, scope)
     size_bytes(given)
     return given
 

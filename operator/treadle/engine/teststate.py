@@ -318,7 +318,11 @@ class _Test:
         if isinstance(state.data, PathData):
             self._inspect_items(state, begun.fork)
         failed = self._request.failed_items
-        if failed and state.is_distributed and tolerance.is_exceeded(failed, begun.fork.total):
+        if (
+            failed
+            and state.is_distributed
+            and tolerance.is_exceeded(failed, begun.fork.items_total)
+        ):
             return Failed(mapruns.EXCEEDED)
         return self._ended() or fork.over(state, visit, self._mocked())
 

@@ -57,7 +57,9 @@ class Visits:
     def visit(self, frame: Frame, now: datetime, *, again: bool = False) -> flow.Visit:
         """What a state's code may see; `again`: to compute what was computed before."""
         watch = self._stopwatch
-        effort = Effort(VISIT_NODES_MAX, self.effort, watch, self._evaluator, again=again)
+        # What was accepted once is never refused: nobody would be there to be told.
+        nodes_max = None if again else VISIT_NODES_MAX
+        effort = Effort(nodes_max, self.effort, watch, self._evaluator, again=again)
         return self._visit(frame, now, effort)
 
     def _visit(self, frame: Frame, now: datetime, effort: Effort) -> flow.Visit:

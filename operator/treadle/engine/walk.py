@@ -14,7 +14,7 @@ from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json, well_formed
 from treadle.asl.limits import Limits
 from treadle.asl.program import Catcher, Machine, Map, Parallel, Task
-from treadle.engine import failures, flow, records, states, variables
+from treadle.engine import failures, flow, mapruns, records, states, variables
 from treadle.engine.attempts import Attempts
 from treadle.engine.context import Identity
 from treadle.engine.failures import Ended
@@ -217,7 +217,11 @@ class Walk:
             ended: how it came to it.
         """
         while True:
+            is_running = mapruns.is_run(frame) and frame.fork and not frame.fork.complete
             self._forks.drop(frame, now)
+            if is_running:
+                details = records.failed(error.name, error.cause)
+                self._journal.add(frame, "MapRunFailed", now, details)
             decision = self.decide(frame, error, now, ended)
             if ended is Ended.EVALUATED and not isinstance(decision, failures.RetryAt):
                 self._evaluation_failed(frame, now)

@@ -1,16 +1,36 @@
 """Parallel and Map: children. Spec: "Parallel State", "Map State"."""
 
-from treadle.asl.errors import ITEM_READER_FAILED, RUNTIME, EvaluationFailed
+from typing import Final
+
+from treadle.asl.errors import (
+    DATA_LIMIT_EXCEEDED,
+    ITEM_READER_FAILED,
+    RUNTIME,
+    EvaluationFailed,
+)
 from treadle.asl.json import Json, is_plain, is_too_deep, loads
+from treadle.asl.limits import BATCH_BYTES_MAX
 from treadle.asl.paths import Path
 from treadle.asl.program import Batcher, Machine, Map, Parallel
 from treadle.asl.queries import Query, type_name
 from treadle.asl.templates import Template
-from treadle.engine.flow import Visit, arguments, assigned, bounded, effective_input, find, output
+from treadle.engine.flow import (
+    Visit,
+    arguments,
+    assigned,
+    bounded,
+    effective_input,
+    find,
+    output,
+    rendered,
+    too_large,
+)
 from treadle.engine.frames import Fork, Tolerance
 from treadle.engine.payloads import Payload
 from treadle.engine.states.numbers import count, percentage, positive
 from treadle.engine.steps import Done, StartFork, Step
+
+_BYTES_A_NODE: Final = 64  # to measure an item of so many takes as long as visiting one node
 
 
 def parallel(state: Parallel, visit: Visit) -> Step:
@@ -48,7 +68,7 @@ def _mapped(state: Map, visit: Visit, effective: Payload) -> Json:
         case Query():
             value = state.items.value(visit.scope(value, "Items"))
         case Template():
-            value = state.items.render(visit.scope(value, "Items"))
+            value = rendered(state.items, effective, visit, visit.scope(value, "Items")).value
         case None:
             pass
     if isinstance(value, list) or (isinstance(value, dict) and state.is_distributed):
@@ -77,14 +97,12 @@ def _batches(state: Map, batcher: Batcher, visit: Visit, found: Fork) -> list[in
         most = positive(batcher.items_max, "MaxItemsPerBatch", scope)
     if batcher.bytes_max is None:
         return [*range(0, total, most), total] if total else [0]
-    # A child's input may be no larger, whatever was computed.
-    room = min(
-        positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope), visit.limits.payload_bytes_max
-    )
+    room = min(positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope), BATCH_BYTES_MAX)
     room -= _batch(state, visit, found, []).size_bytes
     starts, taken, size = [0], 0, 0
     for index in range(total):
         bytes_more = _selected(state, visit, found, index).size_bytes + 1  # and its comma
+        visit.effort.spend(bytes_more // _BYTES_A_NODE)
         if taken and (taken == most or size + bytes_more > room + 1):
             starts.append(index)
             taken, size = 0, 0
@@ -115,7 +133,14 @@ def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> 
         return fork.input
     if fork.batches is None:
         return _selected(state, visit, fork, index)
-    items = [_selected(state, visit, fork, item).value for item in fork.items_of(index)]
+    items: list[Json] = []
+    left = visit.limits.payload_bytes_max
+    for item in fork.items_of(index):
+        selected = _selected(state, visit, fork, item)
+        left -= selected.size_bytes
+        if left < 0:
+            raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))
+        items.append(selected.value)
     return bounded(_batch(state, visit, fork, items), visit)
 
 
@@ -124,9 +149,9 @@ def _selected(state: Map, visit: Visit, fork: Fork, index: int) -> Payload:
     assert fork.input is not None
     assert fork.items is not None
     if state.item_selector is None:
-        return Payload(fork.items[index])
+        return bounded(Payload(fork.items[index]), visit)
     scope = visit.scope(fork.input.value, f"ItemSelector/{index}", item_of(fork, index))
-    return bounded(Payload(state.item_selector.render(scope)), visit)
+    return bounded(rendered(state.item_selector, fork.input, visit, scope), visit)
 
 
 def _batch(state: Map, visit: Visit, fork: Fork, items: list[Json]) -> Payload:
@@ -135,7 +160,7 @@ def _batch(state: Map, visit: Visit, fork: Fork, items: list[Json]) -> Payload:
     batch: dict[str, Json] = {}
     if state.batcher.input is not None:
         scope = visit.scope(fork.input.value, "ItemBatcher/BatchInput")
-        batch["BatchInput"] = state.batcher.input.render(scope)
+        batch["BatchInput"] = rendered(state.batcher.input, fork.input, visit, scope).value
     batch["Items"] = items
     return Payload(batch)
 
