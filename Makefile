@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
+SECONDS ?= 70
 N ?= 10
 ADD_OURSELVES := import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'treadle.pth').write_text(str(pathlib.Path('operator').resolve()))
 ADD_PROGRAM := printf '\#!%s\nfrom treadle.cli.main import main\n\nmain()\n' $(CURDIR)/$(BIN)/python > $(BIN)/treadle && chmod +x $(BIN)/treadle
 
 .DEFAULT_GOAL := check
 .PHONY: check demo setup format lint test unit golden crds schema services sim control-plane \
-	cluster cluster-down e2e torture bench image kind conformance docs help
+	cluster cluster-down e2e torture bench image kind conformance docs help fuzz hostile
 
 check: format lint unit ## the inner loop: format, lint, types, rooms, unit tests, 200 seeds
 
@@ -57,6 +58,12 @@ unit: setup
 test: setup ## all tests that need no cluster
 	$(BIN)/python -m pytest -q -n 2 -m "not cluster" --cov --cov-report= tests
 	$(BIN)/coverage report --include 'operator/treadle/engine/*' --fail-under 95
+
+fuzz: setup ## look for input that harms: make fuzz SECONDS=600 TARGET=jsonata
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET))
+
+hostile: setup ## what means harm, and what it costs: a table
+	$(BIN)/python -m tests.hostile
 
 golden: setup ## rewrite the golden histories, snapshots and pictures; read the diff
 	GOLDEN_WRITE=1 $(BIN)/python -m pytest -q tests/golden tests/cli/graph

@@ -112,6 +112,8 @@ def test_a_failure_has_a_code(text: str, code: str) -> None:
     ("text", "words"),
     [
         ("1 +", "S0207"),
+        ("1" + "+1" * 5_000, "10,001 characters and may have 10,000"),
+        ("'\ud800'", "half of a surrogate pair"),
         ("$states.input[", "S0203"),
         ("$x ?? 1", "S0211"),
         ("$x ?: 1", "S0211"),

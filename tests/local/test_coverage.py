@@ -228,7 +228,7 @@ def test_what_is_within_a_distributed_map_is_covered_as_well() -> None:
             Caught=succeed(),
             Never=succeed(),
         ),
-        "ProcessorConfig": {"Mode": "DISTRIBUTED"},
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
     }
     processor["States"]["C"] = {**SAME["States"]["C"], "Default": "Never"}
     machine = states(M={"Type": "Map", "ItemProcessor": processor, "End": True})

@@ -223,7 +223,10 @@ def test_what_did_not_end_by_itself_makes_no_test(last: str | None, sentence: st
 
 
 def test_tasks_that_no_history_tells_of_are_named() -> None:
-    processor = {**states(A=task(Next="B"), B=task()), "ProcessorConfig": {"Mode": "DISTRIBUTED"}}
+    processor = {
+        **states(A=task(Next="B"), B=task()),
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+    }
     machine = states(M=mapping(processor, Next="C"), C=task())
     assert recording.untold(document.parse(machine)) == ["A", "B"]
     found = recorded(machine, {"A": GIVES[1], "B": GIVES[2], "C": GIVES[3]}, [0])

@@ -131,7 +131,10 @@ def test_an_item_that_is_tried_again_is_visited_again() -> None:
 
 
 def test_items_of_a_distributed_map_are_answered_as_well() -> None:
-    processor = {**states(A=task()), "ProcessorConfig": {"Mode": "DISTRIBUTED"}}
+    processor = {
+        **states(A=task()),
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+    }
     found = ran(
         states(M=mapping(processor)), {"A": {"Items": {"0": {"Return": 0}, "*": _OTHER}}}, [0, 0]
     )
@@ -242,7 +245,10 @@ def test_maps_that_wait_for_room_are_gone_on_with() -> None:
 
 
 def test_a_very_large_distributed_map_is_quick() -> None:
-    processor = {**states(A=task()), "ProcessorConfig": {"Mode": "DISTRIBUTED"}}
+    processor = {
+        **states(A=task()),
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+    }
     began = time.monotonic()
     found = ran(states(M=mapping(processor)), {"A": {"Return": 1}}, [0] * 10_000)
     assert len(found.output) == 10_000

@@ -14,6 +14,7 @@ from tests.support.histories import Entry
 from tests.support.machines import Definition
 from treadle.asl import document
 from treadle.asl.errors import StateError
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json, dumps
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.engine import invariants
@@ -118,11 +119,13 @@ class Desk:
         suspended: bool = False,
         thorough: bool = True,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self.program = document.parse(definition)
         self.answer = answer
         self.limits = limits
         self.stopwatch = stopwatch
+        self.evaluator = evaluator
         self.thorough = thorough
         self.now = BEGIN
         self.pages: dict[str, bytes] = {}
@@ -141,6 +144,7 @@ class Desk:
             suspended=suspended,
             limits=limits,
             stopwatch=stopwatch,
+            evaluator=evaluator,
         )
         self.look()
 
@@ -314,6 +318,7 @@ class Desk:
             pages,
             limits=self.limits,
             stopwatch=self.stopwatch,
+            evaluator=self.evaluator,
         )
 
     def _with(self, encoded: Encoded) -> dict[str, bytes]:

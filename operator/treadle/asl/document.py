@@ -294,4 +294,6 @@ class _Reading:
         config.only(("ExecutionType", "Mode"))
         mode = config.one_of("Mode", ("INLINE", "DISTRIBUTED"))
         config.one_of("ExecutionType", ("STANDARD", "EXPRESS"))
+        if mode == "DISTRIBUTED":
+            config.require("ExecutionType")
         return mode

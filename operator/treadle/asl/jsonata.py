@@ -16,7 +16,7 @@ from jlens import JlensError
 
 from treadle.asl import limits
 from treadle.asl.evaluator import Answer, Asked, answer, said
-from treadle.asl.json import Json, dumps, is_too_deep, loads
+from treadle.asl.json import Json, dumps, is_too_deep, is_well_formed, loads
 from treadle.asl.jsonata_functions import DRAWING, FUNCTIONS, nothing, registered
 from treadle.asl.jsonata_text import later_operator, top_reference
 from treadle.asl.scope import Scope
@@ -208,6 +208,15 @@ def _kept(text: str) -> Expression:
 
 def _compile(text: str) -> Expression:
     body = text[len(_OPEN) : -len(_CLOSE)]
+    if not is_well_formed(body):
+        message = "half of a surrogate pair, which no UTF-8 can hold"
+        raise JsonataSyntaxError(message, len(_OPEN), message, is_unsupported=False)
+    if len(body) > limits.EXPRESSION_CHARS_MAX:
+        message = (
+            f"it has {len(body):,} characters and may have {limits.EXPRESSION_CHARS_MAX:,}; "
+            "assign parts of it to variables in a state before"
+        )
+        raise JsonataSyntaxError(message, len(_OPEN), message, is_unsupported=False)
     try:
         compiled = Compiled(body)
     except JlensError as why:
@@ -224,7 +233,8 @@ def _compile(text: str) -> Expression:
         )
     # A call of what is no function is read as if it read the input: it is judged as a variable.
     called = dict.fromkeys(reads.get("bindings", {}), nothing)
-    top = _read_at_top(compiled.reads(called).get("input"), body)
+    told = compiled.reads(called).get("input") if "input" in reads else None
+    top = _read_at_top(told, body)
     if top is not None:
         raise _reads_input(top)
     rebound = _STATES_REBOUND.search(body)

@@ -114,7 +114,9 @@ class Visits:
         # The nearest enclosing iteration's; executions of their own see none.
         while frame.parent is not None and frame.home != frame.id:
             parent = self._memory.frames[frame.parent]
-            item = fork.item_of(self.fork(parent), frame.index)
+            state = parent.definition
+            assert isinstance(state, Parallel | Map)
+            item = fork.item_of(state, self.fork(parent), frame.index)
             if item is not None:
                 return item
             frame = parent

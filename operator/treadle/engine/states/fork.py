@@ -116,14 +116,15 @@ def child_machine(state: Parallel | Map, index: int) -> Machine:
     return state.branches[index] if isinstance(state, Parallel) else state.processor
 
 
-def item_of(fork: Fork, index: int) -> Json | None:
+def item_of(state: Parallel | Map, fork: Fork, index: int) -> Json | None:
     """`Map.Item` of an item; None for a branch."""
-    if fork.items is None:
+    if fork.items is None or not isinstance(state, Map):
         return None
     value = fork.items[index]
+    source = {"Source": "STATE_DATA"} if state.is_distributed else {}
     if fork.is_keyed:
-        return {"Index": index, "Key": value["Key"], "Value": value["Value"]}
-    return {"Index": index, "Value": value}
+        return {"Index": index, "Key": value["Key"], "Value": value["Value"], **source}
+    return {"Index": index, "Value": value, **source}
 
 
 def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> Payload:
@@ -150,7 +151,7 @@ def _selected(state: Map, visit: Visit, fork: Fork, index: int) -> Payload:
     assert fork.items is not None
     if state.item_selector is None:
         return bounded(Payload(fork.items[index]), visit)
-    scope = visit.scope(fork.input.value, f"ItemSelector/{index}", item_of(fork, index))
+    scope = visit.scope(fork.input.value, f"ItemSelector/{index}", item_of(state, fork, index))
     return bounded(rendered(state.item_selector, fork.input, visit, scope), visit)
 
 
