@@ -191,22 +191,13 @@ def _cut(value: Json, read: Any) -> Json:
     return {name: _cut(member, read[name]) for name, member in value.items() if name in read}
 
 
+@lru_cache(maxsize=limits.PATH_CACHE_MAX)
 def compile_expression(text: str) -> Expression:
     """The expression of a text `{% … %}`.
 
     Raises:
         JsonataSyntaxError: it is none, or reads what there is not: the input document at its top.
     """
-    is_short = len(text) <= limits.EXPRESSION_CACHED_CHARS_MAX
-    return _kept(text) if is_short else _compile(text)
-
-
-@lru_cache(maxsize=limits.PATH_CACHE_MAX)
-def _kept(text: str) -> Expression:
-    return _compile(text)
-
-
-def _compile(text: str) -> Expression:
     body = text[len(_OPEN) : -len(_CLOSE)]
     if not is_well_formed(body):
         message = "half of a surrogate pair, which no UTF-8 can hold"
