@@ -1,7 +1,12 @@
 """The process that evaluates: it answers as this one would, and harms nobody."""
 
+import contextlib
 import dataclasses
+import io
 import os
+import resource
+import signal
+import sys
 import time
 from collections.abc import Iterator
 
@@ -9,7 +14,7 @@ import pytest
 
 from tests.support.programs import python_environment
 from treadle.asl.evaluator import Asked, answer
-from treadle.sandbox import frames
+from treadle.sandbox import frames, worker
 from treadle.sandbox.sandbox import Sandbox
 
 ASKED = Asked("1 + 1", "{}", 1_000, 7, "", 0, 2_000_000, 0.5)
@@ -105,3 +110,40 @@ def test_a_message_is_read_whole_or_not_at_all() -> None:
     assert frames.unpacked(message) == ({"a": 1}, "é")
     assert frames.is_whole(message)
     assert not any(frames.is_whole(message[:size]) for size in range(len(message)))
+
+
+def test_a_cut_message_is_none() -> None:
+    message = frames.packed({"a": 1}, "text")
+    assert frames.read(io.BytesIO(message)) == ({"a": 1}, "text")
+    for size in range(len(message)):
+        assert frames.read(io.BytesIO(message[:size])) is None
+
+
+def test_any_number_of_files_may_be_open(sandbox: Sandbox) -> None:
+    sandbox.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1_100):
+            stack.enter_context(open(os.devnull, "rb"))
+        assert sandbox.answer(ASKED).value == "2"
+    sandbox.close()
+
+
+def test_the_worker_ends_with_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds: list[tuple[int, tuple[int, int]]] = []
+    head = {**dataclasses.asdict(ASKED)}
+    bindings = head.pop("bindings")
+    given = io.BytesIO(frames.packed(head, bindings))
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(given))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, most: bounds.append((kind, most)))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(worker.Path, "write_text", lambda *_: None)
+    worker.main(1 << 20)
+    assert [kind for kind, _ in bounds] == [resource.RLIMIT_CORE, resource.RLIMIT_DATA]
+    begun = frames.packed({})
+    head, value = frames.unpacked(out.getvalue()[len(begun) :])
+    assert (head["failure"], head["is_defined"], value) == ("", True, "2")

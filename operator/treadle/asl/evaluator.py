@@ -11,11 +11,12 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+import orjson
 from jlens import Expression, JlensError
 
 from treadle.asl import limits
 from treadle.asl.chance import Chance
-from treadle.asl.json import loads
+from treadle.asl.json import Json, loads
 from treadle.asl.jsonata_functions import FunctionFailed, drawing, registered
 
 
@@ -84,7 +85,7 @@ def answer(asked: Asked) -> Answer:
     try:
         value = _compiled(asked.text).evaluate_json(
             None,
-            {**loads(asked.bindings), **(drawing(chance) if asked.chance else {})},
+            {**_values(asked.bindings), **(drawing(chance) if asked.chance else {})},
             now=asked.now_ms,
             seed=asked.seed,
             max_steps=asked.steps_max,
@@ -101,6 +102,14 @@ def answer(asked: Asked) -> Answer:
         # A number that no float holds, or a panic of the engine, which is no Exception.
         return Answer(failure=f"D1001: {why}".partition("\n")[0][: limits.PROBLEM_CHARS_MAX])
     return Answer(value, drawn=chance.drawn)
+
+
+def _values(bindings: str) -> Json:
+    # For the engine all numbers are floats: nothing is lost where orjson makes some of integers.
+    try:
+        return orjson.loads(bindings)
+    except orjson.JSONDecodeError:
+        return loads(bindings)
 
 
 def _compiled(text: str) -> Expression:

@@ -14,6 +14,7 @@ from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json
 from treadle.asl.limits import (
     DEFAULT,
+    ITEM_NODES,
     ITEM_SECONDS,
     ITEMS_NODES_MAX,
     ITEMS_SECONDS_MAX,
@@ -139,7 +140,7 @@ class Visits:
         little are not many visits.
         """
         found = self.fork(parent)
-        items = Effort(ITEMS_NODES_MAX, self.effort)
+        items = Effort(ITEMS_NODES_MAX + ITEM_NODES * found.items_total, self.effort)
         items.nodes = found.spent
         left = min(VISIT_SECONDS_MAX, ITEMS_SECONDS_MAX - found.seconds)
         effort = Effort(VISIT_NODES_MAX, items, self._stopwatch, self._evaluator, seconds_max=left)

@@ -20,11 +20,11 @@ from treadle.sandbox import frames
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 5.0
 """Waited beyond an evaluation's own time, which is of CPU, where there is little of that."""
 
 _DYING_SECONDS: Final = 0.5
-_READ_BYTES: Final = 1 << 20
+_PIPE_BYTES: Final = 1 << 20
 _OUT_OF_MEMORY: Final = "U1001: The expression takes more than {:,} MiB of memory"
 _OUT_OF_TIME: Final = "D1012: The expression takes more than {:g} s"
 
@@ -110,9 +110,11 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             code = -Signals.SIGPROF  # it lives, and others have the processor
         self.close()
+        why = _OUT_OF_MEMORY.format(self._bytes_max >> 20)
         if code == -Signals.SIGPROF:
-            return _OUT_OF_TIME.format(asked.seconds_max)
-        return _OUT_OF_MEMORY.format(self._bytes_max >> 20)
+            why = _OUT_OF_TIME.format(asked.seconds_max)
+        _log.info("an evaluation was ended: %s", why)
+        return why
 
     def open(self) -> None:
         """Begin the process now. Raises: OSError."""
@@ -146,19 +148,24 @@ class Sandbox:
         to, of = process.stdin.fileno(), process.stdout.fileno()
         left, got = memoryview(message), bytearray()
         ends_at = time.monotonic() + seconds_max + _PATIENCE_SECONDS
+        poll = select.poll()  # any number of files may be open
+        poll.register(of, select.POLLIN)
+        if left:
+            poll.register(to, select.POLLOUT)
         while not frames.is_whole(got):
-            wait = ends_at - time.monotonic()
-            readable, writable, _ = select.select([of], [to] if left else [], [], max(0.0, wait))
-            if not readable and not writable:
+            ready = dict(poll.poll(max(0.0, ends_at - time.monotonic()) * 1_000))
+            if not ready or ready.get(to, 0) & select.POLLERR:
                 return None
-            try:
-                if writable:
-                    left = left[os.write(to, left[:_READ_BYTES]) :]
-                if readable:
-                    chunk = os.read(of, _READ_BYTES)
-                    if not chunk:
-                        return None
-                    got += chunk
-            except BrokenPipeError:
-                return None
+            if to in ready:
+                try:
+                    left = left[os.write(to, left[:_PIPE_BYTES]) :]
+                except BrokenPipeError:
+                    return None
+                if not left:
+                    poll.unregister(to)
+            if of in ready:
+                chunk = os.read(of, _PIPE_BYTES)
+                if not chunk:
+                    return None
+                got += chunk
         return frames.unpacked(bytes(got))
