@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
+SECONDS ?= 70
 N ?= 10
 ADD_OURSELVES := import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'treadle.pth').write_text(str(pathlib.Path('operator').resolve()))
 ADD_PROGRAM := printf '\#!%s\nfrom treadle.cli.main import main\n\nmain()\n' $(CURDIR)/$(BIN)/python > $(BIN)/treadle && chmod +x $(BIN)/treadle
 
 .DEFAULT_GOAL := check
-.PHONY: check demo setup format lint test unit golden crds sim control-plane cluster cluster-down e2e \
-	torture bench image kind conformance docs help
+.PHONY: check demo setup format lint test unit golden crds schema services sim control-plane \
+	cluster cluster-down e2e torture bench image kind conformance docs help fuzz hostile
 
 check: format lint unit ## the inner loop: format, lint, types, rooms, unit tests, 200 seeds
 
@@ -58,12 +59,28 @@ test: setup ## all tests that need no cluster
 	$(BIN)/python -m pytest -q -n 2 -m "not cluster" --cov --cov-report= tests
 	$(BIN)/coverage report --include 'operator/treadle/engine/*' --fail-under 95
 
+fuzz: setup ## look for input that harms: make fuzz SECONDS=600 TARGET=jsonata
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET))
+
+hostile: setup ## what means harm, and what it costs: a table
+	$(BIN)/python -m tests.hostile
+
 golden: setup ## rewrite the golden histories, snapshots and pictures; read the diff
 	GOLDEN_WRITE=1 $(BIN)/python -m pytest -q tests/golden tests/cli/graph
 
 crds: setup ## generate crds/, the chart's copy and docs/resources.md from the models
 	$(BIN)/python -m treadle.kube.schemas crds helm/treadle/files/crds
 	$(BIN)/python -m tests.tidy.reference docs/resources.md
+
+schema: setup ## generate docs/workflow-tests.schema.json from the models
+	$(BIN)/python -m treadle.local.testschema docs/workflow-tests.schema.json
+
+# The first release is of 2025-11-19, when AWS began to look at mocks.
+services: setup ## write asl/services.jsonl.gz anew, of the service models in botocore
+	for release in 1.41.0 1.44.8; do $(BIN)/python -m pip install --quiet --no-deps --upgrade \
+		--target build/botocore-$$release botocore==$$release || exit 1; done
+	$(BIN)/python -m tests.support.service_models operator/treadle/asl/services.jsonl.gz \
+		build/botocore-1.41.0 build/botocore-1.44.8
 
 docs: $(VENV)/.docs-ready ## build the site of docs/ in build/docs; broken links and anchors fail
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs

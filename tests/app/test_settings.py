@@ -1,10 +1,12 @@
 """Settings come from TREADLE_* variables; a flag is stronger; a bad one is a sentence."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from treadle.app.settings import Settings, from_environment
+from treadle.asl.limits import AWS, BOUNDS, DEFAULT, Bound, Limits
 
 VARIABLES = {
     "KUBECONFIG": ("kubeconfig", "/k", "/k"),
@@ -24,6 +26,7 @@ VARIABLES = {
     "TREADLE_POD_SECURITY_LEVEL": ("pod_security_level", "restricted", "restricted"),
     "TREADLE_START_FAILURE_SECONDS": ("start_failure_seconds", "2.5", 2.5),
     "TREADLE_DRAIN_SECONDS": ("drain_seconds", "5", 5.0),
+    "TREADLE_LIMITS_PROFILE": ("limits", "aws", AWS),
     "TREADLE_LOG_FORMAT": ("log_format", "text", "text"),
     "TREADLE_LOG_LEVEL": ("log_level", "DEBUG", "DEBUG"),
 }
@@ -31,7 +34,8 @@ VARIABLES = {
 
 @pytest.fixture(autouse=True)
 def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*VARIABLES, "POD_NAMESPACE"):
+    limits = [bound.setting for bound in BOUNDS]
+    for name in (*VARIABLES, *limits, "POD_NAMESPACE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -52,6 +56,52 @@ def test_each_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: str) -> No
 def test_every_setting_has_a_variable() -> None:
     members = {member for member, _, _ in VARIABLES.values()}
     assert members == set(Settings.__dataclass_fields__) - {"environment"}
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: bound.name)
+def test_each_limit_has_a_variable(monkeypatch: pytest.MonkeyPatch, bound: Bound) -> None:
+    for value in {bound.least, bound.most, 0 if bound.is_optional else bound.most}:
+        monkeypatch.setenv(bound.setting, str(value))
+        for profile, limits in (("default", DEFAULT), ("aws", AWS)):
+            monkeypatch.setenv("TREADLE_LIMITS_PROFILE", profile)
+            assert from_environment({}).limits == replace(limits, **{bound.name: value})
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: bound.name)
+@pytest.mark.parametrize("text", ["-1", "1e3", "1_000", "many", "²", "9" * 19, "9" * 5_000])
+def test_a_limit_that_cannot_be_is_named(
+    monkeypatch: pytest.MonkeyPatch, bound: Bound, text: str
+) -> None:
+    monkeypatch.setenv(bound.setting, text)
+    with pytest.raises(ValueError, match="it must be a whole number from") as raised:
+        from_environment({})
+    said = str(raised.value)
+    assert said.startswith(f"{bound.setting} is '{text[:50]}")
+    assert f"{bound.least:,} to {bound.most:,}" in said
+    assert ("or 0 for no bound" in said) is bound.is_optional
+    assert len(said) < 300
+
+
+def test_a_limit_that_is_empty_is_the_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREADLE_LIMITS_PAYLOAD_BYTES_MAX", "")
+    monkeypatch.setenv("TREADLE_LIMITS_PROFILE", "")
+    assert from_environment({}).limits == DEFAULT
+
+
+def test_a_limit_that_is_misspelt_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREADLE_LIMITS_PAYLOAD_MAX", "1000")
+    with pytest.raises(ValueError, match="TREADLE_LIMITS_PAYLOAD_MAX is no limit; there are: TR"):
+        from_environment({})
+
+
+def test_a_profile_that_was_asked_for_is_stronger_than_its_variable_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TREADLE_LIMITS_PROFILE", "default")
+    monkeypatch.setenv("TREADLE_LIMITS_LIVE_FRAMES_MAX", "7")
+    assert from_environment({"limits_profile": None}).limits == Limits(live_frames_max=7)
+    expected = replace(AWS, live_frames_max=7)
+    assert from_environment({"limits_profile": "aws"}).limits == expected
 
 
 @pytest.mark.parametrize("level", ["privileged", "baseline", "restricted"])
@@ -93,6 +143,7 @@ def test_a_flag_that_was_not_given_is_no_flag(monkeypatch: pytest.MonkeyPatch) -
         ("TREADLE_START_FAILURE_SECONDS", "soon", "must be a number of seconds above 0"),
         ("TREADLE_START_FAILURE_SECONDS", "0", "must be a number of seconds above 0"),
         ("TREADLE_START_FAILURE_SECONDS", "inf", "must be a number of seconds above 0"),
+        ("TREADLE_LIMITS_PROFILE", "azure", "must be one of default, aws"),
         ("TREADLE_LOG_FORMAT", "xml", "must be one of json, text"),
         ("TREADLE_LOG_LEVEL", "LOUD", "must be one of INFO, DEBUG, WARNING, ERROR, CRITICAL"),
     ],

@@ -15,6 +15,7 @@ from treadle.app.settings import Settings
 from treadle.kube.credentials import Endpoint
 from treadle.kube.kinds import EXECUTIONS, NODES, PODS, REVISIONS
 from treadle.runtime.ports import Refused
+from treadle.sandbox.sandbox import Sandbox
 
 FOR_EVER = 10_000
 
@@ -32,7 +33,7 @@ def refuse() -> None:
 
 def an_operator(stage: Stage, **settings: Any) -> operator._Operator:
     given = Settings(lease=False, health_port=0, **settings)
-    return operator._Operator(given, stage.api, Metrics(), an_endpoint())
+    return operator._Operator(given, stage.api, Metrics(), an_endpoint(), Sandbox({}))
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from treadle.asl.chance import Chance
+from treadle.asl.evaluator import Answer, Asked, answer
 from treadle.asl.jsonata import (
     UNDEFINED,
     JsonataFailed,
@@ -13,7 +14,7 @@ from treadle.asl.jsonata import (
     is_expression,
     is_half_open,
 )
-from treadle.asl.scope import Scope
+from treadle.asl.scope import Effort, Scope
 
 STATES = {"input": {"id": 2**60 + 1, "items": [{"price": 5, "id": "a"}, {"price": 20, "id": "b"}]}}
 
@@ -48,6 +49,12 @@ def value(text: str, seed: bytes = b"seed", **variables: Any) -> Any:
         ("$now()", "2026-01-01T00:00:00.000Z"),
         ("$uuid() = $uuid()", False),
         ("($p := $partition; $p([1,2], 1))", [[1], [2]]),
+        ("($x := $x.a + 1; $x)", 3),
+        ("[($x := 1), $x]", [1, {"a": 2}]),
+        ("$states.($x.a)", 2),
+        ("$split(?, ' ')('a b')", ["a", "b"]),
+        ("$partition(?, 2)([1,2,3])", [[1, 2], [3]]),
+        ("$count($map([1,2], $uuid))", 2),
     ],
 )
 def test_a_value(text: str, wanted: Any) -> None:
@@ -89,6 +96,10 @@ def test_the_same_seed_gives_the_same_chances(text: str) -> None:
         ("$range(1, 1000000, 1)", "D2014"),
         ("$partition(1, 2)", "T0410"),
         ("$hash('a', 'CRC')", "T0410"),
+        ("$hash('a', ['MD5'])", "T0410"),
+        ("$hash('a', 'MD5', 1)", "T0410"),
+        ("$random(1, 2)", "T0410"),
+        ("$range(0, 1e300, 1)", "D2014"),
         ("$parse('{')", "D3120"),
     ],
 )
@@ -101,7 +112,11 @@ def test_a_failure_has_a_code(text: str, code: str) -> None:
     ("text", "words"),
     [
         ("1 +", "S0207"),
+        ("1" + "+1" * 5_000, "10,001 characters and may have 10,000"),
+        ("'\ud800'", "half of a surrogate pair"),
         ("$states.input[", "S0203"),
+        ("$x ?? 1", "S0211"),
+        ("$x ?: 1", "S0211"),
         ("$", "no input document"),
         ("$$.a", "no input document"),
         ("a.b", "no input document"),
@@ -117,11 +132,70 @@ def test_what_aws_refuses_is_refused(text: str, words: str) -> None:
     assert refused.value.position >= 2
 
 
+def test_an_expression_costs_what_it_reads_and_no_more() -> None:
+    whole = {"input": {"items": list(range(100_000)), "factor": 2, "deep": {"a": [1], "b": 2}}}
+    for text, most in (
+        ("$states.input.factor * 2", 20),
+        ("$sum($states.input.deep.a) + $states.input.deep.b", 20),
+        ("$sum($states.input.items)", 2_000),
+    ):
+        effort = Effort()
+        scope = Scope(None, dict, Chance(b"seed"), effort)
+        compile_expression("{%" + text + "%}").evaluate({"states": whole}, scope)
+        assert effort.nodes <= most, text
+    assert effort.nodes > 1_000
+
+
+def test_a_result_that_nobody_could_write_is_a_failure() -> None:
+    deeper = "$f := function($n, $a) {$n = 0 ? $a : $f($n - 1, [[$a]])}"
+    assert value(f"({deeper}; $f(200, 1))")
+    with pytest.raises(JsonataFailed, match="U1001: The result is nested too deeply"):
+        value(f"({deeper}; $f(300, 1))")
+
+
+def test_what_is_too_deep_or_too_large_to_be_read_is_a_failure() -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(JsonataFailed, match="U1001: What the expression reads is nested too deepl"):
+        value("$count($x)", x=deep)
+    with pytest.raises(JsonataFailed, match="D1001: "):
+        value("$x + 1", x=10**400)
+
+
+def test_who_evaluates_is_asked_again_until_the_steps_are_enough() -> None:
+    asked = []
+
+    def evaluator(question: Asked) -> Answer:
+        asked.append(question)
+        return answer(question)
+
+    scope = Scope(None, dict, Chance(b"seed"), Effort(evaluator=evaluator))
+    expression = compile_expression("{% [$uuid(), $count($map([1..500], function($x) {$x}))] %}")
+    first, count = expression.evaluate({}, scope)
+    assert count == 500
+    assert [question.steps_max for question in asked] == [250, 1_000, 10_000]
+    assert len({question.drawn for question in asked}) == 1
+    second, _ = expression.evaluate({}, scope)
+    assert second != first
+    assert asked[-1].drawn == asked[0].drawn + 2  # the seed of each evaluation, and the first uuid
+
+
 def test_an_expression_says_what_it_reads() -> None:
     expression = compile_expression("{% $a + $states.result.n + $sum($b) + $uuid() %}")
     assert expression.variables == {"a", "b"}
     assert expression.states == {"result"}
     assert compile_expression("{% $nofunction(1) %}").variables == {"nofunction"}
+    assert compile_expression("{% ($n := $n + $a; $n) %}").variables == {"a"}
+    assert compile_expression("{% ($n := $n + $a; $n) %}").names == {"a", "n"}
+    assert compile_expression("{% $count + $sum($a) %}").names == {"a", "count"}
+
+
+@pytest.mark.parametrize("text", ["$sum", "/a/", "$f := function() { 1 }", "|$|{}|"])
+def test_a_function_is_told_from_nothing(text: str) -> None:
+    scope = Scope(None, dict, Chance(b"seed"))
+    assert compile_expression("{%" + text + "%}").gives_function({}, scope)
+    assert not compile_expression("{% $nothing %}").gives_function({}, scope)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 from tests.support.machines import catcher, chain, failing, mapping, parallel, passing, task
 from treadle.asl import document
 
+SPREAD = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+
 
 def found(definition: Any) -> list[tuple[str, str]]:
     program, problems = document.inspect(definition)
@@ -74,7 +76,7 @@ def test_what_some_way_assigns_is_not_told(definition: Any) -> None:
             chain(
                 passing(Assign={"x": 1}),
                 mapping(
-                    {**chain(I=reading("x")), "ProcessorConfig": {"Mode": "DISTRIBUTED"}},
+                    {**chain(I=reading("x")), "ProcessorConfig": SPREAD},
                 ),
             ),
             ["/States/S2/ItemProcessor/States/I/Output/0"],

@@ -188,3 +188,31 @@ def test_a_value_shared_too_often_is_too_large(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(30):
         value = [value, value]
     assert problems_of_value(value)[0].code == "document-too-large"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": {"b": 1, "b": 2}, "c": x"y}',
+        '{"a": {"b": 1, "b": 2}}], "c": 1}',
+        '{"a": {"b": 1, "b": 2},',
+        '{"a": {"b": 1, "b": 2}, "c": NaN}',
+    ],
+)
+def test_a_key_that_is_given_twice_in_what_is_no_json_is_no_trouble(text: str) -> None:
+    assert problem_of(text).code in ("document-not-parsed", "document-duplicate-key")
+
+
+@pytest.mark.parametrize(
+    ("texts", "count"),
+    [
+        ("{% $v.a %}", limits.EXPRESSIONS_MAX),
+        ("{% ($a := 1; $b := 2; $a + $b) %}", limits.ASSIGNMENTS_MAX // 2),
+        ("$[?(@.a =~ /x/)]", limits.PATTERNS_MAX),
+        ("$[?(@.a =~ /x/ || @.a =~ /y/)]", limits.PATTERNS_MAX // 2),
+    ],
+)
+def test_expressions_and_patterns_of_a_definition_have_a_number(texts: str, count: int) -> None:
+    assert problems_of_value({"a": [texts] * count}) == []
+    (problem,) = problems_of_value({"a": [texts] * (count + 1)})
+    assert problem.code == "too-many-expressions"

@@ -85,6 +85,15 @@ def test_also_not_where_only_a_catcher_or_a_rule_does(member: str) -> None:
     assert codes == ["variable-outer"]
 
 
+def test_a_child_of_a_distributed_map_sees_none_and_may_assign_all() -> None:
+    config = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    inner = {"StartAt": "B", "States": {"B": {**PASS, "Assign": {"x": 1}}}}
+    members = {"End": True, "Assign": {"x": 1}}
+    assert problems({"A": {"Type": "Map", "ItemProcessor": {**config, **inner}, **members}}) == []
+    found = problems({"A": {"Type": "Map", "ItemProcessor": inner, **members}})
+    assert [code for _, code in found] == ["variable-outer"]
+
+
 def test_branches_side_by_side_have_their_own() -> None:
     branches = [
         {"StartAt": name, "States": {name: {**PASS, "Assign": {"x": 1}}}} for name in ("B", "C")

@@ -14,6 +14,8 @@ import yaml
 from tests.support import chart
 from tests.support.chart import Obj, hook_of, of_kind
 from treadle import __version__
+from treadle.app.settings import from_environment
+from treadle.asl.limits import BOUNDS, PROFILES, SETTINGS, Limits
 from treadle.kube import podsecurity, schemas
 
 ROOT = Path(__file__).parents[2]
@@ -183,6 +185,7 @@ def test_values_become_settings() -> None:
         },
         "arns": {"region": "eu-north-1", "account": "123456789012"},
         "tasks": {"startFailureSeconds": 30, "podSecurityLevel": "restricted"},
+        "limits": {"profile": "aws", "historyEventsMax": 1_000},
         "log": {"format": "text", "level": "DEBUG"},
         "health": {"port": 9000, "host": "::"},
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy"}],
@@ -200,6 +203,8 @@ def test_values_become_settings() -> None:
         "TREADLE_POD_SECURITY_LEVEL": "restricted",
         "TREADLE_START_FAILURE_SECONDS": "30",
         "TREADLE_DRAIN_SECONDS": "290",
+        "TREADLE_LIMITS_PROFILE": "aws",
+        "TREADLE_LIMITS_HISTORY_EVENTS_MAX": "1000",
         "TREADLE_LOG_FORMAT": "text",
         "TREADLE_LOG_LEVEL": "DEBUG",
         "HTTPS_PROXY": "http://proxy",
@@ -211,6 +216,24 @@ def test_calls_may_take_until_ten_seconds_before_its_end(seconds: int) -> None:
     values = {"terminationGracePeriodSeconds": seconds} if seconds != 90 else {}
     assert operator_pod(values)["terminationGracePeriodSeconds"] == seconds
     assert environment(values)["TREADLE_DRAIN_SECONDS"] == str(seconds - 10)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_limits_become_settings(monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
+    given = {bound.member: bound.most for bound in BOUNDS}
+    rendered = environment({"limits": {"profile": profile, **given, "mapConcurrencyMax": 0}})
+    for name, value in rendered.items():
+        if name.startswith(SETTINGS):
+            monkeypatch.setenv(name, value)
+    expected = {bound.name: bound.most for bound in BOUNDS} | {"map_concurrency_max": 0}
+    assert from_environment({}).limits == Limits(**expected)
+
+
+def test_a_limit_that_is_not_given_is_the_profiles() -> None:
+    named = {name for name in environment() if name.startswith(SETTINGS)}
+    assert named == {"TREADLE_LIMITS_PROFILE"}
+    one = environment({"limits": {"executionPagesBytesMax": 100_000_000}})
+    assert one["TREADLE_LIMITS_EXECUTION_PAGES_BYTES_MAX"] == "100000000", "and not 1e+08"
 
 
 def test_the_image_is_named_by_its_digest_where_there_is_one() -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.support import chart
+from treadle.asl.limits import BOUNDS, Bound
 
 SCHEMA: dict[str, Any] = json.loads((chart.FOLDER / "values.schema.json").read_text())
 TEXT = (chart.FOLDER / "values.yaml").read_text()
@@ -44,6 +45,8 @@ OTHER: dict[str, Any] = {
     "arns.account": "123456789012",
     "tasks.podSecurityLevel": "privileged",
     "tasks.startFailureSeconds": 1,
+    "limits.profile": "aws",
+    **{f"limits.{bound.member}": bound.least for bound in BOUNDS},
     "log.format": "text",
     "log.level": "DEBUG",
     "health.port": 9000,
@@ -170,6 +173,12 @@ def test_another_value_makes_other_objects(place: str) -> None:
         ({"tasks": {"podSecurityLevel": "lax"}}, "/tasks/podSecurityLevel"),
         ({"tasks": {"startFailureSeconds": 0}}, "/tasks/startFailureSeconds"),
         ({"log": {"level": "info"}}, "/log/level"),
+        ({"limits": {"profile": "azure"}}, "/limits/profile"),
+        ({"limits": {"payloadMax": 1_000}}, "additional properties 'payloadMax' not allowed"),
+        ({"limits": {"payloadBytesMax": 2_000_000}}, "/limits/payloadBytesMax"),
+        ({"limits": {"payloadBytesMax": 0}}, "/limits/payloadBytesMax"),
+        ({"limits": {"payloadBytesMax": "1 MiB"}}, "/limits/payloadBytesMax"),
+        ({"limits": {"liveFramesMax": 1.5}}, "/limits/liveFramesMax"),
         ({"arns": {"account": "1"}}, "/arns/account"),
         ({"image": {"digest": "sha256:1"}}, "/image/digest"),
         ({"health": {"port": 80}}, "/health/port"),
@@ -179,6 +188,15 @@ def test_another_value_makes_other_objects(place: str) -> None:
 )
 def test_a_mistake_is_refused_with_its_place(values: dict[str, Any], said: str) -> None:
     assert said in refused(values)
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: bound.name)
+def test_a_limit_may_be_what_the_operator_takes(bound: Bound) -> None:
+    member = MEMBERS[f"limits.{bound.member}"]
+    none, whole = member["oneOf"]
+    assert none == {"enum": ["", 0] if bound.is_optional else [""]}
+    assert whole == {"type": "integer", "minimum": bound.least, "maximum": bound.most}
+    assert VALUES["limits"][bound.member] == ""
 
 
 def test_a_long_release_name_still_makes_legal_names() -> None:

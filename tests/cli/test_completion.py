@@ -73,10 +73,13 @@ def test_what_is_offered(tmp_path: Path) -> None:
     assert offered(tmp_path, "run", "--time", "v") == ["plain,virtual"]
     assert offered(tmp_path, "run", "mach") == ["file,mach"]
     assert offered(tmp_path, "validate", "a", "b") == ["file,b"]
+    assert offered(tmp_path, "test", "a", "b") == ["file,b"]
+    assert offered(tmp_path, "test", "--cov") == ["plain,--coverage-min"]
     assert offered(tmp_path, "ls", "--state-dir", "s") == ["dir,s"]
     assert offered(tmp_path, "history", "--state-dir", "state", "f") == ["plain,first"]
     assert offered(tmp_path, "run", "--state-dir", "state", "--resume", "s") == ["plain,second"]
     assert offered(tmp_path, "history", "--state-dir", "no", "x") == []
+    assert offered(tmp_path, "record", "--state-dir", "state", "f") == ["plain,first"]
 
 
 def test_what_a_shell_is_told_to_complete(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str], str]] = {
         ["machine.json", "--mocks", "m"],
         "no Task of the machine: Aa",
     ),
+    "mocks by item": (
+        {"a.json": states(A=shell("true")), "m": {"A": {"Items": {"0": {"Return": 1}}}}},
+        ["a.json", "--mocks", "m"],
+        "only `treadle test` tells the items of a Map apart; give A the same answers",
+    ),
     "a folder of history": ({}, ["machine.json", "--history", "."], "cannot be a file"),
     "no folder of history": ({}, ["machine.json", "--history", "no/h"], "cannot be a file"),
     "a state dir that is a file": (
@@ -85,6 +91,18 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str], str]] = {
     ),
     "a state dir that cannot be": ({}, ["machine.json", "--state-dir", "/proc/x"], "/proc/x: No"),
     "resume nothing": ({}, ["--resume"], "there is nothing to go on with"),
+    "limits": ({}, ["machine.json", "--limits", "azure"], "'azure' is not one of"),
+    "a limit": (
+        {"a": manifest(PASS, limits={"payloadBytesMax": 1})},
+        ["a"],
+        "error: payloadBytesMax: Input should be greater than or equal to 256",
+    ),
+    "no limit": (
+        {"a": manifest(PASS, limits={"payloadMax": 1_000})},
+        ["a"],
+        "error: payloadMax is no limit; there are profile, payloadBytesMax, historyEventsMax",
+    ),
+    "limits again": ({}, ["--resume", "x", "--limits", "aws"], "--limits cannot be given again"),
     "resume what is missing": ({}, ["--resume", "x"], "no execution named 'x'"),
     "resume what cannot be": ({}, ["--resume", "../x"], "cannot be a name"),
     "resume the damaged": ({".treadle/runs/x/run.json": b"{"}, ["--resume", "x"], "is damaged"),
@@ -263,6 +281,116 @@ def test_mocks_of_a_case(here: Path) -> None:
     assert run("machine.json", "--mocks", "m.json#Bad")[0] == 1
 
 
+def test_a_mock_is_what_the_function_itself_answers(here: Path) -> None:
+    bare = "arn:aws:lambda:eu-west-1:123456789012:function:pay"
+    invoke = {"FunctionName": "pay", "Payload": {}}
+    calls: dict[str, Any] = {
+        "A": {"Type": "Task", "Resource": bare, "Next": "B"},
+        "B": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": invoke},
+        "C": {**IMAGE, "End": True},  # leaves its command to the image, and is mocked too
+    }
+    calls["B"]["Next"] = "C"
+    paid = {"StatusCode": 200, "Payload": {"paid": True}}
+    write(here, {"A": {"Return": 1}, "B": {"Return": paid}, "C": {"Return": 3}}, "m.json")
+    # A function that has a url is not called; the answer is not put into an envelope again.
+    functions = {"pay": {"url": "http://127.0.0.1:9/"}}
+    for spec in ({}, {"functions": functions}):
+        write(here, manifest({"StartAt": "A", "States": calls}, **spec))
+        assert run("machine.json", "--mocks", "m.json", "--history", "h.json")[:2] == (0, "3\n")
+        events = json.loads((here / "h.json").read_text())["events"]
+        ends = [e["stateExitedEventDetails"]["output"] for e in events if "ExitedEvent" in str(e)]
+        assert [json.loads(end) for end in ends] == [1, paid, 3]
+
+
+def test_mocks_of_a_workflow_test_in_virtual_time(here: Path) -> None:
+    slow = "machine: machine.json\ntests:\n- {name: slow, mocks: {A: {Return: 1, Delay: 7}}}\n"
+    (here / "m.test.yaml").write_text(slow + "- {name: late, mocks: {A: {Return: 1, Delay: 9}}}\n")
+    write(here, states(A=shell(gives("2"), TimeoutSeconds=8)))
+    words = ("machine.json", "--time", "virtual", "--history", "h.json", "--mocks")
+    assert run(*words, "m.test.yaml#slow")[:2] == (0, "1\n")
+    assert _seconds(here / "h.json") == pytest.approx(7, abs=1)
+    assert run(*words, "m.test.yaml#late")[0] == 1
+    assert "TaskTimedOut" in (here / "h.json").read_text()
+    assert _seconds(here / "h.json") == pytest.approx(8, abs=1)
+
+
+def _seconds(path: Path) -> float:
+    events = json.loads(path.read_text())["events"]
+    first, last = (datetime.fromisoformat(events[n]["timestamp"]) for n in (0, -1))
+    return (last - first).total_seconds()
+
+
+def test_mocks_by_visit_in_a_loop(here: Path) -> None:
+    rules = [{"Variable": "$", "NumericEquals": 1, "Next": "A"}]
+    task = shell(gives("9"), Next="C")
+    choice = {"Type": "Choice", "Choices": rules, "Default": "Z"}
+    write(here, states(A=task, C=choice, Z={"Type": "Succeed"}))
+    answers = {"A": {"Visits": {"0-1": {"Return": 1}, "*": {"Return": 2}}}}
+    write(here, answers, "m.json")
+    assert run("machine.json", "--mocks", "m.json", "--history", "h.json")[:2] == (0, "2\n")
+    types = [e["type"] for e in json.loads((here / "h.json").read_text())["events"]]
+    assert types.count("TaskStateEntered") == 3
+
+
 def test_a_definition_from_stdin(here: Path) -> None:
     assert run("-", "--name", "a", given=json.dumps(PASS))[:2] == (0, "{}\n")
     assert (here / ".treadle" / "runs" / "a" / "run.json").exists()
+
+
+LARGE = {"Type": "Pass", "Result": "z" * 300_000, "End": True}
+
+
+@pytest.mark.parametrize(
+    ("limits", "words", "variable", "passes"),
+    [
+        (None, [], "", True),
+        (None, ["--limits", "default"], "aws", True),
+        (None, ["--limits", "aws"], "", False),
+        (None, [], "aws", False),
+        ({"profile": "aws"}, [], "", False),
+        ({"profile": "aws", "payloadBytesMax": 400_000}, [], "", True),
+        ({"payloadBytesMax": 262_144}, ["--limits", "default"], "", False),
+    ],
+)
+def test_limits_are_the_machines_and_those_asked_for(
+    limits: Any,
+    words: list[str],
+    variable: str,
+    passes: bool,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TREADLE_LIMITS_PROFILE", variable)
+    spec = {} if limits is None else {"limits": limits}
+    write(here, manifest(states(A=LARGE), **spec))
+    code, out, _ = run("machine.json", "--format", "json", *words)
+    found = json.loads(out)
+    assert (code, found["error"]) == ((0, None) if passes else (1, "States.DataLimitExceeded"))
+
+
+def test_a_machine_above_what_was_asked_for_is_not_run(here: Path) -> None:
+    write(here, manifest(PASS, limits={"payloadBytesMax": 300_000}))
+    code, out, said = run("machine.json", "--limits", "aws")
+    assert (code, out) == (2, "")
+    assert "payloadBytesMax is 300,000; this installation allows 262,144" in said
+    assert run("machine.json")[0] == 0
+
+
+def test_a_limit_in_the_environment_that_cannot_be_is_a_sentence(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here, PASS)
+    monkeypatch.setenv("TREADLE_LIMITS_LIVE_FRAMES_MAX", "many")
+    code, out, said = run("machine.json")
+    assert (code, out) == (2, "")
+    assert "TREADLE_LIMITS_LIVE_FRAMES_MAX is 'many'; it must be a whole number from 1" in said
+
+
+def test_what_goes_on_keeps_the_limits_that_were_asked_for(here: Path) -> None:
+    write(here, states(A=LARGE))
+    assert run("machine.json", "--name", "a", "--limits", "aws")[0] == 1
+    kept = json.loads((here / ".treadle/runs/a/run.json").read_bytes())
+    assert kept["limits"] == "aws"
+    del kept["limits"]  # as a release before this one wrote it
+    (here / ".treadle/runs/a/run.json").write_text(json.dumps(kept))
+    assert run("--resume", "a")[0] == 1

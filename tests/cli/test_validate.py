@@ -93,6 +93,30 @@ BROKEN: dict[str, tuple[bytes | str, int, str]] = {
         ":7:5: error: containers of a Pod template must be a list of objects with a name each."
         " [pod-template] at /spec/podTemplates/a~1b",
     ),
+    "a limit": (
+        manifest("  definition: 1\n  limits:\n    payloadBytesMax: 1\n"),
+        1,
+        ":7:5: error: payloadBytesMax: Input should be greater than or equal to 256."
+        " [manifest-shape] at /spec/limits/payloadBytesMax",
+    ),
+    "no limit": (
+        manifest("  definition: 1\n  limits:\n    payloadMax: 1\n"),
+        1,
+        ":7:5: error: payloadMax is no limit; there are profile, payloadBytesMax,",
+    ),
+    "a limit as a text": (
+        manifest("  definition: 1\n  limits:\n    payloadBytesMax: '1000'\n"),
+        1,
+        ':7:5: error: payloadBytesMax is "1000"; it must be a whole number from 256 to 1,048,576.',
+    ),
+    "a high limit": (
+        manifest(
+            "  limits: {historyEventsMax: 50000}\n"
+            "  definition: {StartAt: A, States: {A: {Type: Pass, End: true}}}\n"
+        ),
+        0,
+        ":5:12: warning: historyEventsMax is 50,000; this installation allows 25,000 events",
+    ),
     "pods of no shape": (manifest("  definition: 1\n  podTemplate: x\n"), 1, ":6:3: error: podT"),
     "text": (
         manifest("  definition: |\n    StartAt: A\n\n    States:\n      A: {Type: Tsk}\n"),

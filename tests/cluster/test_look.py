@@ -46,6 +46,10 @@ def test_executions_are_listed_told_and_drawn(people: People, tmp_path: Path) ->
     assert events[-1]["type"] == "ExecutionSucceeded"
     assert json.loads(events[-1]["executionSucceededEventDetails"]["output"]) == {"a": 1}
 
+    recorded = treadle(people, "record", "looked-at")
+    assert (recorded.returncode, recorded.stderr) == (0, "")  # it has been run, and has passed
+    assert "visited:" in recorded.stdout
+
     file = tmp_path / "machine.json"
     file.write_text(json.dumps(machine))
     drawn = treadle(people, "graph", str(file), "-o", "svg", "--execution", "looked-at")

@@ -5,17 +5,19 @@ One rule: whatever goes wrong inside is a row too; no case ends the run.
 
 import heapq
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.conformance.serving import Answer, Served
 from tests.support import histories
 from treadle.asl import arns, document
+from treadle.asl.errors import StateError
 from treadle.asl.json import Json, dumps, loads
 from treadle.asl.limits import AWS
 from treadle.asl.lint import aws_message
 from treadle.asl.program import Program
+from treadle.engine import teststate
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     StopRequested,
@@ -26,6 +28,8 @@ from treadle.engine.events import (
     Tick,
 )
 from treadle.engine.execution import Execution
+from treadle.engine.payloads import Payload
+from treadle.engine.teststate import Mock, Refused, Request
 
 REGION, ACCOUNT = "us-east-1", "111111111111"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,8 +46,10 @@ def row_of(case: Mapping[str, Any]) -> Row:
                 found = _run(case)
             case "validate":
                 found = _validate(case)
-            case _:
-                found = {"accept": False, "message": "not supported yet"}
+            case "teststate":
+                found = _test_state(case)
+            case kind:
+                found = {"accept": None, "message": f"there is no kind {kind}"}
     except Exception as e:
         found = {"status": "ERROR", "cause": f"{type(e).__name__}: {e}", "accept": None}
     return {"id": case.get("id"), **found}
@@ -75,12 +81,61 @@ def _run(case: Mapping[str, Any]) -> Row:
     return run.row()
 
 
+def _test_state(case: Mapping[str, Any]) -> Row:
+    asked = case["request"]
+    given = asked.get("mock")
+    mock = None
+    if given is not None:
+        output = given.get("errorOutput")
+        error = output and StateError(output.get("error"), output.get("cause"))
+        mock = Mock(given.get("result"), error, given.get("fieldValidationMode", "STRICT"))
+    config = asked.get("stateConfiguration") or {}
+    request = Request(
+        definition=case["definition"],
+        input=asked.get("input", "{}"),
+        now=BEGIN,
+        state_name=asked.get("stateName"),
+        level=asked.get("inspectionLevel", "INFO"),
+        variables=_object(asked.get("variables")),
+        context=asked.get("context") if mock and "context" in asked else None,
+        mock=mock,
+        retries=config.get("retrierRetryCount", 0),
+        caused_by=config.get("errorCausedByState"),
+        failed_items=config.get("mapIterationFailureCount", 0),
+        # Recorded requests leave it out; those with a mock had one.
+        role_arn=f"arn:aws:iam::{ACCOUNT}:role/role" if mock else None,
+    )
+    try:
+        answer = teststate.answer(request)
+    except Refused as why:
+        return {"accept": False, "error": why.code, "message": why.message}
+    return {name: _answered(value) for name, value in answer.items()}
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    found: Mapping[str, Json] = loads(value) if isinstance(value, str) else value or {}
+    return found
+
+
+def _answered(value: Any) -> Json:
+    """As recordings show an answer: an object as JSON, all other data as its text."""
+    if isinstance(value, Payload):
+        return value.value if isinstance(value.value, dict) else value.text
+    if isinstance(value, dict):
+        return {name: _answered(each) for name, each in value.items()}
+    return value
+
+
 @dataclass(order=True, slots=True)
 class _Due:
     at: datetime
     number: int
     task: TaskId = field(compare=False)
     answer: Answer = field(compare=False)
+
+
+# An attempt that no case answers is left running: nobody waits there for a year.
+LIMITS = replace(AWS, execution_seconds_max=0)
 
 
 class Run:
@@ -100,7 +155,7 @@ class Run:
             _input_text(case),
             seed=str(case.get("id")).encode(),
             now=self._now,
-            limits=AWS,
+            limits=LIMITS,
         )
 
     def to_the_end(self) -> None:

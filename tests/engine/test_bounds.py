@@ -1,15 +1,17 @@
 """What an execution may cost and say has bounds, and the error says which."""
 
+import itertools
 import tracemalloc
 from typing import Any
 
 import pytest
 
-from tests.support.desk import Desk
-from tests.support.machines import chain, mapping, passing, task
+from tests.support.desk import Desk, shown
+from tests.support.machines import chain, mapping, parallel, passing, task
 from treadle.asl.functions import FunctionFailed, fill
 from treadle.asl.json import dumps
-from treadle.asl.limits import FORMAT_CHARS_MAX, TURN_BYTES_MAX, Limits
+from treadle.asl.limits import FORMAT_CHARS_MAX, ITEM_NODES, TURN_BYTES_MAX, Limits
+from treadle.engine import visits
 
 MIB = 2**20
 HALF = "\ud83d"  # half of a surrogate pair: JSON can hold it, UTF-8 cannot
@@ -128,3 +130,129 @@ def test_so_does_one_that_starts_children_with_large_inputs() -> None:
 def test_small_states_are_counted_by_transitions_alone() -> None:
     desk = Desk(chain(*[passing()] * 20), {"x": "y" * 100}, thorough=False)
     assert (desk.status, desk.execution.busy) == ("SUCCEEDED", False)
+
+
+# ------------------------------------------------------------------------------- selectors
+
+ROWS = {"rows": [{"a": number} for number in range(20_000)]}
+DEAR = {"all.$": "$.rows[?(@.a > 1)].a"}
+
+
+def dear_map(**more: Any) -> Any:
+    inner = chain(T=passing(Result=1))
+    return chain(mapping(inner, ItemSelector=DEAR, ItemsPath="$.rows", MaxConcurrency=1, **more))
+
+
+def test_all_selectors_of_a_map_share_a_bound_that_outlives_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(visits, "ITEMS_NODES_MAX", 90_000)
+    monkeypatch.setattr(visits, "ITEM_NODES", 5)
+    few = {"rows": ROWS["rows"][:2_000]}
+    desk = Desk(dear_map(), few, thorough=False)
+    while desk.step():
+        desk.restart()
+    assert desk.error is not None
+    assert desk.error[0] == "States.Runtime"
+    assert "100,000 nodes" in str(desk.error[1])
+    assert 5 < desk.types().count("MapIterationStarted") < 30
+    again = Desk(dear_map(), few, thorough=False).run()
+    assert desk.outcome == again.outcome
+    assert desk.types() == again.types()
+
+
+def test_a_selector_that_costs_little_is_for_many_items() -> None:
+    selector = {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value.a"}
+    inner = chain(T=passing(Result=1))
+    machine = chain(
+        mapping(
+            {**inner, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}},
+            ItemSelector=selector,
+            ItemsPath="$.rows",
+        )
+    )
+    desk = Desk(machine, ROWS, thorough=False).run()
+    assert desk.output == [1] * 20_000
+
+
+def test_so_is_one_of_several_expressions() -> None:
+    inner = chain(T=passing(Output=1))
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    selector = {f"v{n}": f"{{% $states.context.Map.Item.Value + {n} %}}" for n in range(8)}
+    state = mapping(
+        {**inner, "ProcessorConfig": config}, Items=list(range(1_000)), ItemSelector=selector
+    )
+    machine = {"QueryLanguage": "JSONata", **chain(state)}
+    desk = Desk(machine, {"large": "x" * 900_000}, thorough=False)
+    frame = desk.execution.memory.frames[0]
+    spent = []
+    while frame.fork is not None:
+        spent.append(frame.fork.spent)
+        desk.step()
+    assert desk.run().output == [1] * 1_000
+    # Without that what all items of any Map may share would be needed for these.
+    assert 0 < spent[-1] < ITEM_NODES * 1_000
+
+
+def test_time_bounds_the_selectors_of_a_map_too() -> None:
+    clock = itertools.count()
+    inner = chain(T=passing())
+    machine = chain(mapping(inner, Items=list(range(9)), ItemSelector="{% 1 + 1 %}"))
+    desk = Desk(
+        {"QueryLanguage": "JSONata", **machine},
+        thorough=False,
+        stopwatch=lambda: next(clock) * 0.1,
+    ).run()
+    assert desk.error is not None
+    assert desk.error[0] == "States.QueryEvaluationError"
+    assert "take more than 1.5 s" in str(desk.error[1])
+    assert 1 < desk.types().count("MapIterationStarted") < 9
+
+
+def test_what_was_evaluated_before_a_restart_is_not_hurried_after_it() -> None:
+    slow = itertools.count()
+    machine = {
+        "QueryLanguage": "JSONata",
+        **chain(mapping(chain(T=task(Arguments="{% $states.input.n + 1 %}")), Items=[{"n": 1}])),
+    }
+    desk = Desk(machine, stopwatch=lambda: next(slow) * 0.001, thorough=False)
+    before = shown(desk.execution)
+    desk.stopwatch = lambda: next(slow) * 10.0
+    desk.restart()
+    assert shown(desk.execution) == before
+
+
+# ----------------------------------------------------------------------------------- depth
+
+
+def test_a_loop_that_nests_its_data_ever_deeper_fails_by_name() -> None:
+    again = {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "E"}]}
+    states = {
+        "P": parallel(chain(passing()), Next="C"),
+        "C": {**again, "Default": "P"},
+        "E": {"Type": "Succeed"},
+    }
+    desk = Desk({"StartAt": "P", "States": states}, thorough=False).run()
+    assert desk.error is not None
+    assert desk.error[0] == "States.Runtime"
+    assert "nested too deeply" in str(desk.error[1])
+
+
+@pytest.mark.parametrize("levels", [250, 253, 254, 300])
+@pytest.mark.parametrize("field", ["Output", "Assign", "Items", "Condition", "ItemSelector"])
+def test_what_jsonata_nests_too_deeply_fails_by_name(field: str, levels: int) -> None:
+    deeper = "$f := function($n, $a) {$n = 0 ? $a : $f($n - 1, {'a': $a})}"
+    value = f"{{% ({deeper}; [$f({levels}, 1)]) %}}"
+    inner = chain(Y=passing())
+    state = {
+        "Output": passing(Output=[value]),
+        "Assign": passing(Assign={"v": value}),
+        "Items": mapping(inner, Items=[value, 1]),
+        "ItemSelector": mapping(inner, Items=[1], ItemSelector={"x": value}),
+        "Condition": {"Type": "Choice", "Choices": [{"Condition": value, "Next": "Z"}]},
+    }[field]
+    machine = {"QueryLanguage": "JSONata", **chain(state, Z={"Type": "Succeed"})}
+    desk = Desk(machine).run()
+    name = (desk.error or ("", ""))[0]
+    assert name in ("", "States.Runtime", "States.QueryEvaluationError")
+    assert name or (levels < 253 and field != "Condition")

@@ -289,6 +289,15 @@ def test_a_snapshot_that_unpacks_to_too_much_is_unreadable() -> None:
         snapshot.history_of(f"1.{bomb}.", {})
 
 
+def test_a_tail_that_unpacks_to_too_much_is_unreadable() -> None:
+    desk = a_bit_of_everything()
+    desk.save()
+    core = desk.checkpoint.rsplit(".", 1)[0]
+    bomb = base64.b64encode(zlib.compress(b" " * 10_000_000)).decode()
+    with pytest.raises(Unreadable, match="larger than any snapshot"):
+        desk.restored(f"{core}.{bomb}", desk.pages)
+
+
 def test_a_page_whose_parts_were_exchanged_is_unreadable() -> None:
     desk = Desk(chain(T=task()), {"a": incompressible(PAGE_RAW_BYTES_MAX + 9)}, thorough=False)
     desk.save()

@@ -147,6 +147,7 @@ WAITS: list[tuple[Members, Any, float]] = [
     ({"SecondsPath": "$.s", "InputPath": "$.in"}, {"in": {"s": 7}}, 7),
     ({"Timestamp": "2026-01-01T00:01:00Z"}, {}, 60),
     ({"Timestamp": "2025-12-31T23:59:59Z"}, {}, 0),
+    ({"Timestamp": "2026-01-01T00:00:09.9Z"}, {}, 9),
     ({"TimestampPath": "$.t"}, {"t": "2026-01-01T01:00:00+01:00"}, 0),
     ({"TimestampPath": "$.t"}, {"t": "2026-01-01T00:00:09.9Z"}, 9),
 ]

@@ -359,6 +359,23 @@ def test_what_a_function_raises_is_caught_by_its_name(desk: Desk) -> None:
     assert (ran.exit_code, ran.output["errorType"]) == (0, "OutOfStock")
 
 
+# -------------------------------------------------------------------------------- their own tests
+
+
+def test_the_workflow_tests_of_the_chain_cover_all_of_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "treadle", "test", "examples", "--coverage-min", "100"],
+        cwd=ROOT,
+        env=_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "\n11 passed, 0 failed\n" in done.stdout
+
+
 # --------------------------------------------------------------------------------- all of them
 
 
@@ -387,7 +404,8 @@ def test_its_readme_says_how_to_run_it_here_and_on_a_cluster(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_all_its_manifests_are_applied_and_the_execution_is_not(name: str) -> None:
     kustomization = YAML(typ="safe").load(EXAMPLES / name / "kustomization.yaml")
-    manifests = {each.name for each in (EXAMPLES / name).glob("*.yaml")}
+    files = {each.name for each in (EXAMPLES / name).glob("*.yaml")}
+    manifests = {each for each in files if not each.endswith(".test.yaml")}
     assert manifests == {"kustomization.yaml", "execution.yaml", *kustomization["resources"]}
 
 

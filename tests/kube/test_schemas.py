@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from ruamel.yaml import YAML
 
 from treadle.asl import document
+from treadle.asl.limits import MACHINE_BOUNDS, PROFILES
 from treadle.engine.context import Identity
 from treadle.engine.events import StopRequested
 from treadle.engine.execution import Execution
@@ -231,3 +232,18 @@ class _Untyped(_Described):
 def test_what_a_structural_schema_cannot_say_is_an_error(model: type[BaseModel], what: str) -> None:
     with pytest.raises(ValueError, match=what):
         structural.structural(model)
+
+
+@pytest.mark.parametrize("kind", ["statemachines", "statemachinerevisions"])
+def test_limits_of_a_machine_are_those_that_it_may_set(kind: str) -> None:
+    schema = schema_of(kind)["properties"]["spec"]["properties"]["limits"]
+    # One that is misspelt is kept, so that the machine is not Ready and says so.
+    assert schema["x-kubernetes-preserve-unknown-fields"] is True
+    found = dict(schema["properties"])
+    assert found.pop("profile")["enum"] == list(PROFILES)
+    assert set(found) == {bound.member for bound in MACHINE_BOUNDS}
+    for bound in MACHINE_BOUNDS:
+        member = found[bound.member]
+        assert (member["type"], member["format"]) == ("integer", "int64")
+        assert member["minimum"] == (0 if bound.is_optional else bound.least)
+        assert member["maximum"] == bound.most

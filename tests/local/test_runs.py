@@ -37,6 +37,7 @@ def test_a_run_is_kept_whole(tmp_path: Path) -> None:
         mocks="{}",
         case="c",
         virtual=True,
+        limits="aws",
     )
     assert runs.get(kept(runs, run).name) == run
 

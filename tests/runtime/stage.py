@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from treadle.app.identify import Identities
+from treadle.asl.evaluator import Answer, Asked, answer
 from treadle.engine.commands import Task
 from treadle.engine.events import TaskId, TaskStarted, TaskSucceeded
 from treadle.kube import decode
@@ -195,6 +196,8 @@ class Stage:
         self.skip = timedelta()
         self.meter = Counts()
         self.key = ExecutionKey("default", "e", "nobody")
+        self.asked: list[Asked] = []
+        self.seconds = 0.0
         self.reborn()
 
     def reborn(self) -> None:
@@ -210,8 +213,16 @@ class Stage:
             identify=Identities("us-east-1", "1" * 12),
             meter=self.meter,
             announce=lambda _, kind, reason, text: self.said.append((kind, reason, text)),
+            stopwatch=lambda: self.seconds,
+            evaluator=self.evaluated,
         )
         self.driver.serve([self.hands])
+
+    def evaluated(self, asked: Asked) -> Answer:
+        """Evaluates expressions; each takes a second."""
+        self.asked.append(asked)
+        self.seconds += 1.0
+        return answer(asked)
 
     def now(self) -> datetime:
         return clock.wall() + self.skip

@@ -169,6 +169,44 @@ def test_a_process_that_takes_over_starts_what_must_run_as_restored() -> None:
     on_a_stage(play)
 
 
+def test_expressions_are_evaluated_and_timed_by_whoever_is_told_to() -> None:
+    expression = "{% 1 + 1 %}"
+    states = {
+        "A": {"Type": "Pass", "Output": expression, "Next": "B"},
+        "B": {
+            "Type": "Task",
+            "Resource": "treadle:job",
+            "Arguments": {"image": "i", "env": {"N": expression}},
+            "End": True,
+        },
+    }
+
+    async def play(stage: Stage) -> None:
+        await stage.running({"QueryLanguage": "JSONata", "StartAt": "A", "States": states})
+        assert [asked.text for asked in stage.asked] == [" 1 + 1 "] * 2
+        stage.reborn()
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(1)
+        assert [order.restored for order in stage.hands.started] == [True]
+        assert len(stage.asked) == 3
+        assert stage.asked[-1].seconds_max > stage.asked[0].seconds_max
+
+    on_a_stage(play)
+
+
+def test_of_two_slow_expressions_the_second_has_what_the_first_left() -> None:
+    slow = {"Type": "Pass", "Output": ["{% 1 + 1 %}", "{% 2 + 2 %}", "{% 3 + 3 %}"], "End": True}
+
+    async def play(stage: Stage) -> None:
+        await stage.running({"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": slow}})
+        assert [asked.seconds_max for asked in stage.asked] == [1.5, 0.5]
+        assert stage.phase() == "Failed"
+        assert stage.status()["error"] == "States.QueryEvaluationError"
+
+    on_a_stage(play)
+
+
 def test_one_that_has_ended_is_not_restarted() -> None:
     async def play(stage: Stage) -> None:
         await stage.running(NOTHING)

@@ -83,7 +83,7 @@ def pages() -> list[Path]:
     """All pages for users."""
     return [
         ROOT / "README.md",
-        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
         *sorted((ROOT / "examples").glob("*/README.md")),
     ]
 

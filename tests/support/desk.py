@@ -14,6 +14,7 @@ from tests.support.histories import Entry
 from tests.support.machines import Definition
 from treadle.asl import document
 from treadle.asl.errors import StateError
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json, dumps
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.engine import invariants
@@ -117,10 +118,14 @@ class Desk:
         limits: Limits = DEFAULT,
         suspended: bool = False,
         thorough: bool = True,
+        stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self.program = document.parse(definition)
         self.answer = answer
         self.limits = limits
+        self.stopwatch = stopwatch
+        self.evaluator = evaluator
         self.thorough = thorough
         self.now = BEGIN
         self.pages: dict[str, bytes] = {}
@@ -138,6 +143,8 @@ class Desk:
             now=self.now,
             suspended=suspended,
             limits=limits,
+            stopwatch=stopwatch,
+            evaluator=evaluator,
         )
         self.look()
 
@@ -304,7 +311,14 @@ class Desk:
     def restored(self, checkpoint: str, pages: Mapping[str, bytes]) -> Execution:
         """The execution that a checkpoint holds."""
         return Execution.restore(
-            self.program, REVISION, IDENTITY, checkpoint, pages, limits=self.limits
+            self.program,
+            REVISION,
+            IDENTITY,
+            checkpoint,
+            pages,
+            limits=self.limits,
+            stopwatch=self.stopwatch,
+            evaluator=self.evaluator,
         )
 
     def _with(self, encoded: Encoded) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -124,7 +125,7 @@ class _Desk:
         self._run = run
         self._show = show
         self._runs = Runs(folder)
-        self._settings = settings_.from_environment({})
+        self._settings = settings_.from_environment({"limits_profile": run.limits or None})
         self._virtual = loop if isinstance(loop, VirtualLoop) else None
         self._answers = None if run.mocks is None else mocks.read(run.mocks, run.case)
         self._ended = asyncio.Event()
@@ -149,7 +150,9 @@ class _Desk:
         resources = ProcessRunner.resources | HttpRunner.resources
         if self._answers is not None:
             resources |= _named_by(self._run.spec)
-        machines = RevisionMachines(self._api, self._now, Installation(POD_DEFAULTS, resources))
+        answered = None if self._answers is None else frozenset(self._answers)
+        here = Installation(POD_DEFAULTS, resources, self._settings.limits, answered)
+        machines = RevisionMachines(self._api, self._now, here)
         driver = self._driver(machines, leadership)
         processes = ProcessRunner(
             self._process_settings(),
@@ -204,6 +207,7 @@ class _Desk:
             identify=Identities(self._settings.region, self._settings.account),
             # Virtual time is changed by nobody: nothing has to be looked at meanwhile.
             alarm_seconds_max=math.inf if self._virtual else ALARM_SECONDS_MAX,
+            stopwatch=None if self._virtual else time.thread_time,
         )
 
     def _process_settings(self) -> ProcessSettings:

@@ -39,12 +39,16 @@ from treadle.runners.transport import AiohttpTransport
 from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import Fault, Sighting
+from treadle.sandbox.sandbox import Sandbox
 from treadle.stores.executions import StatusStore
 from treadle.stores.judgement import Installation
 from treadle.stores.judging import Judging
 from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
+
+_PYTHON = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
+"""All that the process needs which evaluates expressions: credentials are not for it."""
 
 _RESOURCES = JobRunner.resources | HttpRunner.resources
 
@@ -114,26 +118,35 @@ async def _run(settings: Settings, stopping: _Stopping) -> int:
     stop = stopping.attach()
     metrics = Metrics()
     endpoint = credentials.load(settings.kubeconfig, settings.context, settings.environment)
+    python = {name: settings.environment[name] for name in _PYTHON if name in settings.environment}
     async with Client(endpoint, meter=metrics) as api:
-        operator = _Operator(settings, api, metrics, endpoint)
-        return await operator.live(stop)
+        with Sandbox(python) as sandbox:
+            operator = _Operator(settings, api, metrics, endpoint, sandbox)
+            return await operator.live(stop)
 
 
 class _Operator:
     """Every room of one process, and the doorway of its handlers."""
 
     def __init__(
-        self, settings: Settings, api: Api, metrics: Metrics, endpoint: credentials.Endpoint
+        self,
+        settings: Settings,
+        api: Api,
+        metrics: Metrics,
+        endpoint: credentials.Endpoint,
+        sandbox: Sandbox,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._endpoint = endpoint
+        self._sandbox = sandbox
         self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
         self._lease = _lease(settings, api, metrics)
         self._recorder = Recorder(api, "treadle", metrics)
         self._store = StatusStore(api)
         jobs = _job_settings(settings)
-        self._machines = RevisionMachines(api, _now, Installation(jobs.defaults, _RESOURCES))
+        here = Installation(jobs.defaults, _RESOURCES, settings.limits)
+        self._machines = RevisionMachines(api, _now, here)
         self._driver = Driver(
             store=self._store,
             machines=self._machines,
@@ -142,6 +155,8 @@ class _Operator:
             identify=Identities(settings.region, settings.account),
             meter=metrics,
             announce=self._recorder.announce,
+            stopwatch=sandbox.seconds,
+            evaluator=sandbox.answer,
         )
         self._judging = Judging(self._machines, self._driver.machine_changed, metrics)
         self._jobs = self._view(api, JOBS)
@@ -199,6 +214,7 @@ class _Operator:
                 return 0
             stop.cancel()
             _log.info("leading as %s", self._settings.identity)
+            self._sandbox.open()
             return await self._work(stopping)
         finally:
             if server is not None:

@@ -9,7 +9,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from treadle.asl.limits import BOUNDS, DEFAULT, PROFILES, SETTINGS, Bound, Limits
 from treadle.kube.podsecurity import Level
+
+_PROFILE = "TREADLE_LIMITS_PROFILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Settings:
             or volume that cannot be made.
         drain_seconds: how long HTTP calls may take to end after SIGTERM.
         pod_security_level: Pods above it are refused.
+        limits: of executions; a machine may lower them.
         log_format, log_level: of stderr.
         environment: for credentials that need it.
     """
@@ -52,6 +56,7 @@ class Settings:
     pod_security_level: Level = "baseline"
     start_failure_seconds: float = 600.0
     drain_seconds: float = 80.0
+    limits: Limits = DEFAULT
     log_format: str = "json"
     log_level: str = "INFO"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -60,14 +65,19 @@ class Settings:
 def from_environment(flags: Mapping[str, object]) -> Settings:
     """Settings from TREADLE_* variables; a flag that was given is stronger.
 
+    Args:
+        flags: members of Settings; and `limits_profile`, the name of a profile.
+
     Raises:
         ValueError: a variable cannot be used; the sentence says which and why.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
-    return replace(_from_variables(), **given)  # type: ignore[arg-type]
+    profile = given.pop("limits_profile", None)
+    found = _from_variables(None if profile is None else str(profile))
+    return replace(found, **given)  # type: ignore[arg-type]
 
 
-def _from_variables() -> Settings:
+def _from_variables(profile: str | None) -> Settings:
     read = os.environ.get
     port = read("TREADLE_HEALTH_PORT") or "8080"
     if not port.isdecimal() or int(port) > 65535:
@@ -90,10 +100,34 @@ def _from_variables() -> Settings:
         pod_security_level=_level(read("TREADLE_POD_SECURITY_LEVEL") or "baseline"),
         start_failure_seconds=_seconds("TREADLE_START_FAILURE_SECONDS", "600"),
         drain_seconds=_seconds("TREADLE_DRAIN_SECONDS", "80"),
+        limits=_limits(profile),
         log_format=_one_of("TREADLE_LOG_FORMAT", ("json", "text")),
         log_level=_one_of("TREADLE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")),
         environment=dict(os.environ),
     )
+
+
+def _limits(profile: str | None) -> Limits:
+    """A profile's, with what the variables say otherwise."""
+    name = profile or _one_of(_PROFILE, tuple(PROFILES))
+    known = {bound.setting: bound for bound in BOUNDS}
+    for variable in os.environ:
+        # One that is misspelt would leave everybody unbounded.
+        if variable.startswith(SETTINGS) and variable not in (*known, _PROFILE):
+            raise ValueError(f"{variable} is no limit; there are: {', '.join(known)}")
+    given = {
+        bound.name: _limit(bound, text)
+        for variable, bound in known.items()
+        if (text := os.environ.get(variable))
+    }
+    return replace(PROFILES[name], **given)
+
+
+def _limit(bound: Bound, text: str) -> int:
+    value = int(text) if text.isdecimal() and len(text) < 20 else None
+    if value is None or not bound.allows(value):
+        raise ValueError(f"{bound.setting} is {text!r:.100}; it must be {bound.allowed}")
+    return value
 
 
 def _level(text: str) -> Level:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from treadle.asl.services import has_action
+
 Pattern: TypeAlias = Literal["request-response", "sync", "sync:2", "waitForTaskToken"]
 Kind: TypeAlias = Literal["activity", "integration", "lambda", "native", "other", "sdk"]
 
@@ -137,7 +139,8 @@ def is_function_call(resource: Resource) -> bool:
 def is_recognized(resource: Resource) -> bool:
     """Whether AWS, or Treadle for its own names, knows what a Resource asks for.
 
-    A service outside the table is taken as known: AWS adds services faster than this list grows.
+    A service that is not listed is taken as known, with whatever action: AWS adds services faster
+    than the lists grow.
     """
     match resource.kind:
         case "native":
@@ -148,7 +151,9 @@ def is_recognized(resource: Resource) -> bool:
             return actions is None or (resource.action in actions and _has_pattern(resource))
         case "sdk":
             # AWS: "AWS SDK integrations" have no job to wait for.
-            return resource.pattern in ("request-response", "waitForTaskToken")
+            if resource.pattern not in ("request-response", "waitForTaskToken"):
+                return False
+            return has_action(resource.service, resource.action) is not False
         case _:
             return True
 

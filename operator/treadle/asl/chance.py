@@ -30,13 +30,16 @@ _MASK = (1 << 48) - 1
 
 
 class Chance:
-    """A stream of numbers and identifiers derived from a seed: block n is sha256(seed + n)."""
+    """A stream of numbers and identifiers derived from a seed: block n is sha256(seed + n).
 
-    __slots__ = ("_counter", "_seed")
+    `drawn` says how many blocks were taken, so that a stream can go on elsewhere.
+    """
 
-    def __init__(self, seed: bytes) -> None:
-        self._seed = seed
-        self._counter = 0
+    __slots__ = ("drawn", "seed")
+
+    def __init__(self, seed: bytes, drawn: int = 0) -> None:
+        self.seed = seed
+        self.drawn = drawn
 
     def uuid(self) -> str:
         """An identifier in the form of a random (version 4) UUID."""
@@ -55,6 +58,6 @@ class Chance:
         return int.from_bytes(self._block(), "big") % n
 
     def _block(self) -> bytes:
-        block = hashlib.sha256(self._seed + self._counter.to_bytes(8, "big")).digest()
-        self._counter += 1
+        block = hashlib.sha256(self.seed + self.drawn.to_bytes(8, "big")).digest()
+        self.drawn += 1
         return block

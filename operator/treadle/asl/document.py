@@ -6,6 +6,7 @@ Program never sees it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from treadle.asl import json, limits
@@ -42,7 +43,7 @@ def parse(definition: Json | str, *, express: bool = False) -> Program:
 
     Spec: "Structure of a State Machine".
     """
-    program, problems = inspect(definition, express=express)
+    program, problems = _inspected(definition, express=express, thoroughly=False)
     if program is None:
         raise InvalidDocument([p for p in problems if p.severity == "error"])
     return program
@@ -55,14 +56,21 @@ def inspect(
 
     Problems of a text have a line and a column. Never raises.
     """
+    return _inspected(definition, express=express, thoroughly=True)
+
+
+def _inspected(
+    definition: Json | str, *, express: bool, thoroughly: bool
+) -> tuple[Program | None, tuple[Problem, ...]]:
+    judge = partial(_judge, express=express, thoroughly=thoroughly)
     if not isinstance(definition, str):
         shapeless = problems_of_value(definition) or _problems_of_size(definition)
-        return (None, tuple(shapeless)) if shapeless else _judge(definition, express=express)
+        return (None, tuple(shapeless)) if shapeless else judge(definition)
     try:
         value, place_of = parse_text(definition)
     except InvalidDocument as e:
         return None, e.problems
-    program, problems = _judge(value, express=express)
+    program, problems = judge(value)
     placed: list[Problem] = []
     for problem in problems:
         line, column = place_of(problem.pointer) or (None, None)
@@ -70,10 +78,12 @@ def inspect(
     return program, tuple(placed)
 
 
-def _judge(value: Json, *, express: bool) -> tuple[Program | None, tuple[Problem, ...]]:
+def _judge(
+    value: Json, *, express: bool, thoroughly: bool
+) -> tuple[Program | None, tuple[Problem, ...]]:
     report = Report()
     program = _Reading(report, express=express).program(value)
-    if not report.errors:
+    if thoroughly and not report.errors:
         check_variables(value, report)
     problems = (*report.errors, *report.warnings)
     return (None if report.errors else program), problems
@@ -264,19 +274,26 @@ class _Reading:
         if processor is None:
             return ()
         processor.only(_PROCESSOR)
-        self._check_processor_config(processor)
+        outer = self.outer
+        if self._check_processor_config(processor) == "DISTRIBUTED":
+            self.outer = frozenset()  # its children do not see them
         processor.text("Comment")
-        return (self.machine(processor),)
+        inner = self.machine(processor)
+        self.outer = outer
+        return (inner,)
 
     def _branch(self, branch: Fields) -> Machine:
         branch.only(_BRANCH)
         branch.text("Comment")
         return self.machine(branch)
 
-    def _check_processor_config(self, processor: Fields) -> None:
+    def _check_processor_config(self, processor: Fields) -> str | None:
         config = processor.inner("ProcessorConfig")
         if config is None:
-            return
+            return None
         config.only(("ExecutionType", "Mode"))
-        config.one_of("Mode", ("INLINE", "DISTRIBUTED"))
+        mode = config.one_of("Mode", ("INLINE", "DISTRIBUTED"))
         config.one_of("ExecutionType", ("STANDARD", "EXPRESS"))
+        if mode == "DISTRIBUTED":
+            config.require("ExecutionType")
+        return mode

@@ -89,6 +89,25 @@ def dumps(value: Json) -> str:
 _LEVELS_MAX = 254
 
 
+def told(value: Json) -> str:
+    """Its text for a sentence, whatever it is."""
+    try:
+        return dumps(value)
+    except ValueError as why:
+        return f"({why})"
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether a JSON text is nested more deeply than `dumps` would write it."""
+    if text.count("[") + text.count("{") <= _LEVELS_MAX:
+        return False
+    try:
+        dumps(loads(text))
+    except ValueError:
+        return True
+    return False
+
+
 def _is_deep(value: Json) -> bool:
     level = [value]
     for _ in range(_LEVELS_MAX):

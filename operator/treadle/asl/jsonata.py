@@ -6,43 +6,33 @@ does; what AWS refuses when a machine is created is refused when it is compiled.
 Source: AWS, "Transforming data with JSONata in Step Functions"; the engine is `jlens`.
 """
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, Final
 
 from jlens import Expression as Compiled
 from jlens import JlensError
 
 from treadle.asl import limits
-from treadle.asl.chance import Chance, JavaRandom
-from treadle.asl.json import Json, dumps, loads
-from treadle.asl.scope import Effort, Scope
+from treadle.asl.evaluator import Answer, Asked, answer, said
+from treadle.asl.json import Json, dumps, is_too_deep, is_well_formed, loads
+from treadle.asl.jsonata_functions import DRAWING, FUNCTIONS, nothing, registered
+from treadle.asl.jsonata_text import later_operator, top_reference
+from treadle.asl.scope import Scope
 
 STATES: Final = "states"
 
-_RANGE_ITEMS_MAX = 360_145  # AWS takes so many of $range and refuses one more
-
 _OPEN, _CLOSE = "{%", "%}"
 _PLAIN = re.compile(r"\$(\w+)((?:\.[^\W\d]\w*)*)", re.ASCII)
+_NAME = re.compile(r"\$(\w+)\b(?!\s*\()")
 _STATES_REBOUND = re.compile(r"\$states\s*:=")
 # An evaluation begins with few steps and is made again with more, so that what it cost is known:
-# the engine does not count for us. The repetitions add a twentieth.
-_STEPS: Final = (250, 5_000, 100_000, 2_000_000)
-_STEPS_EXCEEDED = "U1006"
+# the engine does not count for us. The repetitions add a tenth at most, beyond the first.
+_STEPS: Final = (250, 1_000, 10_000, 100_000, 2_000_000)
 _STEPS_A_NODE = 16  # what takes as long as visiting one node of a path
 _BYTES_READ_A_NODE = 512  # of JSON, handed to the engine
 _BYTES_GIVEN_A_NODE = 64  # of JSON, taken from it; they stay
-_LIMITS: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "max_depth": 500,
-        "max_string_length": 4 * 1024 * 1024,
-        "max_array_length": 900_000,  # AWS: 873,782
-        "max_result_size": 4 * 1024 * 1024,
-    }
-)
 
 
 class JsonataSyntaxError(ValueError):
@@ -92,29 +82,22 @@ class Expression:
 
     Attributes:
         text: between the delimiters.
-        variables: names that it reads, without `$`; `states` too where it does.
+        variables: names that it reads, without `$`, and that are not its own.
+        names: those that it must be given; some that it assigns itself are among them.
         states: the members of `$states` that it reads.
     """
 
-    __slots__ = (
-        "_compiled",
-        "_draws",
-        "_functions",
-        "_keys",
-        "_root",
-        "states",
-        "text",
-        "variables",
-    )
+    __slots__ = ("_draws", "_keys", "_reads", "_root", "names", "states", "text", "variables")
 
-    def __init__(self, text: str, compiled: Compiled, reads: Mapping[str, Any]) -> None:
+    def __init__(self, text: str, reads: Mapping[str, Any]) -> None:
         self.text = text
-        self._compiled = compiled
         bindings = reads.get("bindings", {})
-        self.variables = frozenset(bindings) - _FUNCTIONS.keys() - {STATES}
-        # The engine looks at each function that it is given: only those that are named are.
-        self._functions = {n: f for n, f in _FUNCTIONS.items() if f"${n}" in text}
-        self._draws = not _DRAWING.isdisjoint(self._functions)
+        self.variables = frozenset(bindings) - FUNCTIONS.keys() - {STATES}
+        # The engine tells neither a name that is also assigned, though it tells that it is unsure,
+        # nor one that is a function's too, which a variable of that name hides unless it is called.
+        self.names = self.variables.union(_NAME.findall(text)) - {STATES}
+        self._reads = {} if reads.get("input") else bindings
+        self._draws = any(f"${name}" in text for name in DRAWING)
         states = bindings.get(STATES, {})
         self.states = frozenset(states) if isinstance(states, dict) else frozenset(("*",))
         plain = _PLAIN.fullmatch(text.strip())
@@ -141,20 +124,55 @@ class Expression:
             found = self._plain(values)
             if found is not None:
                 return found[0]
-        effort.spend(sum(map(_size, values.values())) // _BYTES_READ_A_NODE)
-        bindings = {**values, **self._functions}
-        if self._draws:
-            bindings |= _drawing(scope.chance)
-        text = _evaluated(self._compiled, bindings, scope.now_ms, scope.chance, effort)
+        text = self._evaluated(values, scope)
         if text is None:
             return UNDEFINED
         effort.spend(len(text) // _BYTES_GIVEN_A_NODE)
+        if is_too_deep(text):
+            raise JsonataFailed("U1001: The result is nested too deeply")
         return loads(text)
+
+    def _evaluated(self, values: Mapping[str, Json], scope: Scope) -> str | None:
+        """The JSON text of its value; None where it is undefined. Raises: see `evaluate`."""
+        effort, chance = scope.effort, scope.chance
+        try:
+            bindings = dumps(self._read_of(values))
+        except ValueError as why:
+            raise JsonataFailed(f"U1001: What the expression reads is {why}") from None
+        effort.spend(len(bindings) // _BYTES_READ_A_NODE)
+        seed = chance.below(2**53)
+        of_chance = chance.seed.hex() if self._draws else ""
+        made = Answer()
+        for steps in _STEPS:
+            effort.spend(steps // _STEPS_A_NODE)
+            seconds = effort.seconds_left()
+            made = (effort.evaluator or answer)(
+                Asked(
+                    *(self.text, bindings, scope.now_ms, seed, of_chance, chance.drawn),
+                    *(steps, seconds),
+                )
+            )
+            if not made.lacks_steps:
+                break
+        if made.failure:
+            raise JsonataFailed(made.failure)
+        if self._draws:
+            chance.drawn = made.drawn
+        return made.value
 
     def gives_function(self, values: Mapping[str, Json], scope: Scope) -> bool:
         """Whether its value, which JSON cannot have, is a function."""
-        asking = compile_expression(f"{_OPEN}$type(({self.text})){_CLOSE}")
-        return asking.evaluate(values, scope) == "function"
+        # In a parenthesis of its own a regular expression could not be read.
+        try:
+            asking = compile_expression(f"{_OPEN}$type({self.text}){_CLOSE}")
+            return asking.evaluate(values, scope) == "function"
+        except (JsonataSyntaxError, JsonataFailed):
+            return False  # it was as deep as it may be, or is another one by other chances
+
+    def _read_of(self, values: Mapping[str, Json]) -> dict[str, Json]:
+        """As much of the values as it reads: the same result, for the price of that."""
+        reads = self._reads
+        return {name: _cut(value, reads.get(name, True)) for name, value in values.items()}
 
     def _plain(self, values: Mapping[str, Json]) -> tuple[Json] | None:
         """A path of names through objects, in Python: its integers stay what they are."""
@@ -166,36 +184,11 @@ class Expression:
         return None if node is UNDEFINED else (node,)
 
 
-def _evaluated(
-    compiled: Compiled, bindings: dict[str, Any], now_ms: int, chance: Chance, effort: Effort
-) -> str | None:
-    """The JSON text of a value; None where it is undefined. Raises: JsonataFailed."""
-    seed = chance.below(2**53)
-    for steps in _STEPS:
-        effort.spend(steps // _STEPS_A_NODE)
-        try:
-            return compiled.evaluate_json(
-                None,
-                bindings,
-                now=now_ms,
-                seed=seed,
-                max_steps=steps,
-                timeout=effort.seconds_left(),
-                **_LIMITS,
-            )
-        except JlensError as why:
-            if why.code != _STEPS_EXCEEDED or steps == _STEPS[-1]:
-                raise JsonataFailed(_said(why)) from None
-        except _FunctionFailed as why:
-            raise JsonataFailed(str(why)) from None
-    raise AssertionError("the last number of steps returns or raises")
-
-
-def _size(value: Json) -> int:
-    """About how many bytes of JSON a value has."""
-    if isinstance(value, str):
-        return len(value)
-    return len(dumps(value)) if isinstance(value, dict | list) else 8
+def _cut(value: Json, read: Any) -> Json:
+    """A value without the members of objects that nobody reads."""
+    if read is True or value.__class__ is not dict:
+        return value
+    return {name: _cut(member, read[name]) for name, member in value.items() if name in read}
 
 
 @lru_cache(maxsize=limits.PATH_CACHE_MAX)
@@ -206,31 +199,56 @@ def compile_expression(text: str) -> Expression:
         JsonataSyntaxError: it is none, or reads what there is not: the input document at its top.
     """
     body = text[len(_OPEN) : -len(_CLOSE)]
+    if not is_well_formed(body):
+        message = "half of a surrogate pair, which no UTF-8 can hold"
+        raise JsonataSyntaxError(message, len(_OPEN), message, is_unsupported=False)
+    if len(body) > limits.EXPRESSION_CHARS_MAX:
+        message = (
+            f"it has {len(body):,} characters and may have {limits.EXPRESSION_CHARS_MAX:,}; "
+            "assign parts of it to variables in a state before"
+        )
+        raise JsonataSyntaxError(message, len(_OPEN), message, is_unsupported=False)
     try:
         compiled = Compiled(body)
     except JlensError as why:
         raise JsonataSyntaxError(
-            _said(why), _position(why), str(why), is_unsupported=False
+            said(why), _position(why), str(why), is_unsupported=False
         ) from None
-    reads: Any = compiled.reads(dict.fromkeys(_FUNCTIONS, _nothing))
+    later = later_operator(body)
+    if later is not None:
+        raise _later(*later)
+    reads: Any = registered(compiled, body).reads()
     if reads.get("everyBinding"):
         raise _unsupported(
             "$eval is not available; $parse reads JSON", "Reference to '$eval' is not supported."
         )
     # A call of what is no function is read as if it read the input: it is judged as a variable.
-    called = dict.fromkeys((*reads.get("bindings", {}), *_FUNCTIONS), _nothing)
-    top = compiled.reads(called).get("input")
-    if top:
-        raise _reads_input(top, body)
+    called = dict.fromkeys(reads.get("bindings", {}), nothing)
+    told = compiled.reads(called).get("input") if "input" in reads else None
+    top = _read_at_top(told, body)
+    if top is not None:
+        raise _reads_input(top)
     rebound = _STATES_REBOUND.search(body)
     if rebound is not None:
         aws = "Reference to '$states' is not supported."
         raise _unsupported("$states cannot be assigned", aws, rebound.start())
-    return Expression(body, compiled, reads)
+    return Expression(body, reads)
 
 
-def _reads_input(top: Any, body: str) -> JsonataSyntaxError:
-    name = next(iter(top)) if isinstance(top, dict) else "$$" if "$$" in body else "$"
+def _read_at_top(told: Any, body: str) -> str | None:
+    """The engine tells names, or "everything", also where it cannot follow a call or a value."""
+    if isinstance(told, dict):
+        return next(iter(told), None)
+    return top_reference(body) if told else None
+
+
+def _later(operator: str, at: int) -> JsonataSyntaxError:
+    aws = f'S0211: The symbol "{operator[1]}" cannot be used as a unary operator'
+    message = f"{aws}; {operator} came with JSONata 2.1, and AWS has 2.0.6"
+    return JsonataSyntaxError(message, len(_OPEN) + at, aws, is_unsupported=False)
+
+
+def _reads_input(name: str) -> JsonataSyntaxError:
     place = "" if name == "$$" else " at the top level"
     return _unsupported(
         f"There is no input document, so {name} has no meaning at the top of an expression; begin "
@@ -243,104 +261,5 @@ def _unsupported(message: str, aws: str, at: int = 0) -> JsonataSyntaxError:
     return JsonataSyntaxError(message, len(_OPEN) + at, aws, is_unsupported=True)
 
 
-def _said(why: JlensError) -> str:
-    text = str(why)
-    return text if text.startswith(f"{why.code}:") else f"{why.code}: {text}"
-
-
 def _position(why: JlensError) -> int:
     return len(_OPEN) + (why.position or 0)
-
-
-# ------------------------------------------------------------------------------ AWS's functions
-
-
-class _FunctionFailed(Exception):  # noqa: N818 - on its way to a JsonataFailed
-    pass
-
-
-def _drawing(chance: Chance) -> Mapping[str, Callable[..., Any]]:
-    def uuid() -> str:
-        return chance.uuid()
-
-    def random(seed: Any = None) -> float:
-        return chance.unit() if seed is None else JavaRandom(_whole(seed, "seed")).unit()
-
-    return {"uuid": uuid, "random": random}
-
-
-_DRAWING: Final = frozenset(("uuid", "random"))
-
-# What gives None is undefined, as on AWS where an argument is missing or makes no sense.
-
-
-def _whole(value: Any, what: str) -> int:
-    """An integer argument, without its fraction. Source: measured on AWS (its guide: "down")."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _FunctionFailed(f"T0410: the {what} must be a number")
-    return int(value)
-
-
-def _partition(items: Any = None, size: Any = None) -> list[Any] | None:
-    if items is None or size is None:
-        return None
-    count = _whole(size, "size of the parts")
-    if not isinstance(items, list):
-        raise _FunctionFailed("T0410: $partition needs an array")
-    if count < 1 or not items:
-        return None
-    return [items[at : at + count] for at in range(0, len(items), count)]
-
-
-def _range(first: Any = None, last: Any = None, delta: Any = None) -> list[int] | int | None:
-    if first is None or last is None or delta is None:
-        return None
-    start, end, step = (_whole(value, "argument of $range") for value in (first, last, delta))
-    if step == 0:
-        return None
-    found = range(start, end + (1 if step > 0 else -1), step)
-    if len(found) > _RANGE_ITEMS_MAX:
-        raise _FunctionFailed(f"D2014: $range gives at most {_RANGE_ITEMS_MAX:,} numbers")
-    if not found:
-        return None
-    return found[0] if len(found) == 1 else list(found)
-
-
-_ALGORITHMS: Final = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256"} | {
-    "SHA-384": "sha384",
-    "SHA-512": "sha512",
-}
-
-
-def _hash(data: Any = None, algorithm: Any = None) -> str | None:
-    if data is None or algorithm is None:
-        return None
-    if not isinstance(data, str) or algorithm not in _ALGORITHMS:
-        known = ", ".join(_ALGORITHMS)
-        raise _FunctionFailed(f"T0410: $hash needs a text and one of {known}")
-    return hashlib.new(_ALGORITHMS[algorithm], data.encode(), usedforsecurity=False).hexdigest()
-
-
-def _parse(text: Any = None) -> Json:
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise _FunctionFailed("T0410: $parse needs a text")
-    try:
-        return loads(text)
-    except ValueError as why:
-        raise _FunctionFailed(f"D3120: $parse: {why}") from None
-
-
-def _nothing(*_: Any) -> None:
-    return None
-
-
-_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    "partition": _partition,
-    "range": _range,
-    "hash": _hash,
-    "parse": _parse,
-    "uuid": _nothing,
-    "random": _nothing,
-}

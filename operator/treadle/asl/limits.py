@@ -3,26 +3,246 @@
 One rule: a loop, queue, text or depth that an untrusted party can grow has its bound here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that an installation or a machine may set. Defaults: design.md, sections 5 and 6."""
+    """Bounds that an installation or a machine may set; `BOUNDS` says what each one is."""
 
-    history_events_max: int = 25_000  # AWS: "Maximum execution history size"
-    payload_bytes_max: int = 1_048_576  # AWS: 262,144
+    payload_bytes_max: int = 1_048_576
+    history_events_max: int = 25_000
     execution_pages_bytes_max: int = 64 * 1024 * 1024
+    execution_seconds_max: int = 0
+    express_seconds_max: int = 0
+    variables_bytes_max: int = 10_485_760
+    assign_bytes_max: int = 1_048_576
+    variable_bytes_max: int = 1_048_576
+    map_concurrency_max: int = 0
     live_frames_max: int = 1_000
+    error_chars_max: int = 256
+    cause_chars_max: int = 32_768
     turn_transitions_max: int = 500  # then a turn saves
-    stretch_transitions_max: int = 100  # then a turn lets others have the loop: 3 ms, not 15
-    variables_bytes_max: int = 10_485_760  # AWS: of all variables of an execution
-    error_chars_max: int = 256  # AWS: SendTaskFailure `error`
-    cause_chars_max: int = 32_768  # AWS: SendTaskFailure `cause`
 
+
+SETTINGS: Final = "TREADLE_LIMITS_"
+"""What the names of all variables begin with that set limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What one of `Limits` is.
+
+    Attributes:
+        name: of the limit.
+        unit: what it counts, and `of`: of what.
+        least, most: of the values that a setting may have.
+        beyond: the error of what is larger; or, where nothing fails, what happens to it.
+        source: where AWS says so, or why it is ours alone.
+        aws: AWS's value; None where AWS has no such limit.
+        is_optional: 0 stands for no bound.
+        is_for_machines: a machine may set it too, and not the installation alone.
+    """
+
+    name: str
+    unit: str
+    of: str
+    least: int
+    most: int
+    beyond: str
+    source: str
+    aws: int | None = None
+    is_optional: bool = False
+    is_for_machines: bool = True
+
+    @property
+    def member(self) -> str:
+        """How manifests and values spell it."""
+        first, *others = self.name.split("_")
+        return first + "".join(map(str.capitalize, others))
+
+    @property
+    def setting(self) -> str:
+        """The variable that sets it for an installation."""
+        return f"{SETTINGS}{self.name.upper()}"
+
+    @property
+    def allowed(self) -> str:
+        """What a setting may be, in words."""
+        also = ", or 0 for no bound" if self.is_optional else ""
+        return f"a whole number from {self.least:,} to {self.most:,}{also}"
+
+    def allows(self, value: object) -> bool:
+        """Whether a setting may be this."""
+        if value.__class__ is not int:
+            return False
+        assert isinstance(value, int)
+        return self.least <= value <= self.most or (self.is_optional and value == 0)
+
+    def is_above(self, value: int, other: int) -> bool:
+        """Whether one value of it lets more pass than another."""
+        if self.is_optional and 0 in (value, other):
+            return value == 0 != other
+        return value > other
+
+    def lower(self, value: int, other: int) -> int:
+        """The value of two that lets less pass."""
+        return other if self.is_above(value, other) else value
+
+
+_QUOTAS = 'AWS, "Quotas"'
+
+BOUNDS: Final = (
+    Bound(
+        "payload_bytes_max",
+        "bytes of JSON",
+        "an execution's input, and the input, the arguments, the result and the output of a state",
+        256,
+        1_048_576,  # Kubernetes: MaxSecretSize, and the most that a request to etcd may have
+        "`States.DataLimitExceeded`",
+        _QUOTAS,
+        aws=262_144,
+    ),
+    Bound(
+        "history_events_max",
+        "events",
+        "the history of an execution, or of a child of a distributed Map",
+        10,
+        1_000_000,
+        "`States.Runtime`, the last event",
+        f"{_QUOTAS}; of EXPRESS, AWS keeps no history",
+        aws=25_000,
+    ),
+    Bound(
+        "execution_pages_bytes_max",
+        "bytes",
+        "all ExecutionPages that an execution ever wrote, before they are packed",
+        65_536,
+        1_073_741_824,
+        "`Treadle.LimitExceeded`",
+        "ours: etcd is shared",
+    ),
+    Bound(
+        "execution_seconds_max",
+        "seconds",
+        "an execution, from its start",
+        1,
+        99_999_999,
+        "`States.Timeout`, phase TimedOut",
+        f"{_QUOTAS}: a year",
+        aws=31_536_000,
+        is_optional=True,
+    ),
+    Bound(
+        "express_seconds_max",
+        "seconds",
+        "an execution of a machine of type EXPRESS, beside executionSecondsMax",
+        1,
+        99_999_999,
+        "`States.Timeout`, phase TimedOut",
+        f"{_QUOTAS}: five minutes",
+        aws=300,
+        is_optional=True,
+        is_for_machines=False,
+    ),
+    Bound(
+        "variables_bytes_max",
+        "bytes of JSON",
+        "all variables of an execution",
+        256,
+        10_485_760,
+        "`States.DataLimitExceeded`",
+        'AWS, "Passing data between states with variables"',
+        aws=10_485_760,
+    ),
+    Bound(
+        "assign_bytes_max",
+        "bytes of JSON",
+        "all that one Assign gives",
+        256,
+        1_048_576,
+        "`States.DataLimitExceeded`",
+        'AWS, "Passing data between states with variables"',
+        aws=262_144,
+    ),
+    Bound(
+        "variable_bytes_max",
+        "bytes of JSON",
+        "one variable",
+        256,
+        1_048_576,
+        "`States.DataLimitExceeded`",
+        'AWS, "Passing data between states with variables"',
+        aws=262_144,
+    ),
+    Bound(
+        "map_concurrency_max",
+        "iterations",
+        "an inline Map, at once, whatever its MaxConcurrency",
+        1,
+        10_000,
+        "the others wait",
+        'AWS, "Using Map state in Inline mode"',
+        aws=40,
+        is_optional=True,
+    ),
+    Bound(
+        "live_frames_max",
+        "branches, iterations and children",
+        "an execution, at once; further ones of a Map wait, a Parallel has all its branches",
+        1,
+        10_000,
+        "the others wait",
+        "ours: what lives is in the Execution's status",
+    ),
+    Bound(
+        "error_chars_max",
+        "characters",
+        "the name of an error",
+        64,
+        256,
+        "it is cut",
+        "AWS API, SendTaskFailure",
+        aws=256,
+    ),
+    Bound(
+        "cause_chars_max",
+        "characters",
+        "the cause of an error",
+        256,
+        32_768,
+        "it is cut",
+        "AWS API, SendTaskFailure",
+        aws=32_768,
+    ),
+    Bound(
+        "turn_transitions_max",
+        "state entries",
+        "one turn",
+        1,
+        10_000,
+        "the turn is saved, and goes on",
+        "ours: no execution holds the operator",
+        is_for_machines=False,
+    ),
+)
 
 DEFAULT = Limits()
-AWS = Limits(payload_bytes_max=262_144)
+AWS = replace(DEFAULT, **{bound.name: bound.aws for bound in BOUNDS if bound.aws is not None})
+PROFILES: Final[Mapping[str, Limits]] = {"default": DEFAULT, "aws": AWS}
+MACHINE_BOUNDS: Final = tuple(bound for bound in BOUNDS if bound.is_for_machines)
+
+
+def lowest(limits: Limits, other: Limits) -> Limits:
+    """Of each limit the value that lets less pass."""
+    values = {
+        bound.name: bound.lower(getattr(limits, bound.name), getattr(other, bound.name))
+        for bound in BOUNDS
+    }
+    return replace(limits, **values)
+
 
 # Fixed: changing one would change what a saved execution means, or protects the process itself.
 DEFINITION_BYTES_MAX = 1_048_576  # AWS: 1 MB, also the most that fits in an object
@@ -54,12 +274,25 @@ ITEMS_READ_MAX = 100_000_000  # AWS: the largest MaxItems
 FUNCTION_SECONDS_MAX = 900  # AWS Lambda: the largest timeout of a function
 BACKOFF_RATE_MAX = 1e9  # beyond it every second retry waits for the largest delay
 DEFINITION_POINTER_CHARS_MAX = 4_096  # names on the way to one value; bounds every pointer we build
-YAML_EVENTS_MAX = 200_000  # the parser takes 20 to 65 µs for one; JSON has no such bound
+YAML_EVENTS_MAX = 75_000  # the parser takes 20 to 65 µs for one; JSON has no such bound
+EXPRESSION_CHARS_MAX = 10_000  # of one in JSONata; a program has states and variables
+EXPRESSIONS_MAX = 4_000  # of JSONata in one definition, 0.3 ms each; the cache holds them all
+ASSIGNMENTS_MAX = 700  # `:=` in the JSONata of one definition: 0.1 to 3 ms each
+PATTERNS_MAX = 100  # behind `=~` in one definition: each may take 12 ms and 400 KiB
 PROBLEM_CHARS_MAX = 1_000  # of one sentence about a problem
 PROBLEMS_MAX = 200  # problems kept of one document: enough to mend, and a status stays small
 VISIT_NODES_MAX = 500_000  # nodes visited by all paths of one visit to a state: about a second
+ITEMS_NODES_MAX = 1_000_000  # nodes visited by the selectors of all items of one Map: two seconds
+EXPRESSION_CACHE_MAX = 512  # compiled expressions that are kept; each has 70 bytes a character
+EXPRESSION_CACHED_CHARS_MAX = 1_000  # of an expression that is kept compiled
+ITEM_NODES = 200  # for each item beside those: eight expressions of JSONata
 EXPRESSION_SECONDS_MAX = 1.5  # of one JSONata expression, a backstop. AWS: 1
 VISIT_SECONDS_MAX = 1.5  # of all of a visit's
+STRETCH_TRANSITIONS_MAX = 100  # then a turn lets others have the loop: 3 ms, not 15
+ITEMS_SECONDS_MAX = 1.5  # likewise, of what an item takes beyond ITEM_SECONDS
+ITEM_SECONDS = 0.005  # of each item: far more than ITEM_NODES take
+AGAIN_SECONDS_MAX = 15.0  # of one expression that was evaluated before, in less
+EXPRESSION_BYTES_MAX = 256 * 1024 * 1024  # memory of one evaluation; 900,000 objects take 240 MiB
 TURN_NODES_MAX = 250_000  # after so many a turn lets others have the loop
 FORMAT_CHARS_MAX = 4 * 1024 * 1024  # of one States.Format; more than any payload may have
 UNMEASURED_BYTES_MAX = 64 * 1024 * 1024  # what a template may at most make before it is measured

@@ -7,11 +7,13 @@ Spec: "Map State"; AWS, "Using Map state in Distributed mode".
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from treadle.asl import limits
 from treadle.asl.fields import Fields, shown
+from treadle.asl.json import Json
 from treadle.asl.jsonata import is_expression
 from treadle.asl.lint_failures import read_catchers, read_retriers
 from treadle.asl.lint_members import Common, read_data
@@ -50,6 +52,7 @@ def read_map(state: Fields, common: Common) -> State:
         selector = selector if selector is not None else data.parameters
         data = replace(data, parameters=None)
     is_distributed = _read_mode(state, common)
+    reader, writer = _read_reader(state), _read_writer(state)
     return Map(
         name=common.name,
         next=common.next,
@@ -64,8 +67,8 @@ def read_map(state: Fields, common: Common) -> State:
         batcher=_read_batcher(state) if is_distributed else None,
         tolerated_count=state.computed("ToleratedFailureCount", 0, limits.COUNT_MAX),
         tolerated_percentage=_read_percentage(state),
-        reader=_read_reader(state),
-        writer=_read_writer(state),
+        reader=reader if is_distributed else "",
+        writer=writer if is_distributed else "",
         retry=read_retriers(state),
         catch=read_catchers(state),
     )
@@ -73,10 +76,7 @@ def read_map(state: Fields, common: Common) -> State:
 
 def _read_mode(state: Fields, common: Common) -> bool:
     """Whether it is distributed; what is wrong with that is said where its processor is read."""
-    processor = state.value.get("ItemProcessor", state.value.get("Iterator"))
-    config = processor.get("ProcessorConfig") if isinstance(processor, dict) else None
-    mode = config.get("Mode") if isinstance(config, dict) else None
-    if mode == "DISTRIBUTED":
+    if mode_of(state.value) == "DISTRIBUTED":
         if common.express:
             message = "An EXPRESS machine cannot have a distributed Map; make it STANDARD."
             state.report.add(state.pointer, "map-distributed-express", message)
@@ -86,6 +86,13 @@ def _read_mode(state: Fields, common: Common) -> bool:
             message = f"{name} counts in a Map of Mode DISTRIBUTED only; here it has no effect."
             state.wrong(name, "map-member-inline", message)
     return False
+
+
+def mode_of(state: Mapping[str, Json]) -> Json:
+    """The Mode of a Map as it is written; None where there is none."""
+    processor = state.get("ItemProcessor", state.get("Iterator"))
+    config = processor.get("ProcessorConfig") if isinstance(processor, dict) else None
+    return config.get("Mode") if isinstance(config, dict) else None
 
 
 def _read_items(state: Fields) -> Path | Template | Query | None:

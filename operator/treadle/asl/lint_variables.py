@@ -7,18 +7,25 @@ Spec: "Variables"; AWS, "Passing data between states with variables".
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
 
 from treadle.asl.json import Json
 from treadle.asl.jsonata import JsonataSyntaxError, compile_expression, is_expression
 from treadle.asl.lint import Report
+from treadle.asl.lint_maps import mode_of
 from treadle.asl.paths import PathSyntaxError, compile_path
 from treadle.asl.pointers import escaped
 
 _ELSEWHERE: Final = frozenset(
     ("Branches", "Comment", "ItemProcessor", "Iterator", "Label", "Next", "Resource", "Result")
 )
+_TEMPLATES: Final = frozenset(
+    ("Assign", "BatchInput", "Credentials", "ItemSelector", "Parameters", "ResultSelector")
+)
+_STEPS_MAX: Final = 100_000  # of following ways; a machine of more is not judged here
+_CALLED: Final = re.compile(r"\$(\w+)\s*\(")
 _QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'")
 _IN_CALL: Final = re.compile(r"(?<![\w$])\$([^\W\d]\w*)")
 
@@ -29,9 +36,13 @@ class _Read(NamedTuple):
     is_called: bool
 
 
+_Set: TypeAlias = int
+"""Variables, a bit each: there may be many of them at each of many states."""
+
+
 class _Edge(NamedTuple):
     target: str
-    assigned: frozenset[str]
+    assigned: _Set
 
 
 def check_variables(definition: Mapping[str, Json], report: Report) -> None:
@@ -41,31 +52,72 @@ def check_variables(definition: Mapping[str, Json], report: Report) -> None:
         definition: without errors.
         report: takes `variable-unassigned` and `jsonata-function-unknown`.
     """
-    language = definition.get("QueryLanguage", "JSONPath")
-    _check_list(definition, "", language, frozenset(), report)
+    _Check(definition.get("QueryLanguage", "JSONPath"), report).check(definition, "", 0)
 
 
-def _check_list(
-    machine: Mapping[str, Json],
-    pointer: str,
-    language: str,
-    outer: frozenset[str],
-    report: Report,
-) -> None:
-    states = machine["States"]
-    known = _known(machine["StartAt"], states, outer)
-    for name, state in states.items():
-        here = known.get(name)
-        if here is None:
-            continue  # nothing leads to it, which is told already
-        where = f"{pointer}/States/{escaped(name)}"
-        is_jsonata = state.get("QueryLanguage", language) == "JSONata"
-        for read in _reads(state, where, is_jsonata=is_jsonata):
-            if read.name not in here:
-                _tell(read, report)
-        for suffix, inner in _inner(state):
-            seen = frozenset() if _is_distributed(state) else here
-            _check_list(inner, where + suffix, language, seen, report)
+class _Check:
+    """Of one definition; see `check_variables`."""
+
+    def __init__(self, language: str, report: Report) -> None:
+        self._language = language
+        self._report = report
+        self._bits: dict[str, _Set] = {}
+        self._steps = 0
+
+    def check(self, machine: Mapping[str, Json], pointer: str, outer: _Set) -> None:
+        """A list of states, with the variables that it sees of those around it."""
+        states = machine["States"]
+        known = self._known(machine["StartAt"], states, outer)
+        for name, state in states.items():
+            here = known.get(name)
+            if here is None:
+                continue  # nothing leads to it, which is told already
+            where = f"{pointer}/States/{escaped(name)}"
+            is_jsonata = state.get("QueryLanguage", self._language) == "JSONata"
+            for read in _reads(state, where, is_jsonata=is_jsonata):
+                if not here & self._bits.get(read.name, 0):
+                    _tell(read, self._report)
+            for suffix, inner in _inner(state):
+                self.check(inner, where + suffix, 0 if _is_distributed(state) else here)
+
+    def _known(self, start: str, states: Mapping[str, Json], outer: _Set) -> Mapping[str, _Set]:
+        """The variables that may have a value when a state is entered, where some way leads."""
+        known, waiting = {start: outer}, deque((start,))
+        edges: dict[str, tuple[_Edge, ...]] = {}
+        is_waiting = {start}
+        while waiting:
+            name = waiting.popleft()
+            is_waiting.discard(name)
+            if name not in edges:
+                edges[name] = tuple(self._edges(states[name]))
+            for edge in edges[name]:
+                self._steps += 1
+                before = known.get(edge.target)
+                after = (before or 0) | known[name] | edge.assigned
+                if after == before:
+                    continue
+                known[edge.target] = after
+                if edge.target not in is_waiting:
+                    is_waiting.add(edge.target)
+                    waiting.append(edge.target)
+            if self._steps > _STEPS_MAX:
+                return {}
+        return known
+
+    def _edges(self, state: Mapping[str, Json]) -> Iterator[_Edge]:
+        own = self._set(_names(state))
+        for member in ("Next", "Default"):
+            if member in state:
+                yield _Edge(state[member], own)
+        for member in ("Choices", "Catch"):
+            for rule in state.get(member, ()):
+                yield _Edge(rule["Next"], self._set(_names(rule)))
+
+    def _set(self, names: Iterable[str]) -> _Set:
+        found = 0
+        for name in names:
+            found |= self._bits.setdefault(name, 1 << len(self._bits))
+        return found
 
 
 def _tell(read: _Read, report: Report) -> None:
@@ -77,35 +129,8 @@ def _tell(read: _Read, report: Report) -> None:
     report.add(read.pointer, "variable-unassigned", message)
 
 
-def _known(
-    start: str, states: Mapping[str, Json], outer: frozenset[str]
-) -> Mapping[str, frozenset[str]]:
-    """The variables that may have a value when a state is entered, of each state that can be."""
-    known = {start: outer}
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        for edge in _edges(states[name]):
-            before = known.get(edge.target)
-            after = (before or frozenset()) | known[name] | edge.assigned
-            if after != before:
-                known[edge.target] = after
-                waiting.append(edge.target)
-    return known
-
-
-def _edges(state: Mapping[str, Json]) -> Iterator[_Edge]:
-    own = _names(state)
-    for member in ("Next", "Default"):
-        if member in state:
-            yield _Edge(state[member], own)
-    for member in ("Choices", "Catch"):
-        for rule in state.get(member, ()):
-            yield _Edge(rule["Next"], _names(rule))
-
-
-def _names(holder: Mapping[str, Json]) -> frozenset[str]:
-    return frozenset(name.removesuffix(".$") for name in holder.get("Assign", ()))
+def _names(holder: Mapping[str, Json]) -> Iterator[str]:
+    return (name.removesuffix(".$") for name in holder.get("Assign", ()))
 
 
 def _inner(state: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:
@@ -117,28 +142,32 @@ def _inner(state: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]
 
 
 def _is_distributed(state: Mapping[str, Json]) -> bool:
-    config = state.get("ItemProcessor", {}).get("ProcessorConfig", {})
-    return bool(config.get("Mode") == "DISTRIBUTED")
+    return bool(mode_of(state) == "DISTRIBUTED")
 
 
 # ------------------------------------------------------------------------------ what is read
 
 
 def _reads(state: Mapping[str, Json], pointer: str, *, is_jsonata: bool) -> Iterator[_Read]:
-    stack: list[tuple[str, str, Json]] = [
-        (f"{pointer}/{escaped(name)}", name, value)
+    stack: list[tuple[str, str, Json, bool]] = [
+        (f"{pointer}/{escaped(name)}", name, value, name in _TEMPLATES)
         for name, value in state.items()
         if name not in _ELSEWHERE
     ]
     while stack:
-        place, name, value = stack.pop()
+        place, name, value, in_template = stack.pop()
         if isinstance(value, dict):
-            stack += [(f"{place}/{escaped(key)}", key, member) for key, member in value.items()]
+            stack += [
+                (f"{place}/{escaped(key)}", key, member, in_template or key in _TEMPLATES)
+                for key, member in value.items()
+            ]
         elif isinstance(value, list):
-            stack += [(f"{place}/{index}", name, item) for index, item in enumerate(value)]
-        elif isinstance(value, str) and is_jsonata:
+            stack += [(f"{place}/{n}", name, item, in_template) for n, item in enumerate(value)]
+        elif not isinstance(value, str):
+            continue
+        elif is_jsonata:
             yield from _reads_of_expression(value, place)
-        elif isinstance(value, str) and name.endswith((".$", "Path", "Variable")):
+        elif name.endswith(".$" if in_template else ("Path", "Variable")):
             yield from (_Read(place, read, False) for read in _reads_of_path(value))
 
 
@@ -149,9 +178,9 @@ def _reads_of_expression(text: str, place: str) -> Iterator[_Read]:
         expression = compile_expression(text)
     except JsonataSyntaxError:
         return  # told already
+    called = frozenset(_CALLED.findall(expression.text))
     for name in sorted(expression.variables):
-        is_called = re.search(rf"\${re.escape(name)}\s*\(", expression.text) is not None
-        yield _Read(place, name, is_called)
+        yield _Read(place, name, name in called)
 
 
 def _reads_of_path(text: str) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from treadle.asl import limits
 from treadle.asl.errors import QUERY_EVALUATION_ERROR, EvaluationFailed
-from treadle.asl.json import Json, dumps
+from treadle.asl.json import Json, told
 from treadle.asl.jsonata import (
     STATES,
     UNDEFINED,
@@ -89,7 +89,7 @@ class Query:
 
     def unexpected(self, wanted: str, value: Json) -> EvaluationFailed:
         """The failure of a value of another type. Source: AWS's wording."""
-        text = dumps(value)
+        text = told(value)
         return self._failed(
             f"returned an unexpected result type. Expected '{wanted}', but was "
             f"'{type_name(value)}' for value: {text[: limits.PROBLEM_CHARS_MAX]}"
@@ -108,9 +108,9 @@ class Query:
 def _bindings(expression: Expression, scope: Scope) -> Mapping[str, Json]:
     """What an expression reads, and nothing else: each value is handed over whole."""
     variables = scope.variables
-    bound = {name: variables[name] for name in expression.variables if name in variables}
-    if expression.states:
-        bound[STATES] = _states(expression.states, scope)
+    bound = {name: variables[name] for name in expression.names if name in variables}
+    # It may be read without a member, as in `$states.($n)`.
+    bound[STATES] = _states(expression.states, scope)
     return bound
 
 

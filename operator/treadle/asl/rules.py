@@ -39,6 +39,11 @@ RULES: Final[Mapping[str, Rule]] = {
     "document-too-deep": Rule(
         "Nesting and the names on the way to a value are bounded.", "AWS", "TOO_DEEPLY_NESTED"
     ),
+    "too-many-expressions": Rule(
+        "A definition has at most 4,000 expressions of JSONata, 700 assignments in them (:=), "
+        "and 100 patterns (=~).",
+        "Treadle",
+    ),
     "too-many-states": Rule("A definition has at most 10,000 states.", "Treadle"),
     "too-many-problems": Rule("At most 200 problems are listed.", "Treadle"),
     # Members.

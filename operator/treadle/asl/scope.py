@@ -7,28 +7,47 @@ from collections.abc import Callable, Mapping
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import RUNTIME, EvaluationFailed
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json
-from treadle.asl.limits import EXPRESSION_SECONDS_MAX, VISIT_SECONDS_MAX
+from treadle.asl.limits import AGAIN_SECONDS_MAX, EXPRESSION_SECONDS_MAX, VISIT_SECONDS_MAX
 
 
 class Effort:
     """What evaluations have cost, in nodes visited; `whole` counts what this one is a part of.
 
-    `stopwatch` gives seconds of this thread's work: a far backstop for JSONata, whose engine does
-    not count all that it does. Without it only the counts decide.
+    `stopwatch` gives seconds of work, of which there may be `seconds_max`: a far backstop for
+    JSONata, whose engine does not count all that it does. Without it only the counts decide.
+    `again` is an effort for what was evaluated before: it was accepted then, so that time decides
+    nothing now. `evaluator` makes evaluations of JSONata; without it they are made here.
     """
 
-    __slots__ = ("_began", "_stopwatch", "nodes", "nodes_max", "whole")
+    __slots__ = (
+        "_began",
+        "_seconds_max",
+        "_stopwatch",
+        "again",
+        "evaluator",
+        "nodes",
+        "nodes_max",
+        "whole",
+    )
 
     def __init__(
         self,
         nodes_max: int | None = None,
         whole: "Effort | None" = None,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
+        *,
+        seconds_max: float = VISIT_SECONDS_MAX,
+        again: bool = False,
     ) -> None:
         self.nodes = 0
         self.nodes_max = nodes_max
         self.whole = whole
+        self.evaluator = evaluator
+        self.again = again
+        self._seconds_max = seconds_max
         self._stopwatch = stopwatch
         self._began = stopwatch() if stopwatch is not None else 0.0
 
@@ -48,11 +67,18 @@ class Effort:
                 f"{self.nodes_max:,} nodes of its input does.",
             )
 
+    @property
+    def seconds(self) -> float:
+        """How long it took so far; 0 without a stopwatch."""
+        return 0.0 if self._stopwatch is None else self._stopwatch() - self._began
+
     def seconds_left(self) -> float:
         """How long the next expression may take. Raises: EvaluationFailed."""
+        if self.again:
+            return AGAIN_SECONDS_MAX
         if self._stopwatch is None:
             return EXPRESSION_SECONDS_MAX
-        left = VISIT_SECONDS_MAX - (self._stopwatch() - self._began)
+        left = self._seconds_max - self.seconds
         if left <= 0:
             raise EvaluationFailed(
                 RUNTIME, f"The expressions of the state take more than {VISIT_SECONDS_MAX} s."

@@ -56,16 +56,23 @@ def parse_text(text: str) -> Parsed:
             (1, 1),
         )
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = _parse_json(text)
     except json.JSONDecodeError as e:
         return _parse_yaml(text, e)
-    except _DuplicateKeyError:
-        raise InvalidDocument(_duplicates(text)) from None
     except RecursionError:
         raise _invalid("document-too-deep", _TOO_DEEP, (1, 1)) from None
     except ValueError as e:
         raise _invalid("document-not-parsed", f"The JSON cannot be read: {e}.", (1, 1)) from None
     return _checked(Parsed(value, _LazyPlaces(text).find))
+
+
+def _parse_json(text: str) -> Json:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except _DuplicateKeyError:
+        # The places of keys are found in what is JSON: this was not read to its end.
+        json.loads(text, parse_constant=_refuse_constant)
+        raise InvalidDocument(_duplicates(text)) from None
 
 
 def _checked(parsed: Parsed) -> Parsed:
@@ -82,10 +89,11 @@ def _checked(parsed: Parsed) -> Parsed:
 def problems_of_value(value: Json) -> list[Problem]:
     """What keeps a value from being a definition's JSON: its depth, size, keys and classes.
 
-    Nothing here recurses, so that whatever follows may.
+    Nothing here recurses or compiles, so that whatever follows may.
     """
     stack: list[tuple[Json, str, int]] = [(value, "", 0)]
     weight = 0
+    counts = _Counts()
     while stack:
         node, pointer, depth = stack.pop()
         weight += 1
@@ -108,9 +116,45 @@ def problems_of_value(value: Json) -> list[Problem]:
                 stack.append((member, f"{pointer}/{escaped(name)}", depth + 1))
         elif node.__class__ is list:
             stack.extend((item, f"{pointer}/{i}", depth + 1) for i, item in enumerate(node))
-        elif wrong := _wrong_scalar(node):
-            return [_problem("document-not-json", wrong, pointer=pointer)]
+        elif problem := _problem_of_scalar(node, pointer, counts):
+            return [problem]
     return []
+
+
+def _problem_of_scalar(value: Json, pointer: str, counts: "_Counts") -> Problem | None:
+    if wrong := _wrong_scalar(value):
+        return _problem("document-not-json", wrong, pointer=pointer)
+    if wrong := counts.too_many_with(value):
+        return _problem("too-many-expressions", wrong, pointer=pointer)
+    return None
+
+
+class _Counts:
+    """What is dear to compile, counted before anything is."""
+
+    def __init__(self) -> None:
+        self.expressions = self.assignments = self.patterns = 0
+
+    def too_many_with(self, value: Json) -> str:
+        """Count a scalar; a sentence where it is one too many."""
+        if value.__class__ is not str:
+            return ""
+        if value.startswith("{%"):
+            self.expressions += 1
+            self.assignments += value.count(":=")
+        else:
+            self.patterns += value.count("=~")
+        for count, most, what in (
+            (self.expressions, limits.EXPRESSIONS_MAX, "expressions of JSONata"),
+            (self.assignments, limits.ASSIGNMENTS_MAX, "assignments (:=) in its JSONata"),
+            (self.patterns, limits.PATTERNS_MAX, "patterns (=~)"),
+        ):
+            if count > most:
+                return (
+                    f"The definition has more than {most:,} {what}; "
+                    "make a part of it a machine of its own."
+                )
+        return ""
 
 
 _TOO_DEEP: Final = (

@@ -12,6 +12,7 @@ from typing import IO, NamedTuple
 
 import click
 
+from treadle.asl.json import loads
 from treadle.asl.limits import FILE_BYTES_MAX
 
 _SUFFIXES = (".json", ".yaml", ".yml")
@@ -119,3 +120,30 @@ def duration(seconds: float) -> str:
     if days:
         return f"{days}d{hours:02d}h"
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
+
+
+def json_text(given: str, what: str) -> str:
+    """The JSON text of an argument: itself, of a file (`@FILE`), or of stdin (`-`).
+
+    Raises:
+        ValueError: it is not JSON, or too long; `what` names it in the sentence.
+        OSError: the file cannot be read.
+    """
+    text: str | bytes = given
+    if given == "-":
+        text = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
+    elif given.startswith("@"):
+        text = content_of(given[1:])
+    if len(text) > FILE_BYTES_MAX:
+        raise ValueError(f"{what} has more than {FILE_BYTES_MAX:,} bytes")
+    try:
+        loads(text)
+        return text if isinstance(text, str) else text.decode()
+    except ValueError as why:
+        raise ValueError(f"{what} is not JSON: {why}") from None
+
+
+def content_of(name: str) -> bytes:
+    """A file; at most one byte more than a file may have. Raises: OSError."""
+    with Path(name).open("rb") as file:
+        return file.read(FILE_BYTES_MAX + 1)

@@ -98,7 +98,8 @@ _state_dir = click.option(
     show_default=True,
     shell_complete=completing.folders,
 )
-_machine: Any = {"metavar": "MACHINE", "shell_complete": completing.files}
+_files: Any = {"shell_complete": completing.files}
+_machine: Any = {"metavar": "MACHINE", **_files}
 
 
 def _where(command: Any) -> Any:
@@ -172,6 +173,11 @@ def history(name: str, output: str, **where: Any) -> None:
 )
 @click.option("--time", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
 @click.option(
+    "--limits",
+    type=click.Choice(["default", "aws"]),
+    help="A profile of limits. Default: $TREADLE_LIMITS_PROFILE.",
+)
+@click.option(
     "--history",
     metavar="FILE",
     help="Write the history there, as AWS gives it.",
@@ -187,6 +193,80 @@ def run(**flags: Any) -> None:
     from treadle.cli import run as running
 
     raise SystemExit(running.run(running.Asked(**flags)))
+
+
+@main.command("test-state")
+@click.argument("machine", **_machine)
+@click.option("--state", metavar="NAME", help="The state of the machine; a bare state has none.")
+@click.option("--input", default="{}", metavar="JSON|@FILE|-", show_default=True)
+@click.option("--variables", metavar="JSON|@FILE", help="What the state can read, by name.")
+@click.option("--context", metavar="JSON|@FILE", help="The whole context object.")
+@click.option("--result", metavar="JSON|@FILE", help="What the state's work gives.")
+@click.option("--error", metavar="NAME", help="The error that the state's work ends with.")
+@click.option("--cause", metavar="TEXT", help="Its cause.")
+@click.option(
+    "--validation",
+    type=click.Choice(("STRICT", "PRESENT", "NONE")),
+    default="STRICT",
+    show_default=True,
+    help="How --result is compared with what the service answers.",
+)
+@click.option(
+    "--level",
+    type=click.Choice(("INFO", "DEBUG", "TRACE")),
+    default="INFO",
+    show_default=True,
+    help="How much of the data between the steps is shown.",
+)
+@click.option("--retries", type=click.IntRange(0), default=0, help="Retries made before.")
+@click.option("--caused-by", metavar="NAME", help="The state inside a Map or Parallel that failed.")
+@click.option("--failed-items", type=click.IntRange(0), default=0, help="Of a Map.")
+def test_state(**flags: Any) -> None:
+    """Say what one state would do with an input, as AWS's TestState does.
+
+    MACHINE is a definition, a manifest, or a state alone. A Task, Map or Parallel is answered by
+    --result or --error.
+    """
+    from treadle.cli import teststate
+
+    raise SystemExit(teststate.run(teststate.Asked(**flags)))
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", **_files)
+@click.option("-k", "--select", "text", metavar="TEXT", default="", help="Of a name: run those.")
+@click.option(
+    "--coverage-min",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Fail where a machine is covered less.",
+)
+@click.option(
+    "--junit", metavar="FILE", help="Write the results there, as JUnit has them.", **_files
+)
+@click.option("--watch", is_flag=True, help="Run again whenever a file changes, until Ctrl-C.")
+@_output("text", "json")
+def test(**flags: Any) -> None:
+    """Run tests of machines: in virtual time, with mocks, and nothing outside.
+
+    PATH is a file of tests, or a folder of *.test.yaml, *.test.yml and *.test.json. Exit status: 0
+    all have passed; 1 one has not, or too little is covered; 2 a wrong file or usage.
+    """
+    from treadle.cli import testing
+
+    raise SystemExit(testing.run(testing.Asked(**flags)))
+
+
+@main.command()
+@click.argument("execution", shell_complete=completing.names)
+@_where
+@click.option("-o", "--output", metavar="FILE", help="Write it there, a new file.", **_files)
+@click.option("--machine", metavar="FILE", help="Test this one, not a copy of what ran.", **_files)
+def record(execution: str, output: str | None, machine: str | None, **where: Any) -> None:
+    """Write a test from what an execution did: of this computer, or of a cluster."""
+    from treadle.cli import look, record
+
+    raise SystemExit(record.run(look.Where(**where), execution, output, machine))
 
 
 @main.command()

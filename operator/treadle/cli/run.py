@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,9 @@ from typing import Any
 import click
 
 from treadle.asl.json import Json, dumps, loads
-from treadle.asl.limits import FILE_BYTES_MAX
 from treadle.asl.program import Program
 from treadle.cli import validate
-from treadle.cli.files import let_go, printable
+from treadle.cli.files import content_of, json_text, let_go, printable
 from treadle.cli.machines import Found, find, tell
 from treadle.kube import sources
 from treadle.kube.kinds import EXECUTIONS
@@ -47,6 +46,7 @@ class Asked:
     commands: Sequence[str]
     mocks: str | None
     time: str
+    limits: str | None
     history: str | None
     output: str
 
@@ -83,6 +83,7 @@ def _resumed(asked: Asked, runs: Runs) -> Run:
         "--volume": asked.volumes,
         "--command": asked.commands,
         "--mocks": asked.mocks,
+        "--limits": asked.limits,
     }
     also = [what for what, value in given.items() if value]
     if also:
@@ -105,10 +106,10 @@ def _new(asked: Asked) -> Run:
     machine = found.machine
     program = _judged(machine, found.file, asked)
     commands = dict(_pair(text, "--command IMAGE=CMD") for text in asked.commands)
+    mocks, case, mocked = _mocks(asked.mocks, program)
     if asked.runner == "process":
-        _check_commands(machine, program, commands)
+        _check_commands(machine, program, commands, mocked)
     name = machine.name or _name_of(asked.machine)
-    mocks, case = _mocks(asked.mocks, program)
     # To the microsecond: several may be started at once.
     named = f"{name[:56]}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     return Run(
@@ -124,6 +125,7 @@ def _new(asked: Asked) -> Run:
         mocks=mocks,
         case=case,
         virtual=asked.time == "virtual",
+        limits=asked.limits or "",
     )
 
 
@@ -161,10 +163,11 @@ def _judged(machine: sources.Machine, file: str, asked: Asked) -> Program:
 
 
 def _check_commands(
-    machine: sources.Machine, program: Program, commands: Mapping[str, Any]
+    machine: sources.Machine, program: Program, commands: Mapping[str, Any], mocked: Container[str]
 ) -> None:
     """Every Task must say what to run, as far as that can be told before it is."""
-    states = list(without_command(program, machine.spec, commands))
+    found = without_command(program, machine.spec, commands)
+    states = [(state, image) for state, image in found if state not in mocked]
     if states:
         named = "; ".join(f"'{state}' ({image})" for state, image in states)
         raise ValueError(
@@ -177,7 +180,7 @@ def _request(
     text: str | None, others: Sequence[Mapping[str, Json]], machine: str
 ) -> dict[str, Json]:
     if text is not None:
-        return {"inputJson": _input(text)}
+        return {"inputJson": json_text(text, "the input")}
     for each in others:
         spec = each.get("spec")
         if each.get("kind") == EXECUTIONS.name and isinstance(spec, dict):
@@ -187,43 +190,30 @@ def _request(
     return {}
 
 
-def _input(given: str) -> str:
-    text: str | bytes = given
-    if given == "-":
-        text = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
-    elif given.startswith("@"):
-        text = _content(given[1:])
-    if len(text) > FILE_BYTES_MAX:
-        raise ValueError(f"the input has more than {FILE_BYTES_MAX:,} bytes")
-    try:
-        loads(text)
-        return text if isinstance(text, str) else text.decode()
-    except ValueError as why:
-        raise ValueError(f"the input is not JSON: {why}") from None
-
-
-def _content(name: str) -> bytes:
-    with Path(name).open("rb") as file:
-        return file.read(FILE_BYTES_MAX + 1)
-
-
-def _mocks(text: str | None, program: Program) -> tuple[str | None, str]:
+def _mocks(text: str | None, program: Program) -> tuple[str | None, str, frozenset[str]]:
+    """The text of a file of mocks, the case of it, and the states that it answers for."""
     if text is None:
-        return None, ""
+        return None, "", frozenset()
     from treadle.local import mocks
     from treadle.stores.judgement import tasks
 
     file, _, case = text.partition("#")
     try:
-        content = _content(file).decode()
+        content = content_of(file).decode()
     except UnicodeDecodeError:
         raise ValueError(f"the mocks are not JSON: {file} is not UTF-8") from None
     # A state that is not in it is run: one that is misspelt must not be.
     known = {task.name for _, task, _ in tasks(program)}
-    unknown = mocks.read(content, case).keys() - known
+    found = mocks.read(content, case)
+    unknown = found.keys() - known
     if unknown:
         raise ValueError(f"the mocks name what is no Task of the machine: {', '.join(unknown)}")
-    return content, case
+    if by_item := mocks.by_item(found):
+        raise ValueError(
+            f"only `treadle test` tells the items of a Map apart; give {', '.join(by_item)} the "
+            "same answers for all items"
+        )
+    return content, case, frozenset(found)
 
 
 def _words(line: str) -> list[str]:

@@ -4,20 +4,21 @@ One rule: what the operator would say of a StateMachine is said here, at the fil
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import click
 
 from treadle.asl.errors import Problem
+from treadle.asl.limits import DEFAULT
 from treadle.asl.lint import diagnostic
 from treadle.asl.pointers import escaped
 from treadle.asl.rules import RULES
 from treadle.cli.files import Input, printable, read_all
 from treadle.kube import podtemplates, sources
 from treadle.kube.podtemplates import PodDefaults
-from treadle.stores import calling, judgement
+from treadle.stores import calling, judgement, limiting
 
 _POD_MEMBERS = [[name] for name in judgement.PODS]
 
@@ -84,6 +85,7 @@ def problems_of(
     if machine.is_manifest:
         found = list(_misshapen(machine))
         found += calling.problems(machine.spec.get("functions", {}))
+        found += _of_limits(machine, {each.pointer for each in found})
         if not any(each.pointer.split("/")[1:2] in _POD_MEMBERS for each in found):
             found += _of_pods(machine, defaults)
         yield from (machine.placed(each, machine.pointer) for each in found)
@@ -113,6 +115,16 @@ def _misshapen(machine: sources.Machine) -> Iterator[Problem]:
             tokens = [str(token) for token in error["loc"]]
             pointer = "".join(f"/{escaped(token)}" for token in tokens)
             yield Problem(pointer, sources.SHAPE, f"{tokens[-1]:.80}: {error['msg']}.")
+
+
+def _of_limits(machine: sources.Machine, told: Container[str]) -> Iterator[Problem]:
+    given, express = machine.spec.get("limits", {}), judgement.is_express(machine.spec)
+    for each in limiting.problems(given, DEFAULT, express=express):
+        if each.code == limiting.ABOVE:
+            # Another installation may allow more.
+            yield replace(each, severity="warning")
+        elif each.pointer not in told:
+            yield each
 
 
 def _of_pods(machine: sources.Machine, defaults: PodDefaults) -> Iterator[Problem]:

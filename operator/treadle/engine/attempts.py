@@ -84,22 +84,22 @@ class Attempts:
         if step.heartbeat_seconds is not None and records.has_heartbeat(state.resource):
             frame.heartbeat_seconds = step.heartbeat_seconds
         frame.deadline_at = deadline_at
+        frame.due_at = None
         self._time(frame, now)
 
-    def _time(self, frame: Frame, beat_at: datetime) -> None:
+    def _time(self, frame: Frame, beat_at: datetime) -> bool:
         due = [frame.deadline_at] if frame.deadline_at is not None else []
         if frame.heartbeat_seconds is not None:
             due.append(beat_at + timedelta(seconds=frame.heartbeat_seconds))
-        if due:
-            self._memory.set_timer(frame, min(due))
+        # An older sign of life, which comes late, takes no time away.
+        if not due or (frame.due_at is not None and min(due) <= frame.due_at):
+            return False
+        self._memory.set_timer(frame, min(due))
+        return True
 
     def heartbeat(self, frame: Frame, at: datetime) -> bool:
         """The attempt is alive; gives whether that changes when it is given up."""
-        if frame.heartbeat_seconds is None:
-            return False
-        before = frame.due_at
-        self._time(frame, at)
-        return frame.due_at != before
+        return frame.heartbeat_seconds is not None and self._time(frame, at)
 
     def started(self, frame: Frame, now: datetime) -> None:
         """Record once that the attempt runs; every attempt's outcome follows this entry."""
@@ -109,6 +109,7 @@ class Attempts:
         resource = _task(frame).resource
         family = records.family(resource)
         self._journal.add(frame, f"{family}Started", now, records.started(resource))
+        self.heartbeat(frame, now)  # AWS counts from here
 
     def succeeded(self, frame: Frame, result: Payload, now: datetime) -> None:
         """The attempt gave its result."""
@@ -162,7 +163,7 @@ class Attempts:
     def digest(self, frame: Frame) -> str:
         """What the snapshot says of an attempt, in 32 hex digits."""
         assert frame.scheduled_at is not None
-        effective = flow.effective_input(self._visits.visit(frame, frame.scheduled_at))
+        effective = flow.effective_input(self._visits.visit(frame, frame.scheduled_at, again=True))
         said = f"{self._revision}/{frame.state}/{effective.digest}"
         return Payload(None, said).digest[:32]
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from treadle.asl.errors import INVALID_RESULT, TIMEOUT, StateError
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.program import Program, Task, Wait
 from treadle.engine import commands, flow, snapshot
@@ -64,12 +65,13 @@ class Execution:
         memory: Memory,
         limits: Limits = DEFAULT,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self.program = program
         self.memory = memory
         self._limits = limits
         machine = program.machine
-        self._walk = Walk(memory, machine, identity, limits, revision, stopwatch)
+        self._walk = Walk(memory, machine, identity, limits, revision, stopwatch, evaluator)
         self._attempts = self._walk.attempts
 
     @classmethod
@@ -85,6 +87,7 @@ class Execution:
         suspended: bool = False,
         limits: Limits = DEFAULT,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> "Execution":
         """A new execution that has done its first transitions.
 
@@ -97,7 +100,8 @@ class Execution:
             now: the time.
             suspended: nothing starts until it is resumed.
             limits: its bounds.
-            stopwatch: seconds of this thread's work, against expressions that never end.
+            stopwatch: seconds of work, against expressions that never end.
+            evaluator: makes evaluations of JSONata; without it they are made here.
 
         Raises:
             ValueError: the input is not JSON.
@@ -105,9 +109,10 @@ class Execution:
         now = whole_ms(now)
         payload = Payload.read(input_text)
         memory = Memory(seed, payload, now, suspended=suspended)
-        if program.timeout_seconds is not None:
-            memory.deadline_at = now + timedelta(seconds=program.timeout_seconds)
-        execution = cls(program, revision, identity, memory, limits, stopwatch)
+        seconds = [s for s in (program.timeout_seconds, limits.execution_seconds_max) if s]
+        if seconds:
+            memory.deadline_at = now + timedelta(seconds=min(seconds))
+        execution = cls(program, revision, identity, memory, limits, stopwatch, evaluator)
         details = {"input": payload, "roleArn": identity.role_arn}
         memory.history.add("ExecutionStarted", 0, now, details)
         execution._walk.begin(now)
@@ -124,6 +129,7 @@ class Execution:
         pages: Mapping[str, bytes],
         limits: Limits = DEFAULT,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> "Execution":
         """The execution that a checkpoint holds.
 
@@ -131,7 +137,7 @@ class Execution:
             snapshot.Unreadable: it is damaged, or newer than this release.
         """
         memory = snapshot.decode(checkpoint, pages, program.machine)
-        return cls(program, revision, identity, memory, limits, stopwatch)
+        return cls(program, revision, identity, memory, limits, stopwatch, evaluator)
 
     def encode(self) -> snapshot.Encoded:
         """What a save writes."""
@@ -252,7 +258,7 @@ class Execution:
                 timer = memory.next_timer()
                 # What was due before the deadline still happens first.
                 if timer is None or timer.due_at >= memory.deadline_at:
-                    self._walk.end(Status.TIMED_OUT, now, error=StateError(TIMEOUT))
+                    self._walk.end(Status.TIMED_OUT, now, error=self._too_long())
                     return True
             frame = memory.take_due(now)
             if frame is None:
@@ -260,6 +266,16 @@ class Execution:
             self._wake(frame, now)
             changed = True
         return changed
+
+    def _too_long(self) -> StateError:
+        """Why the deadline was there: the definition's TimeoutSeconds, or a limit."""
+        memory, asked = self.memory, self.program.timeout_seconds
+        assert memory.deadline_at is not None
+        seconds = round((memory.deadline_at - memory.started_at).total_seconds())
+        if asked is not None and asked <= seconds:
+            return StateError(TIMEOUT)
+        cause = f"The setting executionSecondsMax allows an execution {seconds} seconds."
+        return StateError(TIMEOUT, cause)
 
     def _wake(self, frame: Frame, now: datetime) -> None:
         match frame.phase:
@@ -328,7 +344,7 @@ class Execution:
         state = frame.definition
         assert isinstance(state, Task)
         assert frame.scheduled_at is not None
-        visit = self._walk.visit(frame, frame.scheduled_at)
+        visit = self._walk.visit(frame, frame.scheduled_at, again=True)
         if frame.parameters is None:
             step = task_state.work(state, visit)
             assert isinstance(step, RunTask)

@@ -14,7 +14,7 @@ from functools import partial
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
-from treadle.asl.json import Json, dumps, well_formed
+from treadle.asl.json import Json, well_formed
 from treadle.asl.limits import UNMEASURED_BYTES_MAX, Limits
 from treadle.asl.paths import Path, PathNotFound
 from treadle.asl.program import Data, Map, Parallel, PathData, State, Task
@@ -95,21 +95,25 @@ def _select(path: Path | None, payload: Payload, visit: Visit, stage: str) -> Pa
     return Payload(find(path, visit.scope(payload.value, stage)))
 
 
-def _render(template: Template | None, payload: Payload, visit: Visit, scope: Scope) -> Payload:
+def rendered(template: Template | None, payload: Payload, visit: Visit, scope: Scope) -> Payload:
     """What a template gives over a scope; the payload itself where there is none."""
     if template is None:
         return payload
     value = template.render(scope)
     # Values are shared, not copied, until they are written: a thousand times `$` would be.
-    readable = payload.size_bytes + visit.limits.payload_bytes_max
+    limits = visit.limits
+    readable = payload.size_bytes + max(limits.payload_bytes_max, limits.variable_bytes_max)
     if template.paths * readable > UNMEASURED_BYTES_MAX:
         _refuse_bulk(value, visit)
     return Payload(value)
 
 
 def _refuse_bulk(value: Json, visit: Visit) -> None:
-    """Fail what is larger than any payload before it is written. Its text is at least so long."""
-    left = visit.limits.payload_bytes_max
+    """Fail what is larger than any payload, or than any Assign, before it is written.
+
+    Its text is at least so long.
+    """
+    left = max(visit.limits.payload_bytes_max, visit.limits.assign_bytes_max)
     todo = [value]
     while todo:
         part = todo.pop()
@@ -144,7 +148,7 @@ def arguments(visit: Visit) -> Payload:
         template, stage = data.arguments, "Arguments"
     given = effective
     if template is not None:
-        given = _render(template, effective, visit, visit.scope(effective.value, stage))
+        given = rendered(template, effective, visit, visit.scope(effective.value, stage))
     return visit.noted(f"after{stage}", given)
 
 
@@ -152,8 +156,9 @@ def role_arn(credentials: Template | None, visit: Visit) -> str | None:
     """The RoleArn of a Task's Credentials. Source: AWS, "Accessing cross-account resources"."""
     if credentials is None:
         return None
-    value = credentials.render(visit.input_scope("Credentials"))["RoleArn"]
-    return value if isinstance(value, str) else dumps(value)
+    value = rendered(credentials, visit.raw, visit, visit.input_scope("Credentials")).value
+    role = bounded(Payload(value["RoleArn"]), visit)
+    return role.value if isinstance(role.value, str) else role.text
 
 
 def output(visit: Visit, data: Data, result: Payload, *, failed: bool = False) -> Payload:
@@ -169,11 +174,11 @@ def output(visit: Visit, data: Data, result: Payload, *, failed: bool = False) -
         if data.output is None:
             return bounded(result, visit)
         scope = _over(result, visit, "Output", failed=failed)
-        return bounded(_render(data.output, result, visit, scope), visit)
+        return bounded(rendered(data.output, result, visit, scope), visit)
     selected = result
     if data.result_selector is not None:
         scope = visit.scope(result.value, "ResultSelector")
-        selected = _render(data.result_selector, result, visit, scope)
+        selected = rendered(data.result_selector, result, visit, scope)
     visit.noted("afterResultSelector", selected)
     merged = visit.noted("afterResultPath", _put(data, visit.raw, selected))
     return bounded(_select(data.output_path, merged, visit, "OutputPath"), visit)
@@ -208,12 +213,15 @@ def assigned(
 ) -> Payload | None:
     """The variables that a state assigns, over its result, input or error output.
 
-    Spec: "Variables": all expressions see the values at the state's entry.
+    Spec: "Variables": all expressions see the values at the state's entry. How large they may be
+    is asked where they are kept, by `variables.check`.
     """
     if assign is None:
         return None
     scope = _over(result, visit, "Assign", failed=failed)
-    return bounded(_render(assign, result, visit, scope), visit)
+    given = rendered(assign, result, visit, scope)
+    size_bytes(given)
+    return given
 
 
 def short(error: StateError, limits: Limits) -> StateError:
@@ -239,9 +247,14 @@ def too_large(name: str) -> str:
 
 def bounded(payload: Payload, visit: Visit) -> Payload:
     """The same payload, or the failure of one that is too large."""
+    if size_bytes(payload) <= visit.limits.payload_bytes_max:
+        return payload
+    raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))
+
+
+def size_bytes(payload: Payload) -> int:
+    """Its size as JSON. Raises: EvaluationFailed (it cannot be written)."""
     try:
-        if fits(payload, visit.limits):
-            return payload
+        return payload.size_bytes
     except ValueError as why:
         raise EvaluationFailed(RUNTIME, f"The data is {why}.") from None
-    raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))

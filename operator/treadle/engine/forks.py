@@ -110,6 +110,8 @@ class Forks:
         memory = self._memory
         found = self._visits.fork(frame)
         while found.can_start:
+            if frame.fork is not found:
+                return  # the child's first state has failed it, or all that is around it
             if self._stretch.is_full or self._history_is_full(frame):
                 memory.ready.appendleft(frame.id)
                 return
@@ -119,14 +121,15 @@ class Forks:
                 memory.starved[frame.id] = None
                 return
             try:
-                given = self._visits.child_input(frame, found.cursor)
+                given = self._visits.first_input(frame, found.cursor)
             except EvaluationFailed as failure:
                 self._way.apply(frame, self._way.failed(frame, failure, now), now)
                 return
             self._start_child(frame, found, given, now)
 
     def _history_is_full(self, frame: Frame) -> bool:
-        return self._journal.next_id(frame) >= self._limits.history_events_max
+        # Of a map run's child, entering the next state fails it.
+        return frame.home == 0 and self._journal.next_id(frame) >= self._limits.history_events_max
 
     def _start_child(self, parent: Frame, found: Fork, given: Payload, now: datetime) -> None:
         state = _state(parent)
@@ -161,7 +164,7 @@ class Forks:
     def child_succeeded(self, child: Frame, output: Payload, now: datetime) -> None:
         """A child has come to the end of its list of states."""
         parent = self._parent(child)
-        found = parent.fork
+        found = self._visits.fork(parent) if _has_batches(parent) else parent.fork
         assert found is not None
         if mapruns.is_run(parent):
             self._memory.progress.done += len(found.items_of(child.index))
@@ -229,10 +232,10 @@ class Forks:
 
     def _finish(self, frame: Frame, now: datetime) -> None:
         visit, found = self._visits.visit(frame, now), self._visits.fork(frame)
+        if mapruns.is_run(frame):
+            self._journal.add(frame, "MapRunSucceeded", now)
         step = self._way.guarded(frame, partial(fork.finish, _state(frame), visit, found), now)
         if isinstance(step, Done):
-            if mapruns.is_run(frame):
-                self._journal.add(frame, "MapRunSucceeded", now)
             # AWS: what follows names the last child's entry, not this one.
             self._journal.aside(frame, f"{kind(frame)}StateSucceeded", now)
         self._way.apply(frame, step, now)

@@ -62,6 +62,8 @@ class Fork:
             how many items there are.
         tolerance: of a distributed Map: how many items may fail.
         failed: items that did.
+        spent: nodes that the selectors of its items have visited.
+        seconds: how long those took beyond what an item may, since this process holds them.
     """
 
     total: int
@@ -79,6 +81,8 @@ class Fork:
     batches: list[int] | None = None
     tolerance: Tolerance | None = None
     failed: int = 0
+    spent: int = 0
+    seconds: float = 0.0
 
     @property
     def can_start(self) -> bool:

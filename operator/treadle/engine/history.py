@@ -109,7 +109,24 @@ class History:
 
 
 def tail_lines(tail: str) -> list[bytes]:
-    """The encoded entries of a tail's text, one `[id, previous, type, at_ms, details]` a line."""
+    """The encoded entries of a tail's text, one `[id, previous, type, at_ms, details]` a line.
+
+    Raises:
+        ValueError: see `unpacked`; or zlib.error.
+    """
     if not tail:
         return []
-    return zlib.decompress(base64.b64decode(tail)).split(b"\n")
+    return unpacked(tail, 2 * TAIL_RAW_BYTES_MAX).split(b"\n")
+
+
+def unpacked(packed: str, bytes_max: int) -> bytes:
+    """The bytes of a text in Base64 that packs them.
+
+    Raises:
+        ValueError: it is no such text, is cut, or holds more than `bytes_max`; or zlib.error.
+    """
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(base64.b64decode(packed, validate=True), bytes_max)
+    if not unpacker.eof:
+        raise ValueError("cut, or larger than any snapshot")
+    return raw

@@ -21,7 +21,7 @@ from treadle.asl.program import Machine
 from treadle.engine import columns
 from treadle.engine.events import TaskId
 from treadle.engine.frames import Fork
-from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX, History
+from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX, History, unpacked
 from treadle.engine.memory import Closing, Memory, Page, Progress, Status
 from treadle.engine.payloads import Payload
 from treadle.engine.times import from_ms, to_ms
@@ -30,7 +30,7 @@ VERSION = 1
 CORE_BYTES_MAX = 40 * 1024  # of packed text; a larger one becomes pages. A thousand live tasks fit
 RESULTS_BYTES_MAX = 16 * 1024  # of raw text; then a Map's results are sealed into a page
 PAGE_RAW_BYTES_MAX = 256 * 1024  # stays under 512 KiB however badly it packs
-UNPACKED_BYTES_MAX = 64 * 1024 * 1024
+UNPACKED_BYTES_MAX = 64 * 1024 * 1024  # of a core
 
 _PARTS = b"\x00parts\n"  # a page that only lists the pages it was split into
 _DAMAGE = (
@@ -160,7 +160,7 @@ def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
         fork.sealed.append(_add(memory.unsaved, "results", _results(fork)))
         fork.loose.clear()
         fork.loose_bytes = 0
-    return {
+    stored = {
         "total": fork.total,
         "concurrency": fork.concurrency_max,
         "cursor": fork.cursor,
@@ -169,6 +169,7 @@ def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
         "sealed": fork.sealed,
         "loose": orjson.Fragment(_results(fork)),
     }
+    return stored | ({"spent": fork.spent} if fork.spent else {})
 
 
 def _results(fork: Fork) -> bytes:
@@ -302,11 +303,7 @@ def overflow_of(checkpoint: str, pages: Mapping[str, bytes]) -> frozenset[str]:
 
 def _read_core(text: str, pages: Mapping[str, bytes]) -> Any:
     packed = whole(text[1:], pages).decode() if text.startswith("@") else text
-    unpacker = zlib.decompressobj()
-    raw = unpacker.decompress(base64.b64decode(packed, validate=True), UNPACKED_BYTES_MAX)
-    if not unpacker.eof:
-        raise ValueError("cut, or larger than any snapshot")
-    return loads(raw)
+    return loads(unpacked(packed, UNPACKED_BYTES_MAX))
 
 
 def _payload(reference: Any, pages: Mapping[str, bytes]) -> Payload | None:
@@ -358,6 +355,7 @@ def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:
         previous=stored["previous"],
         failed=stored.get("failed", 0),  # absent before items could fail
         sealed=stored["sealed"],
+        spent=stored.get("spent", 0),
     )
     for digest in fork.sealed:
         for index, value in loads(whole(digest, pages)):

@@ -3,7 +3,12 @@
 One rule: counts decide, never a clock, so that the same events give the same stretches.
 """
 
-from treadle.asl.limits import TURN_BYTES_MAX, TURN_NODES_MAX, Limits
+from treadle.asl.limits import (
+    STRETCH_TRANSITIONS_MAX,
+    TURN_BYTES_MAX,
+    TURN_NODES_MAX,
+    Limits,
+)
 from treadle.asl.scope import Effort
 from treadle.engine.memory import Memory
 
@@ -14,7 +19,7 @@ class Stretch:
     def __init__(self, memory: Memory, effort: Effort, limits: Limits) -> None:
         self._memory = memory
         self._effort = effort
-        self._entries = min(limits.stretch_transitions_max, limits.turn_transitions_max)
+        self._entries = min(STRETCH_TRANSITIONS_MAX, limits.turn_transitions_max)
         self._entries_max = self._nodes_max = self.bytes = 0
 
     def begin(self) -> None:

@@ -31,19 +31,34 @@ def readable(memory: Memory, frame: Frame) -> Mapping[str, Json]:
 
 def check(memory: Memory, frame: Frame, assigned: Payload | None, limits: Limits) -> None:
     """See that a frame may assign values. Raises: EvaluationFailed."""
-    if (
-        assigned is None
-        or memory.variables_bytes + assigned.size_bytes <= limits.variables_bytes_max
-    ):
+    if assigned is None:
+        return
+    size = assigned.size_bytes
+    if size > limits.assign_bytes_max:
+        named = f"What the state '{frame.state}' assigns takes"
+        raise _too_large(named, size, "assignBytesMax", limits.assign_bytes_max)
+    if size > limits.variable_bytes_max:
+        _check_each(assigned.value, limits)
+    if memory.variables_bytes + size <= limits.variables_bytes_max:
         return  # whatever it replaces
     before = frame.variables.size_bytes if frame.variables else 0
     after = memory.variables_bytes - before + _kept(frame, assigned).size_bytes
     if after > limits.variables_bytes_max:
-        raise EvaluationFailed(
-            DATA_LIMIT_EXCEEDED,
-            f"The variables of the execution take {after} bytes; the setting variablesBytesMax "
-            f"allows {limits.variables_bytes_max}.",
-        )
+        named = "The variables of the execution take"
+        raise _too_large(named, after, "variablesBytesMax", limits.variables_bytes_max)
+
+
+def _check_each(assigned: Mapping[str, Json], limits: Limits) -> None:
+    for name, value in assigned.items():
+        size = Payload(value).size_bytes
+        if size > limits.variable_bytes_max:
+            named = f"The variable '{name}' takes"
+            raise _too_large(named, size, "variableBytesMax", limits.variable_bytes_max)
+
+
+def _too_large(named: str, size: int, setting: str, most: int) -> EvaluationFailed:
+    sentence = f"{named} {size} bytes; the setting {setting} allows {most}."
+    return EvaluationFailed(DATA_LIMIT_EXCEEDED, sentence)
 
 
 def assign(memory: Memory, frame: Frame, assigned: Payload) -> None:

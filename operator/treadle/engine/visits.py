@@ -4,13 +4,24 @@ One rule: nothing here changes what happens next; what it remembers it can compu
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from treadle.asl.arns import map_run_arn
 from treadle.asl.chance import Chance
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json
-from treadle.asl.limits import VISIT_NODES_MAX, Limits
+from treadle.asl.limits import (
+    DEFAULT,
+    ITEM_NODES,
+    ITEM_SECONDS,
+    ITEMS_NODES_MAX,
+    ITEMS_SECONDS_MAX,
+    VISIT_NODES_MAX,
+    VISIT_SECONDS_MAX,
+    Limits,
+)
 from treadle.asl.program import Map, Parallel
 from treadle.asl.scope import Effort
 from treadle.engine import flow, states, variables
@@ -32,23 +43,36 @@ class Visits:
         identity: Identity,
         limits: Limits,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self._memory = memory
         self._identity = identity
         self._limits = limits
+        # What has passed a limit passes for ever, though the limit is lower by now.
+        most = max(limits.payload_bytes_max, DEFAULT.payload_bytes_max)
+        self._limits_again = replace(limits, payload_bytes_max=most)
         self._stopwatch = stopwatch
+        self._evaluator = evaluator
         self.effort = Effort()  # of all visits since this process holds the execution
 
-    def visit(self, frame: Frame, now: datetime) -> flow.Visit:
-        """What a state's code may see."""
+    def visit(self, frame: Frame, now: datetime, *, again: bool = False) -> flow.Visit:
+        """What a state's code may see; `again`: to compute what was computed before."""
+        watch = self._stopwatch
+        # What was accepted once is never refused: nobody would be there to be told.
+        nodes_max = None if again else VISIT_NODES_MAX
+        effort = Effort(nodes_max, self.effort, watch, self._evaluator, again=again)
+        return self._visit(frame, now, effort)
+
+    def _visit(self, frame: Frame, now: datetime, effort: Effort) -> flow.Visit:
+        limits = self._limits_again if effort.again else self._limits
         return flow.Visit(
             frame,
             self.raw(frame),
             now,
-            self._limits,
+            limits,
             self._memory.seed,
             partial(self._context, frame),
-            Effort(VISIT_NODES_MAX, self.effort, self._stopwatch),
+            effort,
             variables.readable(self._memory, frame),
         )
 
@@ -91,7 +115,9 @@ class Visits:
         # The nearest enclosing iteration's; executions of their own see none.
         while frame.parent is not None and frame.home != frame.id:
             parent = self._memory.frames[frame.parent]
-            item = fork.item_of(self.fork(parent), frame.index)
+            state = parent.definition
+            assert isinstance(state, Parallel | Map)
+            item = fork.item_of(state, self.fork(parent), frame.index)
             if item is not None:
                 return item
             frame = parent
@@ -107,11 +133,30 @@ class Visits:
             frame.given = self.child_input(parent, frame.index)
         return frame.given
 
+    def first_input(self, parent: Frame, index: int) -> Payload:
+        """What a child is to be given; all items of a Map share a bound. Raises: EvaluationFailed.
+
+        What they spent is counted for a Map as a whole, and kept: so many children that each cost
+        little are not many visits.
+        """
+        found = self.fork(parent)
+        items = Effort(ITEMS_NODES_MAX + ITEM_NODES * found.items_total, self.effort)
+        items.nodes = found.spent
+        left = min(VISIT_SECONDS_MAX, ITEMS_SECONDS_MAX - found.seconds)
+        effort = Effort(VISIT_NODES_MAX, items, self._stopwatch, self._evaluator, seconds_max=left)
+        try:
+            return self._given(parent, index, self._visit(parent, self._begun_at(parent), effort))
+        finally:
+            found.spent = items.nodes
+            found.seconds += max(0.0, effort.seconds - ITEM_SECONDS)
+
     def child_input(self, parent: Frame, index: int) -> Payload:
-        """What a child is given. Raises: EvaluationFailed."""
+        """What a child was given."""
+        return self._given(parent, index, self.visit(parent, self._begun_at(parent), again=True))
+
+    def _given(self, parent: Frame, index: int, visit: flow.Visit) -> Payload:
         state = parent.definition
         assert isinstance(state, Parallel | Map)
-        visit = self.visit(parent, self._begun_at(parent))
         return fork.child_input(state, visit, self.fork(parent), index)
 
     def fork(self, frame: Frame) -> Fork:
@@ -119,7 +164,8 @@ class Visits:
         found = frame.fork
         assert found is not None
         if found.input is None:
-            state, visit = frame.definition, self.visit(frame, self._begun_at(frame))
+            state = frame.definition
+            visit = self.visit(frame, self._begun_at(frame), again=True)
             step = states.work(state, visit)
             assert isinstance(step, StartFork)
             again = step.fork

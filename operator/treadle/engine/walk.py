@@ -10,10 +10,11 @@ from typing import assert_never
 
 from treadle.asl.chance import Chance
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, StateError
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json, well_formed
 from treadle.asl.limits import Limits
 from treadle.asl.program import Catcher, Machine, Map, Parallel, Task
-from treadle.engine import failures, flow, records, states, variables
+from treadle.engine import failures, flow, mapruns, records, states, variables
 from treadle.engine.attempts import Attempts
 from treadle.engine.context import Identity
 from treadle.engine.failures import Ended
@@ -37,6 +38,7 @@ class Walk:
         identity: what it is called.
         limits: its bounds.
         revision: digest of the definition, part of every task's digest.
+        stopwatch: see `Effort`; and so is `evaluator`.
     """
 
     def __init__(
@@ -47,11 +49,12 @@ class Walk:
         limits: Limits,
         revision: str,
         stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self.memory = memory
         self.machine = machine
         self.limits = limits
-        self._visits = visits = Visits(memory, identity, limits, stopwatch)
+        self._visits = visits = Visits(memory, identity, limits, stopwatch, evaluator)
         self.visit = visits.visit
         self._journal = journal = Journal(memory)
         self._stretch = stretch = Stretch(memory, visits.effort, limits)
@@ -214,7 +217,11 @@ class Walk:
             ended: how it came to it.
         """
         while True:
+            is_running = mapruns.is_run(frame) and frame.fork and not frame.fork.complete
             self._forks.drop(frame, now)
+            if is_running:
+                details = records.failed(error.name, error.cause)
+                self._journal.add(frame, "MapRunFailed", now, details)
             decision = self.decide(frame, error, now, ended)
             if ended is Ended.EVALUATED and not isinstance(decision, failures.RetryAt):
                 self._evaluation_failed(frame, now)

@@ -17,10 +17,10 @@ from ruamel.yaml import YAML
 
 from treadle.kube.functionschema import WithFunctions
 from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
+from treadle.kube.limitschema import WithLimits
 from treadle.kube.structural import CATEGORY, Column, Resource, definition
 
-MACHINE_NAME_CHARS_MAX = 244
-"""A revision's name is its machine's, a dash and 8 digits, and has at most 253 characters."""
+MACHINE_NAME_CHARS_MAX = 244  # a revision's has a dash and 8 digits more: 253 characters
 
 DEADLINE_SECONDS_MAX = 31_536_000  # a year, as for a Wait
 TEMPLATES_MAX = 100
@@ -94,7 +94,7 @@ Conditions: TypeAlias = Annotated[
 ]
 
 
-class _Pods(_Model, WithFunctions):
+class _Pods(_Model, WithFunctions, WithLimits):
     service_account_name: Name | None = None
     """The ServiceAccount that the Jobs' Pods run as. Unless given: the namespace's default one,
     without a token."""

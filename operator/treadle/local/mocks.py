@@ -1,49 +1,116 @@
 """Answers given instead of running Tasks, as AWS's Step Functions Local takes them.
 
-One rule: a state that the file names is never run; all others are run as ever.
-Source: AWS, "Testing state machines with Step Functions Local", MockConfigFile.json.
+One rule: `treadle run --mocks` and workflow tests read the same answers, by this module alone.
+Source: AWS, "Testing state machines with Step Functions Local", MockConfigFile.json. `Delay`,
+`Visits` and `Items` are ours.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
 
-from treadle.asl.errors import StateError
+from treadle.asl.errors import InvalidDocument, StateError
 from treadle.asl.json import Json, dumps, loads
+from treadle.asl.limits import SECONDS_MAX
+from treadle.asl.pointers import escaped
+from treadle.asl.texts import loads_document
 from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSucceeded
 from treadle.runtime.ports import Attempt, Clock, ExecutionKey, Mailbox, Order, Runner
 
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+_LAST: Final = 999_999_999
+_OTHERS: Final = "*"
+_LEVELS_MAX = 16  # Maps inside one another, of which answers by item can be told apart
+
+
+class WrongMocks(ValueError):  # noqa: N818 - it says what they are
+    """Answers that cannot be read: where, a JSON pointer, and a sentence."""
+
+    def __init__(self, pointer: str, sentence: str) -> None:
+        super().__init__(f"{pointer}: {sentence}" if pointer else sentence)
+        self.pointer = pointer
+        self.sentence = sentence
 
 
 class Answer(NamedTuple):
-    """What attempts `first` to `last` (from 0) of a state get: a result or an error."""
+    """What attempts `first` to `last` (from 0) get after `delay_seconds`: a result or an error."""
 
     first: int
     last: int
     result: Json
     error: StateError | None
+    delay_seconds: float = 0.0
 
 
-Mocks = Mapping[str, Sequence[Answer]]
+@dataclass(frozen=True, slots=True)
+class By:
+    """Answers that depend on a number.
+
+    Attributes:
+        what: "Visits": how often the state was entered before; "Items": the index in a Map.
+        rows: the first and the last number, and the answers for them; the first row that fits.
+    """
+
+    what: str
+    rows: Sequence[tuple[int, int, "Answers"]]
+
+
+Answers: TypeAlias = Sequence[Answer] | By
+Mocks: TypeAlias = Mapping[str, Answers]
+
+
+def find(answers: Answers, attempt: int, visit: int, items: Sequence[int] = ()) -> Answer | None:
+    """The answer for an attempt; None where there is none.
+
+    Args:
+        answers: of its state.
+        attempt: of the visit, from 0.
+        visit: of the state within its list of states, from 0.
+        items: indices in the Maps around it, the outermost first.
+    """
+    while isinstance(answers, By):
+        number = visit
+        if answers.what == "Items":
+            if not items:
+                return None
+            number, items = items[0], items[1:]
+        fitting = (inner for first, last, inner in answers.rows if first <= number <= last)
+        answers = next(fitting, ())
+    return next((each for each in answers if each.first <= attempt <= each.last), None)
+
+
+def by_item(mocks: Mocks) -> list[str]:
+    """States whose answers depend on the item of a Map."""
+
+    def depends(answers: Answers) -> bool:
+        if not isinstance(answers, By):
+            return False
+        return answers.what == "Items" or any(depends(inner) for _, _, inner in answers.rows)
+
+    return [state for state, answers in mocks.items() if depends(answers)]
+
+
+# --------------------------------------------------------------------------------------- reading
 
 
 def read(text: str, case: str = "") -> Mocks:
     """The answers by state.
 
     Args:
-        text: AWS's MockConfigFile.json, or an object of states: each with its answers by attempt.
-        case: the name of a test case; needed where a file of AWS's has several.
+        text: AWS's MockConfigFile.json, a file of workflow tests, or an object of states: each
+            with its answers. JSON or YAML.
+        case: the name of a test case; needed where a file has several.
 
     Raises:
         ValueError: with a sentence that says what is wrong and where.
     """
-    try:
-        document = loads(text)
-    except ValueError as why:
-        raise ValueError(f"the mocks are not JSON: {why}") from None
+    document = _document(text)
     if not isinstance(document, dict):
         raise ValueError("the mocks must be an object of states")
+    if {"machine", "tests"} <= document.keys():
+        return _of_test(document, case)
     try:
         states = _of_aws(document, case) if "StateMachines" in document else document
     except (AttributeError, TypeError):
@@ -51,7 +118,40 @@ def read(text: str, case: str = "") -> Mocks:
             "the mocks are not as AWS has them: /StateMachines/NAME/TestCases/CASE names for each "
             "state one of /MockedResponses"
         ) from None
-    return {state: _answers(given, f"/{state}") for state, given in states.items()}
+    return parse(states)
+
+
+def _document(text: str) -> Json:
+    try:
+        return loads(text)
+    except ValueError:
+        pass
+    try:
+        return loads_document(text)
+    except InvalidDocument as why:
+        first = why.problems[0]
+        where = f"line {first.line}: " if first.line else ""
+        raise ValueError(f"the mocks are not JSON or YAML: {where}{first.message}") from None
+
+
+def _of_test(document: Mapping[str, Json], case: str) -> Mocks:
+    tests = document["tests"]
+    named = [t for t in tests if isinstance(t, dict)] if isinstance(tests, list) else []
+    is_clear = not case and len(named) == 1
+    found = [test for test in named if is_clear or test.get("name") == case]
+    answers = found[0].get("mocks", {}) if found else None
+    if not isinstance(answers, dict):
+        known = ", ".join(str(test.get("name")) for test in named[:10]) or "none"
+        raise ValueError(f"name a test as FILE#NAME; the tests are: {known}")
+    return parse(answers, f"/tests/{tests.index(found[0])}/mocks")
+
+
+def parse(states: Mapping[str, Json], pointer: str = "") -> Mocks:
+    """The answers of an object of states that stands at a pointer. Raises: WrongMocks."""
+    return {
+        state: _answers(given, f"{pointer}/{escaped(state)}", frozenset(("Visits", "Items")))
+        for state, given in states.items()
+    }
 
 
 def _of_aws(document: Mapping[str, Json], case: str) -> Mapping[str, Json]:
@@ -72,31 +172,79 @@ def _of_aws(document: Mapping[str, Json], case: str) -> Mapping[str, Json]:
     return found
 
 
-def _answers(given: Json, where: str) -> Sequence[Answer]:
+def _answers(given: Json, where: str, allowed: frozenset[str]) -> Answers:
     if isinstance(given, list):
         given = {str(number): answer for number, answer in enumerate(given)}
     if not isinstance(given, dict) or not given:
-        raise ValueError(f"{where} must be an object such as {{'0': {{'Return': …}}}}")
-    if {"Return", "Throw"} & given.keys():
-        given = {"0-999999999": given}
-    return [_answer(text, answer, f"{where}/{text}") for text, answer in given.items()]
+        raise WrongMocks(
+            where, "this must be a list of answers, or an object such as {'0': {'Return': …}}"
+        )
+    if {"Visits", "Items"} & given.keys():
+        return _by(given, where, allowed)
+    if {"Return", "Throw", "Delay"} & given.keys():
+        return [_answer(0, _LAST, given, where)]
+    return [
+        _answer(*_numbers(text, place := f"{where}/{escaped(text)}", "an attempt"), answer, place)
+        for text, answer in given.items()
+    ]
 
 
-def _answer(text: str, answer: Json, where: str) -> Answer:
+def _by(given: Mapping[str, Json], where: str, allowed: frozenset[str]) -> By:
+    what, inner = next(iter(given.items()))
+    if len(given) > 1:
+        raise WrongMocks(where, f"beside {what} there can be nothing else")
+    if what not in allowed or where.count(f"/{what}/") >= _LEVELS_MAX:
+        raise WrongMocks(where, f"there can be no {what} here: Items go outside of Visits")
+    if not isinstance(inner, dict) or not inner:
+        raise WrongMocks(
+            f"{where}/{what}", "this must be an object of answers by number, such as {'0': […]}"
+        )
+    within = frozenset(("Visits", "Items")) if what == "Items" else frozenset[str]()
+    rows = []
+    for text, answers in sorted(inner.items(), key=lambda row: row[0] == _OTHERS):
+        place = f"{where}/{what}/{escaped(text)}"
+        which = "an item" if what == "Items" else "a visit"
+        first, last = (0, _LAST) if text == _OTHERS else _numbers(text, place, which)
+        rows.append((first, last, _answers(answers, place, within)))
+    return By(what, rows)
+
+
+def _numbers(text: str, where: str, what: str) -> tuple[int, int]:
     found = _RANGE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{where}: an attempt is a number from 0, or a range such as 1-2")
+        also = "" if what == "an attempt" else f", or {_OTHERS} for all others"
+        raise WrongMocks(where, f"{what} is a number from 0, or a range such as 1-2{also}")
     first, last = int(found[1]), int(found[2] or found[1])
     if last < first:
-        raise ValueError(f"{where}: a range goes from the lower to the higher number")
-    if isinstance(answer, dict) and answer.keys() == {"Return"}:
-        return Answer(first, last, answer["Return"], None)
-    thrown = answer.get("Throw") if isinstance(answer, dict) and len(answer) == 1 else None
-    if isinstance(thrown, dict):
-        error, cause = thrown.get("Error"), thrown.get("Cause")
-        if isinstance(error, str) and isinstance(cause, str | None):
-            return Answer(first, last, None, StateError(error, cause))
-    raise ValueError(f"{where} must have Return, or Throw with Error and Cause, both texts")
+        raise WrongMocks(where, "a range goes from the lower to the higher number")
+    return first, last
+
+
+def _answer(first: int, last: int, answer: Json, where: str) -> Answer:
+    if isinstance(answer, dict):
+        delay = _delay(answer.get("Delay", 0), f"{where}/Delay")
+        kind = answer.keys() - {"Delay"}
+        if kind == {"Return"}:
+            return Answer(first, last, answer["Return"], None, delay)
+        thrown = answer.get("Throw") if kind == {"Throw"} else None
+        if isinstance(thrown, dict) and thrown.keys() <= {"Error", "Cause"}:
+            error, cause = thrown.get("Error"), thrown.get("Cause")
+            if isinstance(error, str) and isinstance(cause, str | None):
+                return Answer(first, last, None, StateError(error, cause), delay)
+    raise WrongMocks(
+        where,
+        "an answer must have Return, or Throw with Error and Cause, both texts; and may have Delay",
+    )
+
+
+def _delay(value: Json, where: str) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= SECONDS_MAX:
+        raise WrongMocks(where, f"Delay must be a number of seconds from 0 to {SECONDS_MAX:,}")
+    return float(value)
+
+
+# --------------------------------------------------------------------------------------- running
 
 
 class MockRunner:
@@ -117,13 +265,15 @@ class MockRunner:
         self._behind = behind
         self._mailbox = mailbox
         self._clock = clock
+        self._entries: dict[tuple[ExecutionKey, int, str], list[int]] = {}
+        self._later: dict[Attempt, asyncio.TimerHandle] = {}
 
     def current(self) -> bool:
         """See Runner."""
         return True
 
     async def start(self, order: Order) -> None:
-        """Answer at once, or have it run; see Runner."""
+        """Answer in time, or have it run; see Runner."""
         task, state = order.task, order.task.state
         if state not in self._mocks:
             runner = next((r for r in self._behind if task.resource in r.resources), None)
@@ -133,29 +283,48 @@ class MockRunner:
             else:
                 await runner.start(order)
             return
+        if order.attempt in self._later:
+            return
         self._mailbox.post(order.execution, TaskStarted(task.id, ""))
         number = task.id.attempt - 1
-        for answer in self._mocks[state]:
-            if answer.first <= number <= answer.last:
-                if answer.error is not None:
-                    self._fail(order, answer.error)
-                else:
-                    done = TaskSucceeded(task.id, dumps(answer.result), self._clock())
-                    self._mailbox.post(order.execution, done)
-                return
-        cause = f"the mocks have no answer for attempt {number} of '{state}'"
-        self._fail(order, StateError("Treadle.NoMock", cause))
+        answer = find(self._mocks[state], number, self._visit(order))
+        if answer is None:
+            cause = f"the mocks have no answer for attempt {number} of '{state}'"
+            self._fail(order, StateError("Treadle.NoMock", cause))
+        elif answer.delay_seconds:
+            loop = asyncio.get_running_loop()
+            later = loop.call_later(answer.delay_seconds, self._give, order, answer)
+            self._later[order.attempt] = later
+        else:
+            self._give(order, answer)
+
+    def _visit(self, order: Order) -> int:
+        task = order.task
+        entries = self._entries.setdefault((order.execution, task.id.frame, task.state), [])
+        if task.id.entry not in entries:
+            entries.append(task.id.entry)
+        return entries.index(task.id.entry)
+
+    def _give(self, order: Order, answer: Answer) -> None:
+        self._later.pop(order.attempt, None)
+        if answer.error is not None:
+            self._fail(order, answer.error)
+        else:
+            done = TaskSucceeded(order.task.id, dumps(answer.result), self._clock())
+            self._mailbox.post(order.execution, done)
 
     def _fail(self, order: Order, error: StateError) -> None:
         self._mailbox.post(order.execution, TaskFailed(order.task.id, error, self._clock()))
 
     async def stop(self, attempt: Attempt) -> None:
-        """Answers are there at once; what runs is stopped by its own runner."""
+        """What was to be answered later is not; what runs is stopped by its own runner."""
+        later = self._later.pop(attempt, None)
+        if later is not None:
+            later.cancel()
 
     def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
-        """None of its own."""
-        del execution
-        return ()
+        """What is to be answered later."""
+        return [attempt.task for attempt in self._later if attempt.execution == execution]
 
     async def ended(self, attempt: Attempt) -> None:
         """See Runner."""

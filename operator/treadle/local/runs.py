@@ -33,6 +33,7 @@ class Run:
         runner: "process", "podman" or "docker".
         mocks: the text of a file of answers, and `case`: the test case in it.
         virtual: whether time is.
+        limits: name of their profile; empty for that of the environment.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Run:
     mocks: str | None = None
     case: str = ""
     virtual: bool = False
+    limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ One rule: whatever happens is posted here and waits for its execution's next tur
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from treadle.asl.evaluator import Evaluator
 from treadle.engine.events import Event, StopRequested, TaskId
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
@@ -61,6 +62,8 @@ class Driver:
         meter: Meter | None = None,
         announce: Announce | None = None,
         alarm_seconds_max: float = ALARM_SECONDS_MAX,
+        stopwatch: Callable[[], float] | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
         self._store = store
         self._leadership = leadership
@@ -70,7 +73,15 @@ class Driver:
         self._alarm_seconds_max = alarm_seconds_max
         self._runners: list[Runner] = []
         self._turns = Turns(
-            store, machines, clock, self._meter, identify, self._current, self._announce
+            store=store,
+            machines=machines,
+            clock=clock,
+            meter=self._meter,
+            identify=identify,
+            current=self._current,
+            announce=self._announce,
+            stopwatch=stopwatch,
+            evaluator=evaluator,
         )
         self._reconciler = Reconciler(self._runners, leadership, clock, self.post, self._meter)
         # By uid, and by namespace and name too: a Pod may claim a uid from another namespace.

@@ -266,6 +266,8 @@ class Pinned:
     Attributes:
         pods: what says how its Jobs' Pods are made.
         functions: what runs in place of Lambda functions; see `runtime.functions`.
+        limits: of its executions: the machine's, and no higher than the installation's.
+        answered: states whose Tasks are answered by mocks, as a Lambda function itself would.
     """
 
     revision: str
@@ -274,6 +276,7 @@ class Pinned:
     pods: Mapping[str, Json]
     functions: Mapping[str, Json]
     limits: Limits
+    answered: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ class Reconciler:
         if standing is Standing.UNKNOWN or work is None or pinned is None:
             # To leave now would be for ever: the attempt would count as begun.
             raise Unavailable("what is stored is being read, or its end is not saved yet")
-        native = functions.native(work, pinned.functions)
+        is_mocked = work.state in pinned.answered
+        native = work if is_mocked else functions.native(work, pinned.functions)
         if isinstance(native, StateError):
             self.post(run.key, TaskFailed(task, native, self.clock()))
             return

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED
+from treadle.asl.evaluator import Evaluator
 from treadle.asl.limits import Limits
 from treadle.engine.context import Identity
 from treadle.engine.events import (
@@ -70,6 +71,7 @@ class Turns:
         identify: gives what an execution is called in the context object.
         current: whether the view of the world is complete; no timer fires while it is not.
         announce: tells people what they would look for beside the status: waits and failures.
+        stopwatch: seconds of work, for `Execution`; and so is `evaluator`.
     """
 
     store: Store
@@ -79,6 +81,8 @@ class Turns:
     identify: Identify
     current: Callable[[], bool]
     announce: Announce
+    stopwatch: Callable[[], float] | None = None
+    evaluator: Evaluator | None = None
 
     async def turn(self, run: Run) -> float | None:
         """One turn.
@@ -151,6 +155,8 @@ class Turns:
                 loaded.checkpoint,
                 loaded.pages,
                 limits=pinned.limits,
+                stopwatch=self.stopwatch,
+                evaluator=self.evaluator,
             )
         except Missing:
             await self._park(run, loaded, f"its StateMachineRevision {loaded.revision} is missing")
@@ -271,6 +277,8 @@ class Turns:
             now=self.clock(),
             suspended=request.suspend,
             limits=pinned.limits,
+            stopwatch=self.stopwatch,
+            evaluator=self.evaluator,
         )
         self.meter.started()
         run.dirty = True  # until a save holds it, also where this one fails
@@ -318,6 +326,8 @@ class Turns:
             return event
         work = run.execution.task(event.task)
         assert work is not None
+        if work.state in run.pinned.answered:
+            return event
         return functions.answer(run.key, work, run.pinned.functions, event)
 
     async def _go_on(self, run: Run, budget: int) -> None:

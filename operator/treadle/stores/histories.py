@@ -65,8 +65,22 @@ async def read(api: Objects, execution: Obj, *, after: int = 0) -> list[HistoryE
         stretches.append(page["entries"])
         first = page["entries"][0][0]
         head = page["previous"]
-    rows = [row for stretch in reversed(stretches) for row in stretch]
-    return [await reader.entry(row) for row in rows if row[0] > after]
+    rows = [row for row in _rows(stretches) if row[0] > after]
+    for digest in filter(None, (_digest(value) for row in rows for value in _details(row))):
+        await reader.whole(digest)
+    return [_entry(row, reader.pages) for row in rows]
+
+
+def of(encoded: snapshot.Encoded) -> list[HistoryEntry]:
+    """The history of an execution that was never saved: all its pages are at hand."""
+    pages = {digest: page.raw for digest, page in encoded.pages.items()}
+    tail, head, _ = snapshot.history_of(encoded.checkpoint, pages)
+    stretches = [[loads(line) for line in tail_lines(tail)]]
+    while head is not None:
+        page = loads(snapshot.whole(head, pages))
+        stretches.append(page["entries"])
+        head = page["previous"]
+    return [_entry(row, pages) for row in _rows(stretches)]
 
 
 def as_aws(entry: HistoryEntry) -> dict[str, Json]:
@@ -93,6 +107,32 @@ _OBJECTS = frozenset({"assignedVariables", "assignedVariablesDetails"})
 """Details that AWS gives as objects; all others are texts of JSON."""
 
 
+def _rows(stretches: list[list[Any]]) -> list[Any]:
+    """The encoded entries of stretches that are given newest first."""
+    return [row for stretch in reversed(stretches) for row in stretch]
+
+
+def _details(row: list[Any]) -> list[Any]:
+    return list((row[4] or {}).values())
+
+
+def _digest(value: Any) -> str | None:
+    """The page that holds a detail, where it has one of its own."""
+    return value.get("#") if isinstance(value, dict) else None
+
+
+def _entry(row: list[Any], pages: Mapping[str, bytes]) -> HistoryEntry:
+    """An encoded entry, with its payloads as texts."""
+    number, previous, kind, at_ms, details = row
+    found: dict[str, Json] = dict(details or {})
+    for member, value in found.items():
+        if isinstance(value, dict):  # nothing else in an entry is one
+            digest = _digest(value)
+            text = dumps(value["~"]) if digest is None else snapshot.whole(digest, pages).decode()
+            found[member] = loads(text) if member in _OBJECTS else text
+    return HistoryEntry(number, previous, kind, from_ms(at_ms), found)
+
+
 class _Reader:
     """Reads pages of one execution, each once."""
 
@@ -112,18 +152,3 @@ class _Reader:
         for part in snapshot.parts_of(await self.read(digest)):
             await self.read(part)
         return snapshot.whole(digest, self.pages)
-
-    async def entry(self, row: list[Any]) -> HistoryEntry:
-        """An encoded entry, with its payloads as texts."""
-        number, previous, kind, at_ms, details = row
-        found: dict[str, Json] = dict(details or {})
-        for member, value in found.items():
-            if isinstance(value, dict):  # nothing else in an entry is one
-                text = await self._payload(value)
-                found[member] = loads(text) if member in _OBJECTS else text
-        return HistoryEntry(number, previous, kind, from_ms(at_ms), found)
-
-    async def _payload(self, encoded: Mapping[str, Any]) -> str:
-        if "~" in encoded:
-            return dumps(encoded["~"])
-        return (await self.whole(encoded["#"])).decode()

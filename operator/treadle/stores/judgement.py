@@ -13,13 +13,14 @@ from treadle.asl import document
 from treadle.asl.arguments import Written, written_arguments
 from treadle.asl.errors import Problem
 from treadle.asl.json import Json
+from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Machine, Map, Parallel, Program, QueryData, State, Task
 from treadle.kube import podtemplates
 from treadle.kube.api import Obj
 from treadle.kube.podtemplates import PodDefaults
 from treadle.runtime.functions import Functions, calls_function
-from treadle.stores import calling
+from treadle.stores import calling, limiting
 
 PODS = ("serviceAccountName", "podTemplate", "podTemplates", "jobMode")
 """Members of a StateMachine's spec that say how its Jobs run."""
@@ -29,10 +30,20 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What there is to run machines: defaults of Pods, and the Resources that runners serve."""
+    """What there is to run machines.
+
+    Attributes:
+        defaults: of Pods.
+        resources: those that runners serve.
+        limits: of executions; a machine may lower them.
+        answered: states whose Tasks are answered by mocks; None where there are no mocks. Where
+            there are, any Resource may be asked for.
+    """
 
     defaults: PodDefaults
     resources: frozenset[str]
+    limits: Limits = DEFAULT
+    answered: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +81,22 @@ def judge(obj: Obj, installation: Installation) -> Judgement:
     wrong = podtemplates.problems(pods, installation.defaults)
     templates = tuple(Problem(where, "pod-template", said) for where, said in wrong)
     functions = tuple(calling.problems(spec.get("functions", {})))
-    if templates or functions:
-        reason = "InvalidPodTemplate" if templates else "InvalidFunctions"
-        return Judgement(reason, problems + templates + functions, program)
+    limits = tuple(
+        limiting.problems(spec.get("limits", {}), installation.limits, express=is_express(spec))
+    )
+    wrong_spec = {
+        "InvalidPodTemplate": templates,
+        "InvalidFunctions": functions,
+        "InvalidLimits": limits,
+    }
+    for reason, found in wrong_spec.items():
+        if found:
+            return Judgement(reason, problems + templates + functions + limits, program)
+    if installation.answered is not None:
+        return Judgement("ResourceNotRunnable", problems, program)
     served = installation.resources
-    found = not_runnable(program, served, spec.get("functions", {}))
-    return Judgement("ResourceNotRunnable", problems + tuple(found), program)
+    unserved = tuple(not_runnable(program, served, spec.get("functions", {})))
+    return Judgement("ResourceNotRunnable", problems + unserved, program)
 
 
 def not_runnable(
@@ -88,7 +109,7 @@ def not_runnable(
         elif task.resource not in served:
             message = f"nothing here runs {task.resource}; what is run: {', '.join(sorted(served))}"
             yield Problem(f"{pointer}/Resource", calling.NOT_RUNNABLE, message)
-    for pointer, state, _ in _states(program.machine, program.definition, ""):
+    for pointer, state, _ in states(program.machine, program.definition):
         if isinstance(state, Map) and state.reader:
             message = f"nothing here reads items with {state.reader}; give them in the input"
             yield Problem(f"{pointer}/ItemReader", calling.NOT_RUNNABLE, message)
@@ -99,25 +120,25 @@ def not_runnable(
 
 def tasks(program: Program) -> Iterator[tuple[str, Task, Written]]:
     """Every Task: where it is, as it was parsed, and its arguments as they were written."""
-    for pointer, state, source in _states(program.machine, program.definition, ""):
+    for pointer, state, source in states(program.machine, program.definition):
         if isinstance(state, Task):
             is_jsonata = isinstance(state.data, QueryData)
             yield pointer, state, written_arguments(source, is_jsonata=is_jsonata)
 
 
-def _states(
-    machine: Machine, written: Json, pointer: str
+def states(
+    machine: Machine, written: Json, pointer: str = ""
 ) -> Iterator[tuple[str, State, Mapping[str, Json]]]:
-    """Every state, before those inside it."""
+    """Every state before those inside it: where it is, as parsed, and as it was written."""
     for name, state in machine.states.items():
         where, source = f"{pointer}/States/{escaped(name)}", written["States"][name]
         yield where, state, source
         if isinstance(state, Parallel):
             for number, branch in enumerate(state.branches):
-                yield from _states(branch, source["Branches"][number], f"{where}/Branches/{number}")
+                yield from states(branch, source["Branches"][number], f"{where}/Branches/{number}")
         elif isinstance(state, Map):
             member = "ItemProcessor" if "ItemProcessor" in source else "Iterator"
-            yield from _states(state.processor, source[member], f"{where}/{member}")
+            yield from states(state.processor, source[member], f"{where}/{member}")
 
 
 def as_status(problem: Problem) -> Mapping[str, Any]:

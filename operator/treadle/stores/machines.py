@@ -14,7 +14,6 @@ from typing import Any
 from treadle.asl import document
 from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.json import Json
-from treadle.asl.limits import DEFAULT
 from treadle.asl.program import Program
 from treadle.kube import names
 from treadle.kube.api import Obj, Objects
@@ -28,6 +27,7 @@ from treadle.runtime.ports import (
     Missing,
     Pinned,
 )
+from treadle.stores import limiting
 from treadle.stores.judgement import PODS, Installation, as_status, is_express, judge
 from treadle.stores.touching import create_or_touch, remove_unchanged, touched_at
 
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 PROGRAMS_MAX = 256
 STATUS_PROBLEMS_MAX = 100  # in a status; the first ones
 SPARE_SECONDS = 120.0  # design.md section 4: how long a revision outlives its use
-_HELD = ("definition", "type", "functions", *PODS)
+_HELD = ("definition", "type", "functions", "limits", *PODS)
 
 
 class RevisionMachines:
@@ -186,7 +186,11 @@ class RevisionMachines:
             raise Missing(f"the revision {revision} is not what its digest says")
         pods = {member: spec[member] for member in PODS if member in spec}
         program = await self._program(digest, spec)
-        pinned = Pinned(revision, program, digest, pods, spec.get("functions", {}), DEFAULT)
+        ours = self._installation.limits
+        limits = limiting.resolved(spec, ours, express=is_express(spec))
+        named = spec.get("functions", {})
+        answered = self._installation.answered or frozenset()
+        pinned = Pinned(revision, program, digest, pods, named, limits, answered)
         self._pinned[key] = pinned
         while len(self._pinned) > PROGRAMS_MAX:
             self._pinned.popitem(last=False)

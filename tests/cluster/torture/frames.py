@@ -16,6 +16,7 @@ from typing import Any
 
 _TYPE = re.compile(r"(Task|Wait|Map|Parallel|Pass|Choice|Succeed|Fail)State(\w+)$")
 _ITERATION = re.compile(r"MapIteration(\w+)$")
+_MAP_RUN = re.compile(r"(:mapRun:[^:]+):[0-9a-f-]+")
 _EVENT_ID = re.compile(r"event id #\d+")
 
 Step = tuple[str, str]  # event type, details as JSON text
@@ -129,7 +130,9 @@ def _inside(before: Frame, state: tuple[str, str | None]) -> Frame:
 
 
 def _plain(details: Any) -> str:
-    return _EVENT_ID.sub("event id #", json.dumps(details, sort_keys=True))
+    text = json.dumps(details, sort_keys=True)
+    # A map run is named from its execution's uid, which another run of the same plan has not.
+    return _EVENT_ID.sub("event id #", _MAP_RUN.sub(r"\1", text))
 
 
 def frames_of(entries: Iterable[Any]) -> dict[str, Frame]:

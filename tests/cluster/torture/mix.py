@@ -21,7 +21,7 @@ Obj = dict[str, Any]
 EXPENDABLE = "Expendable"
 IMAGE = "busybox:1.36"
 GONE = ["Kubernetes.PodDeleted", "Kubernetes.JobDeleted"]
-VARIANTS = 60
+VARIANTS = 68
 _UNAVAILABLE = "States.Http.StatusCode.503"
 
 
@@ -440,6 +440,79 @@ def _bulky(sketch: Sketch) -> Obj:
     return _machine("Fill", states, **({"TimeoutSeconds": 25} if late else {}))
 
 
+def _asking(sketch: Sketch) -> Obj:
+    """JSONata: arguments, output, variables, a condition, items."""
+    ask, each = f"{EXPENDABLE}Ask", f"{EXPENDABLE}Each"
+    script = json.dumps({"seconds": sketch.draw.randint(4, 8), "echoInput": True})
+    job = {"Type": "Task", "Resource": "treadle:job", "Retry": [forgiving()]}
+    given = {"image": IMAGE, "command": ["pretend", script]}
+    item = {
+        **job,
+        "Arguments": {**given, "input": "{% {'v': $states.input, 'of': $word} %}"},
+        "Output": "{% $states.result.v %}",
+        "End": True,
+    }
+    states = {
+        ask: {
+            **job,
+            "Arguments": {**given, "input": "{% {'sum': $sum($states.input.items.v)} %}"},
+            "Assign": {"word": "{% $uppercase($states.input.word) %}"},
+            "Output": "{% $merge([$states.input, $states.result]) %}",
+            "Next": "Rest",
+        },
+        "Rest": {"Type": "Wait", "Seconds": "{% $states.input.pause %}", "Next": "Which"},
+        "Which": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "Condition": "{% $states.input.sum > 150 %}",
+                    "Next": "Spread",
+                    "Output": "{% $states.input.items[v > 20].v[] %}",
+                }
+            ],
+            "Output": "{% $states.input.items.v[] %}",
+            "Default": "Spread",
+        },
+        "Spread": {
+            "Type": "Map",
+            "Items": "{% $states.input %}",
+            "MaxConcurrency": "{% 1 + 1 %}",
+            "ItemProcessor": _machine(each, {each: item}),
+            "Output": {"all": "{% $sort($states.result) %}", "word": "{% $word %}"},
+            "End": True,
+        },
+    }
+    return _machine(ask, states, QueryLanguage="JSONata")
+
+
+def _spread(sketch: Sketch) -> Obj:
+    """A distributed Map: batches as executions of their own, one of which may fail."""
+    work = f"{EXPENDABLE}Work"
+    item = {
+        "Look": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.Items[0].k", "NumericEquals": 0, "Next": "Bad"}],
+            "Default": work,
+        },
+        "Bad": {"Type": "Fail", "Error": "Shop.Empty"},
+        work: sketch.job(work, End=True),
+    }
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    spread = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "MaxConcurrency": sketch.draw.randint(1, 2),
+        "ItemBatcher": {"MaxItemsPerBatch": 1, "BatchInput": {"word.$": "$.word"}},
+        "ToleratedFailureCount": sketch.draw.randint(0, 1),
+        "ItemProcessor": {**_machine("Look", item), "ProcessorConfig": config},
+        # What failed tells times and names of its own, which no other run has.
+        "ResultPath": None,
+        "Next": "Merge",
+    }
+    states = {"Rest": _wait("Spread"), "Spread": spread, "Merge": sketch.job("Merge", End=True)}
+    return _machine("Rest", states)
+
+
 SHAPES: tuple[Callable[[Sketch], Obj], ...] = (
     _chain,
     _parallel,
@@ -456,4 +529,6 @@ SHAPES: tuple[Callable[[Sketch], Obj], ...] = (
     _torn,
     _halting,
     _bulky,
+    _asking,
+    _spread,
 )

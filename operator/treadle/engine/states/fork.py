@@ -1,16 +1,36 @@
 """Parallel and Map: children. Spec: "Parallel State", "Map State"."""
 
-from treadle.asl.errors import ITEM_READER_FAILED, RUNTIME, EvaluationFailed
-from treadle.asl.json import Json, is_plain, loads
+from typing import Final
+
+from treadle.asl.errors import (
+    DATA_LIMIT_EXCEEDED,
+    ITEM_READER_FAILED,
+    RUNTIME,
+    EvaluationFailed,
+)
+from treadle.asl.json import Json, is_plain, is_too_deep, loads
+from treadle.asl.limits import BATCH_BYTES_MAX
 from treadle.asl.paths import Path
 from treadle.asl.program import Batcher, Machine, Map, Parallel
 from treadle.asl.queries import Query, type_name
 from treadle.asl.templates import Template
-from treadle.engine.flow import Visit, arguments, assigned, bounded, effective_input, find, output
+from treadle.engine.flow import (
+    Visit,
+    arguments,
+    assigned,
+    bounded,
+    effective_input,
+    find,
+    output,
+    rendered,
+    too_large,
+)
 from treadle.engine.frames import Fork, Tolerance
 from treadle.engine.payloads import Payload
 from treadle.engine.states.numbers import count, percentage, positive
 from treadle.engine.steps import Done, StartFork, Step
+
+_BYTES_A_NODE: Final = 64  # to measure an item of so many takes as long as visiting one node
 
 
 def parallel(state: Parallel, visit: Visit) -> Step:
@@ -29,6 +49,9 @@ def iterate(state: Map, visit: Visit) -> Step:
     items = [{"Key": k, "Value": v} for k, v in value.items()] if is_keyed else value
     scope = visit.scope(effective.value, "MaxConcurrency")
     concurrency_max = count(state.concurrency_max, "MaxConcurrency", scope)
+    bound = visit.limits.map_concurrency_max
+    if bound and len(items) > bound and not state.is_distributed:
+        concurrency_max = min(concurrency_max or bound, bound)
     found = Fork(len(items), concurrency_max, effective, items, is_keyed)
     if state.batcher is not None:
         found.batches = _batches(state, state.batcher, visit, found)
@@ -45,7 +68,7 @@ def _mapped(state: Map, visit: Visit, effective: Payload) -> Json:
         case Query():
             value = state.items.value(visit.scope(value, "Items"))
         case Template():
-            value = state.items.render(visit.scope(value, "Items"))
+            value = rendered(state.items, effective, visit, visit.scope(value, "Items")).value
         case None:
             pass
     if isinstance(value, list) or (isinstance(value, dict) and state.is_distributed):
@@ -74,11 +97,12 @@ def _batches(state: Map, batcher: Batcher, visit: Visit, found: Fork) -> list[in
         most = positive(batcher.items_max, "MaxItemsPerBatch", scope)
     if batcher.bytes_max is None:
         return [*range(0, total, most), total] if total else [0]
-    room = positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope)
+    room = min(positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope), BATCH_BYTES_MAX)
     room -= _batch(state, visit, found, []).size_bytes
     starts, taken, size = [0], 0, 0
     for index in range(total):
         bytes_more = _selected(state, visit, found, index).size_bytes + 1  # and its comma
+        visit.effort.spend(bytes_more // _BYTES_A_NODE)
         if taken and (taken == most or size + bytes_more > room + 1):
             starts.append(index)
             taken, size = 0, 0
@@ -92,14 +116,15 @@ def child_machine(state: Parallel | Map, index: int) -> Machine:
     return state.branches[index] if isinstance(state, Parallel) else state.processor
 
 
-def item_of(fork: Fork, index: int) -> Json | None:
+def item_of(state: Parallel | Map, fork: Fork, index: int) -> Json | None:
     """`Map.Item` of an item; None for a branch."""
-    if fork.items is None:
+    if fork.items is None or not isinstance(state, Map):
         return None
     value = fork.items[index]
+    source = {"Source": "STATE_DATA"} if state.is_distributed else {}
     if fork.is_keyed:
-        return {"Index": index, "Key": value["Key"], "Value": value["Value"]}
-    return {"Index": index, "Value": value}
+        return {"Index": index, "Key": value["Key"], "Value": value["Value"], **source}
+    return {"Index": index, "Value": value, **source}
 
 
 def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> Payload:
@@ -109,7 +134,14 @@ def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> 
         return fork.input
     if fork.batches is None:
         return _selected(state, visit, fork, index)
-    items = [_selected(state, visit, fork, item).value for item in fork.items_of(index)]
+    items: list[Json] = []
+    left = visit.limits.payload_bytes_max
+    for item in fork.items_of(index):
+        selected = _selected(state, visit, fork, item)
+        left -= selected.size_bytes
+        if left < 0:
+            raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))
+        items.append(selected.value)
     return bounded(_batch(state, visit, fork, items), visit)
 
 
@@ -118,9 +150,9 @@ def _selected(state: Map, visit: Visit, fork: Fork, index: int) -> Payload:
     assert fork.input is not None
     assert fork.items is not None
     if state.item_selector is None:
-        return Payload(fork.items[index])
-    scope = visit.scope(fork.input.value, f"ItemSelector/{index}", item_of(fork, index))
-    return bounded(Payload(state.item_selector.render(scope)), visit)
+        return bounded(Payload(fork.items[index]), visit)
+    scope = visit.scope(fork.input.value, f"ItemSelector/{index}", item_of(state, fork, index))
+    return bounded(rendered(state.item_selector, fork.input, visit, scope), visit)
 
 
 def _batch(state: Map, visit: Visit, fork: Fork, items: list[Json]) -> Payload:
@@ -129,7 +161,7 @@ def _batch(state: Map, visit: Visit, fork: Fork, items: list[Json]) -> Payload:
     batch: dict[str, Json] = {}
     if state.batcher.input is not None:
         scope = visit.scope(fork.input.value, "ItemBatcher/BatchInput")
-        batch["BatchInput"] = state.batcher.input.render(scope)
+        batch["BatchInput"] = rendered(state.batcher.input, fork.input, visit, scope).value
     batch["Items"] = items
     return Payload(batch)
 
@@ -137,6 +169,9 @@ def _batch(state: Map, visit: Visit, fork: Fork, items: list[Json]) -> Payload:
 def finish(state: Parallel | Map, visit: Visit, fork: Fork) -> Step:
     """From the children's outputs, in order, to the state's output."""
     text = "[" + ",".join(fork.results[index] for index in range(fork.total)) + "]"
+    if is_too_deep(text):
+        # One level at a time: a loop around a Parallel can nest without end.
+        raise EvaluationFailed(RUNTIME, "The data is nested too deeply.")
     # A text whose parts were written exactly is what writing the whole would give.
     return over(state, visit, Payload.of_text(text) if is_plain(text) else Payload(loads(text)))
 

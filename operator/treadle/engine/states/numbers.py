@@ -5,7 +5,7 @@ language that gave it.
 """
 
 from treadle.asl.errors import RUNTIME, EvaluationFailed
-from treadle.asl.json import Json, dumps
+from treadle.asl.json import Json, told
 from treadle.asl.limits import COUNT_MAX, SECONDS_MAX
 from treadle.asl.paths import Path
 from treadle.asl.program import Whole
@@ -27,7 +27,7 @@ def positive_seconds(given: Whole | None, field: str, visit: Visit) -> int | Non
             value = find(given, visit.scope(visit.raw.value, field))
             if value.__class__ is not int or value <= 0:
                 raise _refused(given, field, value, "positive integer")
-            return int(value)
+            return _at_most(SECONDS_MAX, value, field)
         case _:
             return given
 
@@ -41,11 +41,11 @@ def count(given: Whole, field: str, scope: Scope) -> int:
             value = find(given, scope)
             if value.__class__ is not int:
                 raise _refused(given, field, value, "integer")
+            if value < 0 and field.startswith("Tolerated"):
+                raise EvaluationFailed(RUNTIME, f"{field} cannot be negative.")
             if value < 0:
-                if field.startswith("Tolerated"):
-                    raise EvaluationFailed(RUNTIME, f"{field} cannot be negative.")
                 raise _refused(given, field, value, "integer")
-            return int(value)
+            return _at_most(COUNT_MAX, value, field)
         case _:
             return given
 
@@ -59,7 +59,7 @@ def positive(given: Whole, field: str, scope: Scope) -> int:
             value = find(given, scope)
             if value.__class__ is not int or value <= 0:
                 raise _refused(given, field, value, "positive integer")
-            return int(value)
+            return _at_most(COUNT_MAX, value, field)
         case _:
             return given
 
@@ -80,8 +80,14 @@ def percentage(given: float | Path | Query, field: str, scope: Scope) -> float:
             return given
 
 
+def _at_most(most: int, value: int, field: str) -> int:
+    if value > most:
+        raise EvaluationFailed(RUNTIME, f"{field} is {value:.6g}; it may be {most:,} at most.")
+    return value
+
+
 def _refused(path: Path, field: str, value: Json, wanted: str) -> EvaluationFailed:
-    text = value if isinstance(value, str) else dumps(value)
+    text = value if isinstance(value, str) else told(value)
     return EvaluationFailed(
         RUNTIME,
         f'The {field}Path field refers to value "{text}" which is not a valid {wanted}: '

@@ -1,7 +1,7 @@
 """Pass, Succeed and Fail: states that are over when they are entered."""
 
 from treadle.asl.errors import StateError
-from treadle.asl.json import dumps
+from treadle.asl.json import told
 from treadle.asl.program import Fail, Pass, Succeed
 from treadle.asl.templates import Template
 from treadle.engine.flow import Visit, arguments, assigned, effective_input, output, short
@@ -33,4 +33,4 @@ def _text(template: Template | None, visit: Visit, stage: str) -> str | None:
     if template is None:
         return None
     value = template.render(visit.scope(visit.raw.value, stage))
-    return value if isinstance(value, str) else dumps(value)
+    return value if isinstance(value, str) else told(value)

@@ -36,7 +36,7 @@ def finish(state: Wait, visit: Visit) -> Step:
 def _until(state: Wait, visit: Visit) -> datetime:
     match state.timestamp:
         case datetime():
-            return state.timestamp
+            return state.timestamp.replace(microsecond=0)  # as of every other form
         case Path():
             return _instant(_read(state.timestamp, "TimestampPath", visit))
         case Query():

@@ -1,0 +1,1 @@
+"""JSONata in a process of its own: what harms, harms only that."""

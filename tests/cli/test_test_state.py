@@ -1,0 +1,72 @@
+"""`treadle test-state`: arguments, files, what is printed and the exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from treadle.cli.main import main
+
+TASK = {"Type": "Task", "Resource": "treadle:activity/work", "Next": "N"}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """A file with one state."""
+    file = tmp_path / "state.json"
+    file.write_text(json.dumps(TASK))
+    return str(file)
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    found = CliRunner().invoke(main, ["test-state", *arguments])
+    return found.exit_code, found.stdout, found.stderr
+
+
+def test_a_state_alone(state: str) -> None:
+    status, out, _ = run(state, "--input", '{"a":1}', "--result", '{"r":2}', "--level", "DEBUG")
+    answer = json.loads(out)
+    assert (status, answer["output"], answer["nextState"]) == (0, {"r": 2}, "N")
+    assert answer["inspectionData"]["afterInputPath"] == {"a": 1}
+
+
+def test_an_error_ends_with_status_1(state: str) -> None:
+    status, out, _ = run(state, "--error", "Boom", "--cause", "why")
+    assert (status, json.loads(out)) == (1, {"status": "FAILED", "error": "Boom", "cause": "why"})
+
+
+def test_a_state_of_a_machine(tmp_path: Path) -> None:
+    file = tmp_path / "machine.yaml"
+    file.write_text("StartAt: A\nStates:\n  A: {Type: Pass, Assign: {b: 1}, End: true}\n")
+    variables = tmp_path / "variables.json"
+    variables.write_text('{"x": 1}')
+    status, out, _ = run(str(file), "--state", "A", "--variables", f"@{variables}")
+    assert (status, json.loads(out)) == (0, {"status": "SUCCEEDED", "output": {}})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "ValidationException: A Task needs a mock"),
+        (["--input", "{"], "the input is not JSON"),
+        (["--cause", "c"], "--cause goes with --error"),
+        (["--variables", "[]"], "--variables must be an object"),
+        (["--input", "@/no/such"], "No such file"),
+        (["--level", "LOUD"], "'LOUD' is not one of"),
+    ],
+)
+def test_what_makes_no_test_ends_with_status_2(
+    state: str, arguments: list[str], words: str
+) -> None:
+    status, out, error = run(state, *arguments)
+    assert (status, out) == (2, "")
+    assert words in error
+
+
+def test_a_file_that_is_wrong_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "machine.json"
+    file.write_text("{")
+    status, _, error = run(str(file))
+    assert status == 2
+    assert "machine.json" in error
