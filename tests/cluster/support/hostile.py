@@ -303,7 +303,7 @@ class Storm:
         """Median seconds from the create of a quick execution to the sight of its end."""
         total = count or self.quick
         seconds = []
-        with _ends(self.people) as ends:
+        with ends_of(self.people) as ends:
             for number in range(total):
                 if number % (total // self.waves) == 0:
                     launch(number // (total // self.waves))
@@ -346,7 +346,7 @@ def _bare_job(name: str, attack: Attack, node: str) -> Obj:
     }
 
 
-class _Ends:
+class Ends:
     """When a watch showed executions to be over."""
 
     def __init__(self) -> None:
@@ -366,9 +366,9 @@ class _Ends:
 
 
 @contextmanager
-def _ends(people: People) -> Iterator[_Ends]:
+def ends_of(people: People) -> Iterator[Ends]:
     """Follow the executions of a namespace in a thread."""
-    ends, over = _Ends(), threading.Event()
+    ends, over = Ends(), threading.Event()
     version = people.namespace.custom.list_namespaced_custom_object(
         GROUP, VERSION, people.namespace.name, EXECUTIONS
     )["metadata"]["resourceVersion"]
