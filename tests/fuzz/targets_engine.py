@@ -81,9 +81,9 @@ class Events:
             if dice.one_in(2)
             else dice.one(corpus.values("machines.jsonl"))
         )
-        if dice.one_in(2):
-            definition = definitions.with_expressions(dice, definition)
         if dice.one_in(4):
+            definition = definitions.with_expressions(dice, definition)
+        if dice.one_in(6):
             definition = mutation.value(dice, definition, words=definitions.WORDS)
         told = [
             [dice.one(_KINDS), *(dice.randint(0, 99) for _ in range(3))]
