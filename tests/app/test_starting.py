@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -33,7 +34,8 @@ def refuse() -> None:
 
 def an_operator(stage: Stage, **settings: Any) -> operator._Operator:
     given = Settings(lease=False, health_port=0, **settings)
-    return operator._Operator(given, stage.api, Metrics(), an_endpoint(), Sandbox({}))
+    threads = ThreadPoolExecutor(1)
+    return operator._Operator(given, stage.api, Metrics(), an_endpoint(), Sandbox({}), threads)
 
 
 @pytest.fixture(autouse=True)

@@ -247,6 +247,8 @@ def test_a_nested_failure_names_the_whole_call() -> None:
         ("States.UUID(1)", 0, "takes 0 arguments, but 1 are given"),
         ("States.Format()", 0, "takes at least 1 arguments"),
         ("States.MathRandom(1)", 0, "takes 2 to 3 arguments"),
+        ("States.MathRandom(1, 2, 1e942)", 24, "The number is too large"),
+        ("States.Array(-1e999)", 13, "The number is too large"),
         ("States.UUID() x", 14, "Expected nothing behind"),
         ("States.Array('a)", 13, "not closed"),
         ("States.Array('a' 'b')", 17, "Expected ',' or"),

@@ -363,3 +363,19 @@ def test_many_items_fit_and_come_back() -> None:
     desk.restart()
     desk.run()
     assert desk.output == list(range(200))
+
+
+def test_items_of_batches_are_counted_alike_before_and_after_a_restart() -> None:
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    members = {"ItemBatcher": {"MaxItemsPerBatch": 2}, "ResultSelector": {"x.$": "$nothing"}}
+    inner = {**chain(A=passing(Result=1), T=task()), "ProcessorConfig": config}
+    desk = Desk(chain(M=mapping(inner, **members)), [1, 2, 3], thorough=False)
+    first, second = desk.wanted
+    desk.restart()
+    desk.gives(first)
+    assert desk.execution.progress.done == 2
+    desk.restart()
+    desk.gives(second)  # and the Map fails, so that none of its items count
+    assert desk.status == "FAILED"
+    progress = desk.execution.progress
+    assert (progress.done, progress.total) == (0, 0)

@@ -46,6 +46,7 @@ def fuzz(
         if finding.signature in known:
             continue
         known.add(finding.signature)
+        print(f"{target.name}: {finding.signature}, input {finding.number}", flush=True)
         given = target.make(dice_of(watched.order, finding.number))
         result.findings.append(_told(target, seed, finding, given))
     result.done, result.seconds = watched.done, time.monotonic() - began

@@ -130,14 +130,18 @@ def _put(node: Any, place: tuple[Any, ...], new: Any, dice: Dice, words: Sequenc
 # ------------------------------------------------------------------------------------- smaller
 
 
-def smaller(given: Any) -> Iterator[Any]:
-    """Simpler versions of a JSON value, the boldest first."""
+def smaller(given: Any, depth: int = 40) -> Iterator[Any]:
+    """Simpler versions of a JSON value, the boldest first; so many levels of it."""
+    if depth == 0:
+        return
     if isinstance(given, str):
         yield from _shorter(given)
     elif isinstance(given, list):
         yield from _shorter(given)
         for index, item in enumerate(given[:50]):
-            yield from ([*given[:index], less, *given[index + 1 :]] for less in smaller(item))
+            yield from (
+                [*given[:index], less, *given[index + 1 :]] for less in smaller(item, depth - 1)
+            )
     elif isinstance(given, dict):
         for key in given:
             yield {name: item for name, item in given.items() if name != key}
@@ -145,7 +149,7 @@ def smaller(given: Any) -> Iterator[Any]:
             parts = item.values() if isinstance(item, dict) else item
             if isinstance(item, dict | list):
                 yield from ({**given, key: part} for part in [*parts][:20])
-            yield from ({**given, key: less} for less in smaller(item))
+            yield from ({**given, key: less} for less in smaller(item, depth - 1))
     elif given.__class__ in (int, float) and given not in (0, 1):
         yield from (0, 1)
 

@@ -27,6 +27,7 @@ from treadle.asl.paths import PathNotFound, PathSyntaxError, compile_path, compi
 from treadle.asl.rules import RULES
 from treadle.asl.scope import Effort, Scope
 from treadle.asl.templates import TemplateSyntaxError
+from treadle.asl.texts import problems_of_value
 
 
 def scope_of(data: Any, evaluator: Evaluator = evaluating.answer) -> Scope:
@@ -186,6 +187,8 @@ class Template(_Timed):
     def run(self, given: Any) -> str:
         """Compile and render it."""
         language, value, data = given
+        if problems_of_value(value):
+            return "no definition"
         try:
             if language == "JSONPath":
                 template = templates.compile_template(value)

@@ -81,9 +81,9 @@ class Events:
             if dice.one_in(2)
             else dice.one(corpus.values("machines.jsonl"))
         )
-        if dice.one_in(2):
-            definition = definitions.with_expressions(dice, definition)
         if dice.one_in(4):
+            definition = definitions.with_expressions(dice, definition)
+        if dice.one_in(6):
             definition = mutation.value(dice, definition, words=definitions.WORDS)
         told = [
             [dice.one(_KINDS), *(dice.randint(0, 99) for _ in range(3))]
@@ -261,5 +261,5 @@ def _with_other_tail(dice: Dice, checkpoint: str) -> str:
     raw = mutation.text(dice, '[1,0,"ExecutionStarted",0,null]\n[2,1,"x",0,{}]').encode(
         "utf-8", "replace"
     )
-    raw *= dice.one((10**5, 10**6)) if dice.one_in(40) else 1
+    raw *= 60_000_000 // len(raw) if raw and dice.one_in(40) else 1
     return f"{version}.{core}.{base64.b64encode(zlib.compress(raw)).decode()}"

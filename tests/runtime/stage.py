@@ -198,6 +198,9 @@ class Stage:
         self.key = ExecutionKey("default", "e", "nobody")
         self.asked: list[Asked] = []
         self.seconds = 0.0
+        self.free = asyncio.Event()
+        """Whether threads have time for what is done in them."""
+        self.free.set()
         self.reborn()
 
     def reborn(self) -> None:
@@ -215,6 +218,7 @@ class Stage:
             announce=lambda _, kind, reason, text: self.said.append((kind, reason, text)),
             stopwatch=lambda: self.seconds,
             evaluator=self.evaluated,
+            aside=self.aside,
         )
         self.driver.serve([self.hands])
 
@@ -223,6 +227,11 @@ class Stage:
         self.asked.append(asked)
         self.seconds += 1.0
         return answer(asked)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Does work once there is time for it."""
+        await self.free.wait()
+        return work()
 
     def now(self) -> datetime:
         return clock.wall() + self.skip

@@ -8,6 +8,7 @@ from treadle.asl.errors import StateError
 from treadle.asl.limits import DEFAULT
 from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSucceeded
 from treadle.kube.kinds import EXECUTIONS
+from treadle.runtime.driver import TURNS_AT_ONCE
 from treadle.sim import clock
 
 # -------------------------------------------------------------------------------------- the walk
@@ -215,5 +216,32 @@ def test_one_that_has_ended_is_not_restarted() -> None:
         stage.see()
         await asyncio.sleep(1)
         assert stage.api.count("update_status", EXECUTIONS) == 1
+
+    on_a_stage(play)
+
+
+def test_others_go_on_while_expressions_are_evaluated_however_many_there_are() -> None:
+    slow = {"Type": "Pass", "Output": "{% 1 + 1 %}", "End": True}
+
+    async def play(stage: Stage) -> None:
+        await stage.apply_machine(
+            {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": slow}}
+        )
+        await stage.apply_machine(NOTHING, "quick")
+        stage.driver.open()
+        stage.free.clear()
+        names = [f"slow-{number}" for number in range(TURNS_AT_ONCE + 1)]
+        for name in names:
+            stage.apply(name)
+            stage.see(name)
+        await asyncio.sleep(1)
+        stage.apply("quick", "quick")
+        stage.see("quick")
+        await asyncio.sleep(1)
+        assert stage.phase("quick") == "Succeeded"
+        assert {stage.phase(name) for name in names} == {""}
+        stage.free.set()
+        await asyncio.sleep(1)
+        assert {stage.phase(name) for name in names} == {"Succeeded"}
 
     on_a_stage(play)

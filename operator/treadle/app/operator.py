@@ -9,8 +9,9 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +39,7 @@ from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runners.transport import AiohttpTransport
 from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
-from treadle.runtime.ports import Fault, Sighting
+from treadle.runtime.ports import Fault, Sighting, T
 from treadle.sandbox.sandbox import Sandbox
 from treadle.stores.executions import StatusStore
 from treadle.stores.judgement import Installation
@@ -120,9 +121,19 @@ async def _run(settings: Settings, stopping: _Stopping) -> int:
     endpoint = credentials.load(settings.kubeconfig, settings.context, settings.environment)
     python = {name: settings.environment[name] for name in _PYTHON if name in settings.environment}
     async with Client(endpoint, meter=metrics) as api:
-        with Sandbox(python) as sandbox:
-            operator = _Operator(settings, api, metrics, endpoint, sandbox)
+        with Sandbox(python) as sandbox, _threads() as threads:
+            operator = _Operator(settings, api, metrics, endpoint, sandbox, threads)
             return await operator.live(stop)
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    # One waits for the sandbox while another one writes what came of it.
+    threads = ThreadPoolExecutor(2, "evaluate")
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Operator:
@@ -135,11 +146,13 @@ class _Operator:
         metrics: Metrics,
         endpoint: credentials.Endpoint,
         sandbox: Sandbox,
+        threads: Executor,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._endpoint = endpoint
         self._sandbox = sandbox
+        self._threads = threads
         self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
         self._lease = _lease(settings, api, metrics)
         self._recorder = Recorder(api, "treadle", metrics)
@@ -157,6 +170,7 @@ class _Operator:
             announce=self._recorder.announce,
             stopwatch=sandbox.seconds,
             evaluator=sandbox.answer,
+            aside=self._aside,
         )
         self._judging = Judging(self._machines, self._driver.machine_changed, metrics)
         self._jobs = self._view(api, JOBS)
@@ -204,6 +218,9 @@ class _Operator:
             self._judging.post(namespace, name)
 
     # ---------------------------------------------------------------------------------- the life
+
+    def _aside(self, work: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def live(self, stopping: asyncio.Event) -> int:
         """Work until told to stop; gives the exit status."""

@@ -130,6 +130,7 @@ class _Reading:
     report: Report
     express: bool
     language: str = "JSONPath"
+    evaluates: bool = False
     names: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     outer: frozenset[str] = frozenset()
@@ -149,6 +150,7 @@ class _Reading:
             comment=top.text("Comment"),
             version=top.one_of("Version", ("1.0",)),
             definition=value,
+            evaluates=self.evaluates,
         )
 
     def machine(self, machine: Fields) -> Machine:
@@ -192,6 +194,7 @@ class _Reading:
         if kind is None:
             return None
         if state.is_jsonata:
+            self.evaluates = True
             check_expressions(kind, state)
         following = self._next(state) if kind in FLOWING else None
         inner = self._inner(kind, state)

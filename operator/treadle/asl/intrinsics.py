@@ -7,6 +7,7 @@ whole text of the call, as AWS does.
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from math import isfinite
 from typing import Final, NoReturn, TypeAlias
 
 from treadle.asl import limits
@@ -164,6 +165,8 @@ class _Reader:
         if number is not None and len(number[0]) <= _NUMBER_CHARS_MAX:
             self.at = number.end()
             value = float(number[0]) if number[2] or number[3] else int(number[0])
+            if value.__class__ is float and not isfinite(value):
+                self.fail("The number is too large", number.start())
             return lambda _: value
         word = _NAME.match(self.text, self.at)
         if word is not None and word[0] in _WORDS:

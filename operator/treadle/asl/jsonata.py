@@ -1,7 +1,8 @@
 """JSONata expressions, behind a small door: compile, evaluate, and what one reads.
 
-One rule: steps, depth and sizes decide what is too much, long before the time that a machine takes
-does; what AWS refuses when a machine is created is refused when it is compiled.
+One rule: steps, depth and sizes decide what is too much; the time and the memory of whoever
+evaluates decide about what those do not see. What AWS refuses when a machine is created is refused
+when it is compiled.
 
 Source: AWS, "Transforming data with JSONata in Step Functions"; the engine is `jlens`.
 """

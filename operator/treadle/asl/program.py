@@ -206,3 +206,5 @@ class Program:
     version: str | None = None
     definition: Json = field(default=None, repr=False)
     """What was parsed, as JSON: for messages and for `treadle graph`."""
+    evaluates: bool = False
+    """Whether anything of it is in JSONata, which may take long."""

@@ -164,8 +164,7 @@ class Forks:
     def child_succeeded(self, child: Frame, output: Payload, now: datetime) -> None:
         """A child has come to the end of its list of states."""
         parent = self._parent(child)
-        found = self._visits.fork(parent) if _has_batches(parent) else parent.fork
-        assert found is not None
+        found = self._counted(parent)
         if mapruns.is_run(parent):
             self._memory.progress.done += len(found.items_of(child.index))
         else:
@@ -246,7 +245,7 @@ class Forks:
         """The children of a state that failed or was aborted stop, deepest first."""
         if frame.fork is None:
             return
-        found = self._visits.fork(frame) if _has_batches(frame) else frame.fork
+        found = self._counted(frame)
         is_map, is_run = isinstance(frame.definition, Map), mapruns.is_run(frame)
         for child_id in sorted(found.live):
             child = self._memory.frames[child_id]
@@ -281,6 +280,11 @@ class Forks:
             starved = next(iter(memory.starved))
             del memory.starved[starved]
             memory.ready.append(starved)
+
+    def _counted(self, frame: Frame) -> Fork:
+        """A frame's children, and how many items each has: a snapshot leaves out the batches."""
+        assert frame.fork is not None
+        return self._visits.fork(frame) if _has_batches(frame) else frame.fork
 
     def _parent(self, child: Frame) -> Frame:
         assert child.parent is not None

@@ -14,6 +14,7 @@ from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
     TERMINAL,
     Announce,
+    Aside,
     Attempt,
     Clock,
     ExecutionKey,
@@ -64,6 +65,7 @@ class Driver:
         alarm_seconds_max: float = ALARM_SECONDS_MAX,
         stopwatch: Callable[[], float] | None = None,
         evaluator: Evaluator | None = None,
+        aside: Aside | None = None,
     ) -> None:
         self._store = store
         self._leadership = leadership
@@ -72,6 +74,7 @@ class Driver:
         self._announce = announce or (lambda *_: None)
         self._alarm_seconds_max = alarm_seconds_max
         self._runners: list[Runner] = []
+        self._slots = asyncio.Semaphore(TURNS_AT_ONCE)
         self._turns = Turns(
             store=store,
             machines=machines,
@@ -82,12 +85,13 @@ class Driver:
             announce=self._announce,
             stopwatch=stopwatch,
             evaluator=evaluator,
+            slots=self._slots,
+            aside=aside,
         )
         self._reconciler = Reconciler(self._runners, leadership, clock, self.post, self._meter)
         # By uid, and by namespace and name too: a Pod may claim a uid from another namespace.
         self._runs: dict[ExecutionKey, Run] = {}
         self._finished: OrderedDict[ExecutionKey, Saved] = OrderedDict()
-        self._slots = asyncio.Semaphore(TURNS_AT_ONCE)
         self._long_slot = asyncio.Semaphore(1)
         self._open = False
         self._quiet = False

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from treadle.asl.json import Json
 from treadle.asl.limits import Limits
@@ -365,6 +365,16 @@ class Leadership(Protocol):
 
     def fresh(self) -> bool:
         """By our own monotonic clock, counted from when the renewal was sent."""
+
+
+T = TypeVar("T")
+
+
+class Aside(Protocol):
+    """Does work in a thread."""
+
+    def __call__(self, work: Callable[[], T]) -> Awaitable[T]:
+        """Gives what the work gives, and raises what it raises."""
 
 
 Announce = Callable[[ExecutionKey, str, str, str], None]

@@ -88,12 +88,13 @@ class Reconciler:
         await self._until_done(once, f"start {task} of {run.key.name}")
 
     async def _try_start(self, run: Run, task: TaskId) -> None:
-        # The first await comes after this look, so what is started is still wanted and saved.
-        standing = run.standing(task)
-        if standing not in (Standing.LIVE, Standing.UNKNOWN):
-            return
-        execution, pinned = run.execution, run.pinned
-        work = execution.task(task) if execution is not None else None
+        async with run.hands:
+            # The first await comes after this look, so what is started is still wanted and saved.
+            standing = run.standing(task)
+            if standing not in (Standing.LIVE, Standing.UNKNOWN):
+                return
+            execution, pinned = run.execution, run.pinned
+            work = execution.task(task) if execution is not None else None
         if standing is Standing.UNKNOWN or work is None or pinned is None:
             # To leave now would be for ever: the attempt would count as begun.
             raise Unavailable("what is stored is being read, or its end is not saved yet")

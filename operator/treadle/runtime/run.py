@@ -63,6 +63,7 @@ class Run:
         lazy_at: loop time by which a change that can wait is saved.
         tick: a timer is due.
         look: the next turn has something to find out; `afresh`: from what is stored.
+        hands: held by who works on the execution where that may be in a thread.
         untidy: there may be pages that no checkpoint needs; `tidy_at`: loop time of the next look.
     """
 
@@ -94,6 +95,7 @@ class Run:
     untidy: bool = False
     tidy_at: float = 0.0
     ended_at: datetime | None = None
+    hands: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def has_work(self) -> bool:

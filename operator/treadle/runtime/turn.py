@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED
 from treadle.asl.evaluator import Evaluator
@@ -32,6 +33,7 @@ from treadle.runtime.meter import Meter
 from treadle.runtime.ports import (
     TERMINAL,
     Announce,
+    Aside,
     Clock,
     Conflict,
     ExecutionKey,
@@ -45,6 +47,7 @@ from treadle.runtime.ports import (
     Record,
     Request,
     Store,
+    T,
     UnreadableSnapshot,
 )
 from treadle.runtime.run import NOTHING_SAVED, Run, Saved
@@ -71,7 +74,9 @@ class Turns:
         identify: gives what an execution is called in the context object.
         current: whether the view of the world is complete; no timer fires while it is not.
         announce: tells people what they would look for beside the status: waits and failures.
+        slots: one for each turn that is being made.
         stopwatch: seconds of work, for `Execution`; and so is `evaluator`.
+        aside: does work in a thread; without it all is done here.
     """
 
     store: Store
@@ -81,8 +86,10 @@ class Turns:
     identify: Identify
     current: Callable[[], bool]
     announce: Announce
+    slots: asyncio.Semaphore
     stopwatch: Callable[[], float] | None = None
     evaluator: Evaluator | None = None
+    aside: Aside | None = None
 
     async def turn(self, run: Run) -> float | None:
         """One turn.
@@ -267,7 +274,8 @@ class Turns:
 
     async def _start(self, run: Run, request: Request, pinned: Pinned) -> None:
         run.pinned = pinned
-        run.execution = Execution.start(
+        begin = partial(
+            Execution.start,
             pinned.program,
             pinned.digest,
             self.identify(run.key, request),
@@ -280,6 +288,7 @@ class Turns:
             stopwatch=self.stopwatch,
             evaluator=self.evaluator,
         )
+        run.execution = await self._apart(run, begin)
         self.meter.started()
         run.dirty = True  # until a save holds it, also where this one fails
         await self._go_on(run, pinned.limits.turn_transitions_max)
@@ -300,7 +309,7 @@ class Turns:
             event = waiting.pop(0)
             if isinstance(event, TaskSucceeded | TaskFailed):
                 run.outcomes.add(event.task)
-            if execution.handle(self._answered(run, event), now):
+            if await self._done(run, event, now):
                 run.handled.append(event)
                 self._note_change(run, event)
         run.inbox.extendleft(reversed(waiting))
@@ -308,9 +317,30 @@ class Turns:
             return
         if run.tick and self.current():
             run.tick = False
-            if execution.handle(Tick(), now):
+            if await self._done(run, Tick(), now):
                 run.dirty = True
         await self._go_on(run, budget)
+
+    async def _done(self, run: Run, event: Event, now: datetime) -> bool:
+        """Have the engine handle an event; gives whether that changed anything."""
+        assert run.execution is not None
+        execution = run.execution
+        return await self._apart(run, lambda: execution.handle(self._answered(run, event), now))
+
+    async def _apart(self, run: Run, work: Callable[[], T]) -> T:
+        """Have the engine do something: in a thread where it may evaluate for a second.
+
+        It has no slot meanwhile.
+        """
+        assert run.pinned is not None
+        if self.aside is None or not run.pinned.program.evaluates:
+            return work()
+        async with run.hands:
+            self.slots.release()
+            try:
+                return await self.aside(work)
+            finally:
+                await self.slots.acquire()
 
     def _answered(self, run: Run, event: Event) -> Event:
         """The event as the Resource of its Task tells it: a Lambda function's answer is made here.
@@ -338,7 +368,7 @@ class Turns:
         while execution.busy and before < execution.transitions < budget:
             before = execution.transitions
             await asyncio.sleep(0)  # between two stretches the loop is everybody's
-            if execution.handle(GoOn(), self.clock()):
+            if await self._done(run, GoOn(), self.clock()):
                 run.dirty = True
 
     def _note_change(self, run: Run, event: Event) -> None:

@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from signal import Signals
@@ -44,7 +45,9 @@ class Sandbox:
         self._environment = {**environment, "MIMALLOC_ARENA_RESERVE": "0"}
         self._bytes_max = bytes_max
         self._process: subprocess.Popen[bytes] | None = None
-        self._seconds = 0.0
+        # Several threads may ask; each pays for its own.
+        self._lock = threading.Lock()
+        self._spent = threading.local()
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -77,8 +80,20 @@ class Sandbox:
         """CPU that this thread and all evaluations took: a stopwatch."""
         return time.thread_time() + self._seconds
 
+    @property
+    def _seconds(self) -> float:
+        return getattr(self._spent, "seconds", 0.0)
+
+    @_seconds.setter
+    def _seconds(self, seconds: float) -> None:
+        self._spent.seconds = seconds
+
     def answer(self, asked: Asked) -> Answer:
-        """Make an evaluation: an `Evaluator`."""
+        """Make an evaluation: an `Evaluator`. One at a time, whichever thread asks."""
+        with self._lock:
+            return self._answer(asked)
+
+    def _answer(self, asked: Asked) -> Answer:
         try:
             process = self._running()
         except OSError as why:
