@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.desk import Desk, shown
 from tests.support.machines import chain, mapping, parallel, passing, task
+from treadle.asl.evaluator import Answer, Asked, answer
 from treadle.asl.functions import FunctionFailed, fill
 from treadle.asl.json import dumps
 from treadle.asl.limits import FORMAT_CHARS_MAX, ITEM_NODES, TURN_BYTES_MAX, Limits
@@ -207,6 +208,20 @@ def test_time_bounds_the_selectors_of_a_map_too() -> None:
     assert desk.error[0] == "States.QueryEvaluationError"
     assert "take more than 1.5 s" in str(desk.error[1])
     assert 1 < desk.types().count("MapIterationStarted") < 9
+
+
+def test_a_stretch_ends_when_expressions_have_taken_half_a_second() -> None:
+    worked = [0.0]
+
+    def slow(asked: Asked) -> Answer:
+        worked[0] += 0.2
+        return answer(asked)
+
+    states = {f"P{n}": passing(Output="{% 1 + 1 %}", Next=f"P{n + 1}") for n in range(9)}
+    machine = {"QueryLanguage": "JSONata", "StartAt": "P0", "States": {**states, "P9": passing(End=True)}}
+    desk = Desk(machine, stopwatch=lambda: worked[0], evaluator=slow, thorough=False)
+    assert desk.execution.transitions == 4  # three were left
+    assert desk.run().output == 2
 
 
 def test_what_was_evaluated_before_a_restart_is_not_hurried_after_it() -> None:

@@ -288,6 +288,7 @@ EXPRESSION_CACHED_CHARS_MAX = 1_000  # of an expression that is kept compiled
 ITEM_NODES = 200  # for each item beside those: eight expressions of JSONata
 EXPRESSION_SECONDS_MAX = 1.5  # of one JSONata expression, a backstop. AWS: 1
 VISIT_SECONDS_MAX = 1.5  # of all of a visit's
+STRETCH_SECONDS_MAX = 0.5  # of work, likewise: expressions may take longer than they count
 STRETCH_TRANSITIONS_MAX = 100  # then a turn lets others have the loop: 3 ms, not 15
 ITEMS_SECONDS_MAX = 1.5  # likewise, of what an item takes beyond ITEM_SECONDS
 ITEM_SECONDS = 0.005  # of each item: far more than ITEM_NODES take

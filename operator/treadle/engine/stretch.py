@@ -1,9 +1,13 @@
 """How much an execution does at once, before others have the loop.
 
-One rule: counts decide, never a clock, so that the same events give the same stretches.
+One rule: counts decide, so that the same events give the same stretches. Seconds of work are a far
+backstop, for expressions that take longer than they count; nothing but other stretches follows.
 """
 
+from collections.abc import Callable
+
 from treadle.asl.limits import (
+    STRETCH_SECONDS_MAX,
     STRETCH_TRANSITIONS_MAX,
     TURN_BYTES_MAX,
     TURN_NODES_MAX,
@@ -16,7 +20,15 @@ from treadle.engine.memory import Memory
 class Stretch:
     """State entries, nodes visited by expressions, and bytes of outputs, since `begin`."""
 
-    def __init__(self, memory: Memory, effort: Effort, limits: Limits) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        effort: Effort,
+        limits: Limits,
+        stopwatch: Callable[[], float] | None = None,
+    ) -> None:
+        self._stopwatch = stopwatch
+        self._ends_at = 0.0
         self._memory = memory
         self._effort = effort
         self._entries = min(STRETCH_TRANSITIONS_MAX, limits.turn_transitions_max)
@@ -27,6 +39,8 @@ class Stretch:
         self._entries_max = self._memory.entries + self._entries
         self._nodes_max = self._effort.nodes + TURN_NODES_MAX
         self.bytes = 0
+        if self._stopwatch is not None:
+            self._ends_at = self._stopwatch() + STRETCH_SECONDS_MAX
 
     @property
     def is_full(self) -> bool:
@@ -35,4 +49,5 @@ class Stretch:
             self._memory.entries >= self._entries_max
             or self._effort.nodes >= self._nodes_max
             or self.bytes >= TURN_BYTES_MAX
+            or (self._stopwatch is not None and self._stopwatch() >= self._ends_at)
         )

@@ -57,7 +57,7 @@ class Walk:
         self._visits = visits = Visits(memory, identity, limits, stopwatch, evaluator)
         self.visit = visits.visit
         self._journal = journal = Journal(memory)
-        self._stretch = stretch = Stretch(memory, visits.effort, limits)
+        self._stretch = stretch = Stretch(memory, visits.effort, limits, stopwatch)
         self.attempts = Attempts(memory, visits, journal, identity, limits, revision, self)
         self._forks = Forks(memory, visits, journal, self.attempts, stretch, limits, self)
 
