@@ -89,7 +89,7 @@ def test_what_is_there_is_found_and_made_small() -> None:
         "its process ended with",
     ):
         assert f"bad: {what}" in done.stdout, done.stdout
-    assert done.stdout.startswith("bad: 40 inputs in ")
+    assert "\nbad: 40 inputs in " in done.stdout
     assert "--target bad --seed 1 --first" in done.stdout
     assert 'minimised: {"number": 1, "text": ""}' in done.stdout or (
         'minimised: {"number": 1}' in done.stdout
