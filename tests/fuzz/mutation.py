@@ -16,8 +16,8 @@ _BITS = (*"()[]{}.,:;'\"\\/$@?*+-=<>!&|~^%#`_ \t\n\r", "..", "&&", "||", ":=", "
 def text(dice: Dice, whole: str, others: Sequence[str] = ()) -> str:
     """A text with one to four changes."""
     for _ in range(dice.one((1, 1, 1, 2, 4))):
-        whole = _changed(dice, whole, others)
-    return whole[:TEXT_CHARS_MAX]
+        whole = _changed(dice, whole, others)[:TEXT_CHARS_MAX]
+    return whole
 
 
 def _changed(dice: Dice, whole: str, others: Sequence[str]) -> str:
@@ -31,7 +31,8 @@ def _changed(dice: Dice, whole: str, others: Sequence[str]) -> str:
     if kind == 1:
         return before + part + part + after
     if kind == 2:
-        return before + part * dice.one((3, 20, 300, 2_000)) + after
+        times = dice.one((3, 20, 300, 2_000))
+        return before + part * min(times, TEXT_CHARS_MAX // max(1, len(part)) + 1) + after
     if kind == 3 and others:
         other = dice.one(others)
         at = dice.randint(0, len(other))
