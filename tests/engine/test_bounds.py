@@ -218,7 +218,11 @@ def test_a_stretch_ends_when_expressions_have_taken_half_a_second() -> None:
         return answer(asked)
 
     states = {f"P{n}": passing(Output="{% 1 + 1 %}", Next=f"P{n + 1}") for n in range(9)}
-    machine = {"QueryLanguage": "JSONata", "StartAt": "P0", "States": {**states, "P9": passing(End=True)}}
+    machine = {
+        "QueryLanguage": "JSONata",
+        "StartAt": "P0",
+        "States": {**states, "P9": passing(End=True)},
+    }
     desk = Desk(machine, stopwatch=lambda: worked[0], evaluator=slow, thorough=False)
     assert desk.execution.transitions == 4  # three were left
     assert desk.run().output == 2
