@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tests.cluster.torture import checks, frames
-from tests.cluster.torture.mix import EXPENDABLE, GONE, SHAPES, Mix, Plan
+from tests.cluster.torture.mix import Mix, Plan
+from tests.cluster.torture.shapes import SHAPES
+from tests.cluster.torture.sketch import EXPENDABLE, GONE
 from tests.cluster.torture.stage import Result
 from treadle.asl import document
 from treadle.asl.errors import StateError

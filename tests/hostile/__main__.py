@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def apart(name: str) -> dict[str, Any]:
 
 
 def _row(name: str) -> dict[str, Any]:
-    with Sandbox(python_environment()) as sandbox:
+    with closing(Sandbox(python_environment())) as sandbox:
         sandbox.open()
         run = _execution if name in CASES else _document
         given = CASES[name] if name in CASES else DOCUMENTS[name][0]()

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -23,7 +24,7 @@ DOUBLED = '($f := function($n, $a) { $n <= 0 ? $a : $f($n - 1, {"a": $a, "b": $a
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(python_environment(), bytes_max=128 << 20) as opened:
+    with closing(Sandbox(python_environment(), bytes_max=128 << 20)) as opened:
         yield opened
 
 
@@ -85,7 +86,7 @@ def test_a_process_that_was_killed_is_followed_by_another(sandbox: Sandbox) -> N
 
 
 def test_closing_ends_the_process() -> None:
-    with Sandbox(python_environment()) as opened:
+    with closing(Sandbox(python_environment())) as opened:
         assert opened.process_id is None
         opened.open()
         process = opened.process_id
@@ -98,7 +99,7 @@ def test_closing_ends_the_process() -> None:
 def test_where_no_process_can_begin_it_answers_all_the_same(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with Sandbox({"PYTHONHOME": "/nowhere"}) as broken:
+    with closing(Sandbox({"PYTHONHOME": "/nowhere"})) as broken:
         with pytest.raises(OSError, match="does not begin"):
             broken.open()
         assert broken.answer(ASKED).value == "2"

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,7 +121,7 @@ async def _run(settings: Settings, stopping: _Stopping) -> int:
     endpoint = credentials.load(settings.kubeconfig, settings.context, settings.environment)
     python = {name: settings.environment[name] for name in _PYTHON if name in settings.environment}
     async with Client(endpoint, meter=metrics) as api:
-        with Sandbox(python) as sandbox, _threads() as threads:
+        with closing(Sandbox(python)) as sandbox, _threads() as threads:
             operator = _Operator(settings, api, metrics, endpoint, sandbox, threads)
             return await operator.live(stop)
 

@@ -74,7 +74,9 @@ async def try_out(api: Objects, namespace: str, name: str, seconds: float) -> No
         await api.create(EXECUTIONS, namespace, EXECUTIONS.manifest(name, spec))
         await _succeeds(api, namespace, name, seconds)
     except BaseException:
-        await _remove(api, namespace, name)  # what went wrong first is what is told
+        # Also where somebody pressed Ctrl-C: no object stays behind, and what went wrong first is
+        # what is told, not what went wrong when they were removed.
+        await _remove(api, namespace, name)
         raise
     for fault in await _remove(api, namespace, name):
         raise fault

@@ -104,7 +104,7 @@ class _Look:
         wanted, told = (list, "an array") if kind[0] == "l" else (dict, "an object")
         if not isinstance(value, wanted):
             return f"Field '{name}' must be {told}", []
-        if problem := _size_problem(len(value), kind[1:], name):
+        if problem := _bound_problem(len(value), kind[1:], name, _LENGTH):
             return problem, []
         items: Iterable[Json] = value if isinstance(value, list) else value.values()
         meaning = self._meaning(code)
@@ -137,15 +137,17 @@ def _leaf_problem(value: Json, code: str, name: str, timestamps: tuple[type, ...
         return f"Field '{name}' must be {told}"
     match kind:
         case "s" | "x":
-            return _size_problem(len(value), rest, name)
+            return _bound_problem(len(value), rest, name, _LENGTH)
         case "n":
-            return _range_problem(value, rest, name)
+            return _bound_problem(value, rest, name, _RANGE)
         case "e" if value not in rest.split("|"):
             return f"Field '{name}' is not an expected value"
         case _:
             return ""
 
 
+_LENGTH: Final = ("is smaller than the minimum length", "exceeds the maximum length")
+_RANGE: Final = ("is less than the minimum value", "exceeds the maximum value")
 _LEAVES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "b": ((bool,), "a boolean"),
     "e": ((str,), "a string"),
@@ -156,21 +158,12 @@ _LEAVES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
 }
 
 
-def _size_problem(size: int, bounds: str, name: str) -> str:
+def _bound_problem(found: float, bounds: str, name: str, sentences: tuple[str, str]) -> str:
     least, _, most = bounds.partition(":")
-    if least and size < int(least):
-        return f"Field '{name}' is smaller than the minimum length"
-    if most and size > int(most):
-        return f"Field '{name}' exceeds the maximum length"
-    return ""
-
-
-def _range_problem(number: float, bounds: str, name: str) -> str:
-    least, _, most = bounds.partition(":")
-    if least and number < float(least):
-        return f"Field '{name}' is less than the minimum value"
-    if most and number > float(most):
-        return f"Field '{name}' exceeds the maximum value"
+    if least and found < float(least):
+        return f"Field '{name}' {sentences[0]}"
+    if most and found > float(most):
+        return f"Field '{name}' {sentences[1]}"
     return ""
 
 

@@ -30,6 +30,7 @@ FOLDERS_MAX = 10_000
 """That are searched."""
 
 POLL_SECONDS = 0.5
+"""Files are looked at so often: what tells of changes does not on every file system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def run(asked: Asked) -> int:
         raise click.UsageError(f"--junit: there is no folder for {printable(asked.junit)}")
     if not asked.watch:
         return _round(asked).status
-    return watch(asked, time.sleep)
+    return watch(asked, time.sleep)  # a parameter, so that a test decides what passes meanwhile
 
 
 def watch(asked: Asked, sleep: Callable[[float], None]) -> int:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Mapping
 from signal import Signals
-from types import TracebackType
 from typing import Any, Final
 
 from treadle.asl.evaluator import Answer, Asked, answer
@@ -48,17 +47,6 @@ class Sandbox:
         # Several threads may ask; each pays for its own.
         self._lock = threading.Lock()
         self._spent = threading.local()
-
-    def __enter__(self) -> "Sandbox":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process. Another begins where one is needed again."""

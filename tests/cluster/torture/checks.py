@@ -17,8 +17,8 @@ from typing import Any
 
 from tests.cluster.torture.caller import Heard
 from tests.cluster.torture.frames import Step, without_deletions
-from tests.cluster.torture.mix import GONE
 from tests.cluster.torture.proxy import JOB, PAGE, STATUS, Write
+from tests.cluster.torture.sketch import GONE
 from tests.cluster.torture.stage import Result
 from treadle.asl import document
 from treadle.asl.program import Program

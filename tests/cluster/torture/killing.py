@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.cluster.torture.mix import EXPENDABLE, Mix
+from tests.cluster.torture.mix import Mix
 from tests.cluster.torture.proxy import JOB, STATUS, Trap, Write
+from tests.cluster.torture.sketch import EXPENDABLE
 from tests.cluster.torture.stage import Obj, Operator, Stage, comes, in_parallel
 from treadle.kube import names
 from treadle.kube.kinds import JOBS, PODS, Kind
