@@ -1,11 +1,13 @@
 """An execution that cannot continue is parked with a condition, and goes on when it can."""
 
 import asyncio
+from datetime import datetime
 
 import pytest
 
 from tests.runtime.stage import A1, ONE_TASK, TWO_TASKS, Stage, on_a_stage
-from treadle.engine.events import TaskId
+from treadle.engine.events import Event, TaskId
+from treadle.engine.execution import Execution
 from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS
 
 
@@ -114,18 +116,26 @@ def test_one_that_we_break_is_parked_and_harms_no_other() -> None:
     on_a_stage(play)
 
 
-def test_and_tries_again_when_somebody_touches_it() -> None:
+def test_it_tries_again_when_somebody_touches_it_and_has_lost_no_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handle, broken = Execution.handle, [True]
+
+    def at_first_broken(execution: Execution, event: Event, now: datetime) -> bool:
+        if broken:
+            raise LookupError("we are wrong")
+        return handle(execution, event, now)
+
     async def play(stage: Stage) -> None:
         key = await stage.running(TWO_TASKS)
-        stage.driver.post(key, "no event")  # type: ignore[arg-type]
+        monkeypatch.setattr(Execution, "handle", at_first_broken)
+        stage.succeed(key)
         await asyncio.sleep(1)
+        assert "parked" in stage.meter.told
         stage.see()  # our own write comes back
         await asyncio.sleep(1)
         assert stage.api.count("get", EXECUTIONS) == 1
-        for _ in "ab":
-            stage.succeed(key)
-        await asyncio.sleep(1)
-        assert stage.hands.asked == [A1]
+        broken.clear()
         stage.touch()
         stage.see()
         await asyncio.sleep(2)

@@ -303,17 +303,18 @@ class Turns:
         assert run.pinned is not None
         budget = execution.transitions + run.pinned.limits.turn_transitions_max
         # What happened outside carries its own time and is handled first, in that order.
-        waiting = sorted(run.inbox, key=_order)
-        run.inbox.clear()
-        while waiting and execution.transitions < budget:
-            event = waiting.pop(0)
+        run.inbox = deque(sorted(run.inbox, key=_order))
+        known = len(run.inbox)
+        while known and execution.transitions < budget:
+            event = run.inbox[0]
             if isinstance(event, TaskSucceeded | TaskFailed):
                 run.outcomes.add(event.task)
             if await self._done(run, event, now):
                 run.handled.append(event)
                 self._note_change(run, event)
-        run.inbox.extendleft(reversed(waiting))
-        if waiting:
+            run.inbox.popleft()  # not before: where we are wrong about it, it stays
+            known -= 1
+        if known:
             return
         if run.tick and self.current():
             run.tick = False
