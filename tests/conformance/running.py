@@ -3,13 +3,12 @@
 One rule: whatever goes wrong inside is a row too; no case ends the run.
 """
 
-import heapq
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from tests.conformance.serving import Answer, Served
+from tests.conformance.serving import Served
 from tests.support import histories
 from treadle.asl import arns, document
 from treadle.asl.errors import StateError
@@ -21,15 +20,11 @@ from treadle.engine import teststate
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     StopRequested,
-    TaskFailed,
-    TaskId,
-    TaskStarted,
-    TaskSucceeded,
-    Tick,
 )
 from treadle.engine.execution import Execution
 from treadle.engine.payloads import Payload
 from treadle.engine.teststate import Mock, Refused, Request
+from treadle.local.world import World
 
 REGION, ACCOUNT = "us-east-1", "111111111111"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,71 +121,33 @@ def _answered(value: Any) -> Json:
     return value
 
 
-@dataclass(order=True, slots=True)
-class _Due:
-    at: datetime
-    number: int
-    task: TaskId = field(compare=False)
-    answer: Answer = field(compare=False)
-
-
 # An attempt that no case answers is left running: nobody waits there for a year.
 LIMITS = replace(AWS, execution_seconds_max=0)
 
 
 class Run:
-    """One execution in virtual time: attempts are answered, timers fire, nothing is waited for."""
+    """One execution in the local world: answered as recorded, stopped as somebody did."""
 
     def __init__(self, case: Mapping[str, Any], program: Program) -> None:
-        self._served = Served(case)
         self._actions = list(case.get("actions") or ())
-        self._due: list[_Due] = []
-        self._seen: set[TaskId] = set()
         frozen = case.get("frozen_now")
-        self._now = datetime.fromisoformat(frozen) if frozen else BEGIN
+        now = datetime.fromisoformat(frozen) if frozen else BEGIN
         self._execution = Execution.start(
             program,
             "1",
             _identity(case),
             _input_text(case),
             seed=str(case.get("id")).encode(),
-            now=self._now,
+            now=now,
             limits=LIMITS,
         )
+        self._world = World(self._execution, now, Served(case).answer)
 
     def to_the_end(self) -> None:
         """Until it is over, or until nothing can happen to it any more."""
         for _ in range(STEPS_MAX):
-            if not (self._tell() or self._act() or self._pass_time()):
+            if not (self._world.act() or self._act() or self._world.pass_time()):
                 return
-
-    def _tell(self) -> bool:
-        """What can happen now."""
-        execution = self._execution
-        if execution.busy:
-            return execution.handle(Tick(), self._now)
-        fresh = [task for task in execution.wanted() if task not in self._seen]
-        for task in fresh:
-            self._seen.add(task)
-            execution.handle(TaskStarted(task, ""), self._now)
-            command = execution.task(task)
-            answer = self._served.answer(command) if command else None
-            if answer is not None:
-                at = self._now + timedelta(seconds=answer.after_seconds)
-                heapq.heappush(self._due, _Due(at, len(self._seen), task, answer))
-        return bool(fresh) or self._answer()
-
-    def _answer(self) -> bool:
-        if not self._due or self._due[0].at > self._now:
-            return False
-        due = heapq.heappop(self._due)
-        answer = due.answer
-        if answer.error is not None:
-            self._execution.handle(TaskFailed(due.task, answer.error, due.at), self._now)
-        else:
-            assert answer.output is not None
-            self._execution.handle(TaskSucceeded(due.task, answer.output, due.at), self._now)
-        return True
 
     def _act(self) -> bool:
         """What a person does once the execution is idle."""
@@ -200,18 +157,7 @@ class Run:
         params = action.get("params") or {}
         if action.get("op") == "stop_execution":
             stop = StopRequested(params.get("error"), params.get("cause"))
-            self._execution.handle(stop, self._now)
-        return True
-
-    def _pass_time(self) -> bool:
-        timer = self._execution.next_due()
-        instants = [i for i in (timer, self._due[0].at if self._due else None) if i is not None]
-        if not instants or str(self._execution.status) != "RUNNING":
-            return False
-        self._now = max(self._now, min(instants))
-        if self._due and self._due[0].at <= self._now:
-            return self._answer()
-        self._execution.handle(Tick(), self._now)
+            self._execution.handle(stop, self._world.now)
         return True
 
     def row(self) -> Row:

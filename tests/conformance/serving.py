@@ -6,23 +6,14 @@ One rule: a case's expectation is never read here.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from treadle.asl.errors import StateError
 from treadle.asl.json import Json, dumps
 from treadle.engine.commands import Task
+from treadle.local.world import Reply
 
 _PLACEHOLDER = re.compile(r"<[A-Za-z0-9_.\-]+(?::\d+)?>")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an attempt is answered after some seconds: an output's JSON text, or an error."""
-
-    output: str | None = None
-    error: StateError | None = None
-    after_seconds: float = 0.0
 
 
 class Served:
@@ -32,7 +23,7 @@ class Served:
         self._rows: list[Mapping[str, Any]] = list(case.get("tasks") or ())
         self._functions: Mapping[str, Mapping[str, Any]] = case.get("functions") or {}
 
-    def answer(self, task: Task) -> Answer | None:
+    def answer(self, task: Task) -> Reply | None:
         """The answer; None where the attempt is never answered."""
         row = self._take(task)
         if row is not None:
@@ -47,7 +38,7 @@ class Served:
             return row
         return None
 
-    def _call(self, task: Task) -> Answer | None:
+    def _call(self, task: Task) -> Reply | None:
         name, given, wrap = task.resource, task.parameters, False
         if name.endswith(":lambda:invoke") and isinstance(given, dict):
             name, given, wrap = str(given.get("FunctionName")), given.get("Payload", {}), True
@@ -55,14 +46,14 @@ class Served:
         return _of_function(function, given, wrap=wrap) if function else None
 
 
-def _of_row(row: Mapping[str, Any]) -> Answer | None:
+def _of_row(row: Mapping[str, Any]) -> Reply | None:
     if str(row.get("end", "")).endswith("TimedOut"):
         return None
     if "output" in row:
-        return Answer(output=dumps(row["output"]))
+        return Reply(output=dumps(row["output"]))
     # What a function itself wrote has spaces; an integration writes it anew without.
     written = json.dumps if row["end"].startswith("LambdaFunction") else dumps
-    return Answer(
+    return Reply(
         error=StateError(_text(row.get("error"), written), _text(row.get("cause"), written))
     )
 
@@ -71,7 +62,7 @@ def _text(value: Json, written: Callable[[Json], str]) -> str | None:
     return value if value is None or isinstance(value, str) else written(value)
 
 
-def _of_function(function: Mapping[str, Any], given: Json, *, wrap: bool) -> Answer | None:
+def _of_function(function: Mapping[str, Any], given: Json, *, wrap: bool) -> Reply | None:
     after = 0.0
     match function["does"]:
         case "identity":
@@ -84,10 +75,10 @@ def _of_function(function: Mapping[str, Any], given: Json, *, wrap: bool) -> Ans
             value, after = given, float(function.get("seconds", 0))
         case "raise":
             written = dumps if wrap else json.dumps
-            return Answer(error=StateError(function.get("type"), written(_raised(function))))
+            return Reply(error=StateError(function.get("type"), written(_raised(function))))
         case _:
             return None
-    return Answer(output=dumps(_envelope(value) if wrap else value), after_seconds=after)
+    return Reply(output=dumps(_envelope(value) if wrap else value), after_seconds=after)
 
 
 def _raised(function: Mapping[str, Any]) -> Json:
