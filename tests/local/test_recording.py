@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.treadles import states
-from tests.support.workflows import ran, succeed, task
+from tests.support.workflows import LOOP, ran, succeed, task
 from treadle.asl import document
 from treadle.asl.json import Json
 from treadle.local import recording
@@ -23,15 +23,6 @@ def mapping(processor: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"Type": "Map", "ItemProcessor": processor, **end, **more}
 
 
-LOOP = states(
-    A=task(Next="C"),
-    C={
-        "Type": "Choice",
-        "Choices": [{"Variable": "$", "NumericEquals": 1, "Next": "A"}],
-        "Default": "Z",
-    },
-    Z=succeed(),
-)
 SIDE_BY_SIDE = {
     "Type": "Parallel",
     "Branches": [states(A=task()), states(B=task())],

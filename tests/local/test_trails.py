@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.treadles import states
-from tests.support.workflows import ran, succeed, task
+from tests.support.workflows import LOOP, ran, succeed, task
 from treadle.asl import document
 from treadle.asl.json import Json
 from treadle.local.trails import Visit, visits
@@ -130,16 +130,7 @@ def test_a_failure_that_is_caught_far_out_keeps_its_name() -> None:
 
 
 def test_a_loop_is_many_visits() -> None:
-    machine = states(
-        A=task(Next="C"),
-        C={
-            "Type": "Choice",
-            "Choices": [{"Variable": "$", "NumericEquals": 1, "Next": "A"}],
-            "Default": "Z",
-        },
-        Z=succeed(),
-    )
-    found = trail(machine, {"A": {"Visits": {"0": {"Return": 1}, "1": {"Return": 2}}}})
+    found = trail(LOOP, {"A": {"Visits": {"0": {"Return": 1}, "1": {"Return": 2}}}})
     assert [row[3] for row in told(found)] == ["C", "A", "C", "Z", None]
 
 

@@ -6,6 +6,7 @@ One rule: a definition, mocks and an input are all that is said; the rest is as 
 from collections.abc import Mapping
 from typing import Any
 
+from tests.support.treadles import states
 from treadle.asl import document
 from treadle.asl.json import Json
 from treadle.engine.context import Identity
@@ -33,6 +34,18 @@ def task(**more: Any) -> dict[str, Any]:
 def succeed() -> dict[str, Any]:
     """The end of a list of states."""
     return {"Type": "Succeed"}
+
+
+LOOP = states(
+    A=task(Next="C"),
+    C={
+        "Type": "Choice",
+        "Choices": [{"Variable": "$", "NumericEquals": 1, "Next": "A"}],
+        "Default": "Z",
+    },
+    Z=succeed(),
+)
+"""Goes round until its Task gives something other than 1."""
 
 
 def ran(
