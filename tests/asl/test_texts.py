@@ -210,6 +210,7 @@ def test_a_key_that_is_given_twice_in_what_is_no_json_is_no_trouble(text: str) -
         ("{% ($a := 1; $b := 2; $a + $b) %}", limits.ASSIGNMENTS_MAX // 2),
         ("$[?(@.a =~ /x/)]", limits.PATTERNS_MAX),
         ("$[?(@.a =~ /x/ || @.a =~ /y/)]", limits.PATTERNS_MAX // 2),
+        ("$[?(@.a == 1 || @.b == 2)]", limits.FILTER_TERMS_MAX // 2),
     ],
 )
 def test_expressions_and_patterns_of_a_definition_have_a_number(texts: str, count: int) -> None:

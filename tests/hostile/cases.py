@@ -282,7 +282,7 @@ DOCUMENTS: dict[str, tuple[Make, str]] = {
     "as-many-assignments-as-may-be": (
         lambda: _outputs_text(
             "($a := $v;"
-            + "".join(f"$a := [$a.x{m}, $a.b{m}, $a.c{m}, $a.d{m}];" for m in range(139))
+            + "".join(f"$a := [$a.x{m}, $a.b{m}, $a.c{m}, $a.d{m}];" for m in range(119))
             + f"$a.z{n})"
             for n in range(5)
         ),
@@ -308,11 +308,17 @@ DOCUMENTS: dict[str, tuple[Make, str]] = {
         lambda: _path_text(f"$[?(@.a{n} =~ /((((a{{1,9}}){{1,9}}){{1,9}})x/)]" for n in range(100)),
         "template-invalid",
     ),
-    "long-filters": (
+    "as-many-filters-as-may-be": (
         lambda: _path_text(
-            "$[?(" + "||".join(f"@.a{n}=={m}" for m in range(200)) + ")]" for n in range(400)
+            "$[?(" + "||".join(f"@.a{n}=={m}" for m in range(200)) + ")]" for n in range(200)
         ),
         "",
+    ),
+    "more-filters-than-may-be": (
+        lambda: _path_text(
+            "$[?(" + "||".join(f"@.a{n}=={m}" for m in range(200)) + ")]" for n in range(201)
+        ),
+        "too-many-expressions",
     ),
     "nested-calls": (
         lambda: _path_text("States.Array(" * 9 + f"$.a{n}" + ")" * 9 for n in range(5_000)),

@@ -277,7 +277,8 @@ DEFINITION_POINTER_CHARS_MAX = 4_096  # names on the way to one value; bounds ev
 YAML_EVENTS_MAX = 75_000  # the parser takes 20 to 65 µs for one; JSON has no such bound
 EXPRESSION_CHARS_MAX = 10_000  # of one in JSONata; a program has states and variables
 EXPRESSIONS_MAX = 4_000  # of JSONata in one definition, 0.3 ms each; the cache holds them all
-ASSIGNMENTS_MAX = 700  # `:=` in the JSONata of one definition: 0.1 to 3 ms each
+ASSIGNMENTS_MAX = 600  # `:=` in the JSONata of one definition: 0.1 to 3 ms each
+FILTER_TERMS_MAX = 40_000  # `@` in the paths of one definition, 25 µs each
 PATTERNS_MAX = 100  # behind `=~` in one definition: each may take 12 ms and 400 KiB
 PROBLEM_CHARS_MAX = 1_000  # of one sentence about a problem
 PROBLEMS_MAX = 200  # problems kept of one document: enough to mend, and a status stays small

@@ -40,8 +40,8 @@ RULES: Final[Mapping[str, Rule]] = {
         "Nesting and the names on the way to a value are bounded.", "AWS", "TOO_DEEPLY_NESTED"
     ),
     "too-many-expressions": Rule(
-        "A definition has at most 4,000 expressions of JSONata, 700 assignments in them (:=), "
-        "and 100 patterns (=~).",
+        "A definition has at most 4,000 expressions of JSONata, 600 assignments in them (:=), "
+        "100 patterns (=~) and 40,000 terms (@) in the filters of its paths.",
         "Treadle",
     ),
     "too-many-states": Rule("A definition has at most 10,000 states.", "Treadle"),

@@ -133,7 +133,7 @@ class _Counts:
     """What is dear to compile, counted before anything is."""
 
     def __init__(self) -> None:
-        self.expressions = self.assignments = self.patterns = 0
+        self.expressions = self.assignments = self.patterns = self.terms = 0
 
     def too_many_with(self, value: Json) -> str:
         """Count a scalar; a sentence where it is one too many."""
@@ -144,10 +144,13 @@ class _Counts:
             self.assignments += value.count(":=")
         else:
             self.patterns += value.count("=~")
+            if value.startswith(_PATHS):
+                self.terms += value.count("@")
         for count, most, what in (
             (self.expressions, limits.EXPRESSIONS_MAX, "expressions of JSONata"),
             (self.assignments, limits.ASSIGNMENTS_MAX, "assignments (:=) in its JSONata"),
             (self.patterns, limits.PATTERNS_MAX, "patterns (=~)"),
+            (self.terms, limits.FILTER_TERMS_MAX, "terms (@) in the filters of its paths"),
         ):
             if count > most:
                 return (
@@ -156,6 +159,8 @@ class _Counts:
                 )
         return ""
 
+
+_PATHS: Final = ("$", "States.")
 
 _TOO_DEEP: Final = (
     f"The definition is nested deeper than {limits.DEFINITION_DEPTH_MAX} levels; "
