@@ -21,13 +21,14 @@ class Served:
 
     def __init__(self, case: Mapping[str, Any]) -> None:
         self._rows: list[Mapping[str, Any]] = list(case.get("tasks") or ())
+        self._worker = _worker(case.get("setup"))
         self._functions: Mapping[str, Mapping[str, Any]] = case.get("functions") or {}
 
     def answer(self, task: Task) -> Reply | None:
         """The answer; None where the attempt is never answered."""
         row = self._take(task)
         if row is not None:
-            return _of_row(row)
+            return _of_row(row, self._worker)
         return self._call(task)
 
     def _take(self, task: Task) -> Mapping[str, Any] | None:
@@ -46,16 +47,26 @@ class Served:
         return _of_function(function, given, wrap=wrap) if function else None
 
 
-def _of_row(row: Mapping[str, Any]) -> Reply | None:
+def _worker(setup: Json) -> str:
+    """How the worker of a case's activity calls itself: a member anywhere in what set it up."""
+    if isinstance(setup, dict):
+        name = setup.get("WorkerName")
+        return name if isinstance(name, str) else _worker(list(setup.values()))
+    if isinstance(setup, list):
+        return next(filter(None, map(_worker, setup)), "")
+    return ""
+
+
+def _of_row(row: Mapping[str, Any], worker: str) -> Reply:
+    submitted = dumps(row["submitted"]) if "submitted" in row else None
     if str(row.get("end", "")).endswith("TimedOut"):
-        return None
+        return Reply(submitted=submitted, worker=worker)
     if "output" in row:
-        return Reply(output=dumps(row["output"]))
+        return Reply(output=dumps(row["output"]), submitted=submitted, worker=worker)
     # What a function itself wrote has spaces; an integration writes it anew without.
     written = json.dumps if row["end"].startswith("LambdaFunction") else dumps
-    return Reply(
-        error=StateError(_text(row.get("error"), written), _text(row.get("cause"), written))
-    )
+    error = StateError(_text(row.get("error"), written), _text(row.get("cause"), written))
+    return Reply(error=error, submitted=submitted, worker=worker)
 
 
 def _text(value: Json, written: Callable[[Json], str]) -> str | None:

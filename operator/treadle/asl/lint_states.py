@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from treadle.asl import limits
+from treadle.asl.arns import parse_resource
 from treadle.asl.choices import Condition, ConditionSyntaxError, compile_condition
 from treadle.asl.fields import Fields, literal_paths, looks_like_path, shown
 from treadle.asl.jsonata import is_expression
@@ -125,12 +126,14 @@ def _read_task(state: Fields, common: Common) -> State:
             "heartbeat-not-below-timeout",
             f"HeartbeatSeconds is {heartbeat}; it must be below TimeoutSeconds, {timeout}.",
         )
+    resource = read_resource(state, express=common.express)
     return Task(
         name=common.name,
         next=common.next,
         assign=state.assign(),
         data=read_data(state),
-        resource=read_resource(state, express=common.express),
+        resource=resource,
+        pattern=parse_resource(resource).pattern,
         timeout_seconds=timeout,
         heartbeat_seconds=heartbeat,
         credentials=read_credentials(state),

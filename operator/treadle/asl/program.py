@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from treadle.asl.arns import Pattern
 from treadle.asl.choices import Condition
 from treadle.asl.json import Json
 from treadle.asl.paths import Path, Reference
@@ -93,14 +94,25 @@ class Pass(StateBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(StateBase):
-    """`resource` is the text as written."""
+    """`resource` is the text as written, `pattern` when it is over by that."""
 
     resource: str
+    pattern: Pattern = "request-response"
     timeout_seconds: Whole | None = None
     heartbeat_seconds: Whole | None = None
     credentials: Template | None = None
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
+
+    @property
+    def waits_for_token(self) -> bool:
+        """Whether it is over when the holder of its token says so."""
+        return self.pattern == "waitForTaskToken"
+
+    @property
+    def has_token(self) -> bool:
+        """Whether the holder of a token may end it. Source: AWS, "Service integration patterns"."""
+        return self.pattern != "request-response"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Attempts:
         frame.parameters = step.parameters
         frame.scheduled_at = now
         frame.uid = ""
-        frame.started = False
+        frame.started = frame.submitted = False
         details = dict(records.scheduled(state.resource, self._region, step))
         self._journal.add(frame, f"{records.family(state.resource)}Scheduled", now, details)
         deadline_at = None
@@ -101,15 +101,28 @@ class Attempts:
         """The attempt is alive; gives whether that changes when it is given up."""
         return frame.heartbeat_seconds is not None and self._time(frame, at)
 
-    def started(self, frame: Frame, now: datetime) -> None:
+    def started(self, frame: Frame, now: datetime, worker: str = "") -> None:
         """Record once that the attempt runs; every attempt's outcome follows this entry."""
         if frame.started:
             return
         frame.started = True
         resource = _task(frame).resource
         family = records.family(resource)
-        self._journal.add(frame, f"{family}Started", now, records.started(resource))
+        self._journal.add(frame, f"{family}Started", now, records.started(resource, worker))
         self.heartbeat(frame, now)  # AWS counts from here
+
+    def submitted(self, frame: Frame, answer: Payload, now: datetime) -> None:
+        """Record once that what the attempt asked for was taken. It ends later."""
+        if frame.submitted:
+            return
+        resource = _task(frame).resource
+        if not flow.fits(answer, self._limits):
+            error = StateError(DATA_LIMIT_EXCEEDED, flow.too_large(resource))
+            self.failed(frame, error, now)
+            return
+        self.started(frame, now)
+        frame.submitted = True
+        self._journal.add(frame, "TaskSubmitted", now, records.succeeded(resource, answer))
 
     def succeeded(self, frame: Frame, result: Payload, now: datetime) -> None:
         """The attempt gave its result."""

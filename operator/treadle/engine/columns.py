@@ -50,7 +50,7 @@ def encode(
 
 
 def _rare(frames: Sequence[Frame], reference: Callable[[Payload | None], Any]) -> dict[str, Any]:
-    names = ("variables", "homes", "beats", "before")
+    names = ("variables", "homes", "beats", "before", "submitted")
     rare: dict[str, dict[str, Any]] = {name: {} for name in names}
     for number, frame in enumerate(frames):
         row = str(number)
@@ -61,6 +61,8 @@ def _rare(frames: Sequence[Frame], reference: Callable[[Payload | None], Any]) -
         if frame.heartbeat_seconds is not None:
             deadline = to_ms(frame.deadline_at) if frame.deadline_at else 0
             rare["beats"][row] = [frame.heartbeat_seconds, deadline]
+        if frame.submitted:
+            rare["submitted"][row] = 1
         if frame.phase is Phase.READY and frame.last_id == frame.entered_id:
             rare["before"][row] = frame.before_id
     return {name: rows for name, rows in rare.items() if rows}
@@ -132,6 +134,7 @@ def _decode_rare(
     if row in columns.get("beats", {}):
         frame.heartbeat_seconds, deadline = columns["beats"][row]
         frame.deadline_at = from_ms(deadline) if deadline else None
+    frame.submitted = row in columns.get("submitted", {})
 
 
 def _frame(

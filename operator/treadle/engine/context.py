@@ -29,6 +29,7 @@ def context_object(
     started_at: datetime,
     frame: Frame,
     item: Json | None,
+    token: str | None = None,
 ) -> Json:
     """The context object as seen in a frame's state.
 
@@ -38,6 +39,7 @@ def context_object(
         started_at: when it started.
         frame: where it is seen from.
         item: `Map.Item`, inside an iteration or an ItemSelector.
+        token: of the attempt, where there is one.
     """
     assert frame.entered_at is not None
     state = {"EnteredTime": aws_text(frame.entered_at), "Name": frame.state}
@@ -55,6 +57,8 @@ def context_object(
         "State": state,
         "StateMachine": {"Id": identity.machine_arn, "Name": identity.machine_name},
     }
+    if token is not None:
+        context["Task"] = {"Token": token}
     if item is not None:
         context["Map"] = {"Item": item}
     return context

@@ -23,15 +23,22 @@ class TaskId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """The attempt exists outside; `uid` is that of its Job, empty where there is none."""
+    """The attempt exists outside; `uid` is that of its Job, empty where there is none.
+
+    `worker` is how the worker of an activity calls itself.
+    """
 
     task: TaskId
     uid: str
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class TaskSucceeded:
-    """The attempt gave a result: `output` is its JSON text, `at` the time when it ended."""
+class TaskSubmitted:
+    """What the attempt asked for was taken, and goes on: `output` is the JSON text of that answer.
+
+    Source: AWS, "Service integration patterns": `.sync` and `.waitForTaskToken`.
+    """
 
     task: TaskId
     output: str
@@ -39,12 +46,26 @@ class TaskSucceeded:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskSucceeded:
+    """The attempt gave a result: `output` is its JSON text, `at` the time when it ended.
+
+    `by_token`: who has its token says so. Where the task waits for that, all else is a submission.
+    """
+
+    task: TaskId
+    output: str
+    at: datetime
+    by_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFailed:
-    """The attempt failed; `at` is the time when it ended."""
+    """The attempt failed; `at` is the time when it ended. `by_token`: as of `TaskSucceeded`."""
 
     task: TaskId
     error: StateError
     at: datetime
+    by_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +106,7 @@ class GoOn:
 
 Event: TypeAlias = (
     TaskStarted
+    | TaskSubmitted
     | TaskSucceeded
     | TaskFailed
     | TaskHeartbeat

@@ -23,6 +23,7 @@ from treadle.engine.events import (
     TaskHeartbeat,
     TaskId,
     TaskStarted,
+    TaskSubmitted,
     TaskSucceeded,
     Tick,
 )
@@ -173,8 +174,8 @@ class Execution:
         match event:
             case TaskStarted():
                 return self._started(event, now)
-            case TaskSucceeded() | TaskFailed():
-                return self._ended(event, now)
+            case TaskSubmitted() | TaskSucceeded() | TaskFailed():
+                return self._told(event, now)
             case TaskHeartbeat():
                 return self._heard(event)
             case Tick():
@@ -212,7 +213,7 @@ class Execution:
         if frame.started and frame.uid == event.uid:
             return False
         frame.uid = event.uid
-        self._attempts.started(frame, now)
+        self._attempts.started(frame, now, event.worker)
         return True
 
     def _heard(self, event: TaskHeartbeat) -> bool:
@@ -221,9 +222,17 @@ class Execution:
             return False
         return self._attempts.heartbeat(frame, whole_ms(event.at))
 
-    def _ended(self, event: TaskSucceeded | TaskFailed, now: datetime) -> bool:
+    def takes(self, task: TaskId, at: datetime) -> bool:
+        """Whether an attempt waits for an outcome, and one of an instant would be in time."""
+        frame = self._attempt(task)
+        if frame is None or self.memory.over:
+            return False
+        due = (frame.due_at, self.memory.deadline_at)
+        return all(limit is None or at <= limit for limit in due)
+
+    def _told(self, event: TaskSubmitted | TaskSucceeded | TaskFailed, now: datetime) -> bool:
         frame = self._attempt(event.task)
-        if frame is None:
+        if frame is None or (isinstance(event, TaskSubmitted) and frame.submitted):
             return False
         deadline_at = self.memory.deadline_at
         if deadline_at is not None and event.at > deadline_at:
@@ -231,20 +240,25 @@ class Execution:
             return self._tick(max(now, whole_ms(event.at)))
         if frame.due_at is not None and event.at > frame.due_at:
             self._attempts.time_out(frame, now)
-        elif isinstance(event, TaskSucceeded):
-            self._succeeded(frame, event.output, now)
-        else:
+        elif isinstance(event, TaskFailed):
             self._attempts.failed(frame, flow.short(event.error, self._limits), now)
+        else:
+            self._answered(frame, event, now)
         return True
 
-    def _succeeded(self, frame: Frame, output: str, now: datetime) -> None:
+    def _answered(self, frame: Frame, event: TaskSubmitted | TaskSucceeded, now: datetime) -> None:
+        state = frame.definition
+        assert isinstance(state, Task)
         try:
-            result = Payload.read(output)
+            answer = Payload.read(event.output)
         except ValueError:
-            sentence = f"The result of '{frame.state}' is not JSON: {output[:200]!r}"
+            sentence = f"The result of '{frame.state}' is not JSON: {event.output[:200]!r}"
             self._attempts.failed(frame, StateError(INVALID_RESULT, sentence), now)
+            return
+        if isinstance(event, TaskSubmitted) or (state.waits_for_token and not event.by_token):
+            self._attempts.submitted(frame, answer, now)
         else:
-            self._attempts.succeeded(frame, result, now)
+            self._attempts.succeeded(frame, answer, now)
 
     def _tick(self, now: datetime) -> bool:
         memory = self.memory
@@ -324,7 +338,7 @@ class Execution:
     def wanted(self) -> Iterator[TaskId]:
         """The attempts that must be running outside."""
         for frame in self.memory.frames.values():
-            if frame.phase is Phase.RUNNING:
+            if frame.is_outside:
                 yield frame.task_id
 
     def resource(self, task: TaskId) -> str | None:
@@ -336,24 +350,37 @@ class Execution:
         assert isinstance(state, Task)
         return state.resource
 
-    def task(self, task: TaskId) -> commands.Task | None:
-        """All about a wanted attempt; None where it is not wanted."""
+    def task(
+        self, task: TaskId, tokens: Callable[[TaskId], str] | None = None
+    ) -> commands.Task | None:
+        """All about a wanted attempt; None where it is not wanted.
+
+        Args:
+            task: which one.
+            tokens: gives an attempt's token, which nothing here keeps; without it there is only
+                something that stands for it.
+
+        Raises:
+            EvaluationFailed: what accepts a text in place of the token does not accept the token.
+        """
         frame = self._attempt(task)
         if frame is None:
             return None
         state = frame.definition
         assert isinstance(state, Task)
         assert frame.scheduled_at is not None
-        visit = self._walk.visit(frame, frame.scheduled_at, again=True)
-        if frame.parameters is None:
-            step = task_state.work(state, visit)
-            assert isinstance(step, RunTask)
-            frame.parameters = step.parameters
+        at = frame.scheduled_at
+        visit = self._walk.visit(frame, at, again=True)
+        if tokens is not None and state.has_token:
+            told = self._walk.visit(frame, at, again=True, token=tokens(task))
+            parameters = _parameters(state, told)
+        else:
+            parameters = frame.parameters = frame.parameters or _parameters(state, visit)
         return commands.Task(
             id=task,
             state=frame.state,
             resource=state.resource,
-            parameters=frame.parameters.value,
+            parameters=parameters.value,
             input=flow.effective_input(visit).value,
             digest=self._attempts.digest(frame),
             due_at=frame.scheduled_at,
@@ -368,7 +395,7 @@ class Execution:
             if frame.phase is Phase.READY:
                 # The next one may be running by now for somebody who knows more than this.
                 task = task._replace(attempt=task.attempt - 1)
-            yield task, frame.phase is Phase.RUNNING
+            yield task, frame.is_outside
 
     def closing(self) -> Mapping[TaskId, Closing]:
         """Attempts whose names must stay taken though they are over."""
@@ -411,7 +438,15 @@ class Execution:
         assert frame.entered_at is not None
         path = "/".join(reversed(parts))
         waits_for = _WAITS_FOR[frame.phase]
+        if frame.phase is Phase.RUNNING and not frame.is_outside:
+            waits_for = "callback"
         return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for)
+
+
+def _parameters(state: Task, visit: flow.Visit) -> Payload:
+    step = task_state.work(state, visit)
+    assert isinstance(step, RunTask)
+    return step.parameters
 
 
 _WAITS_FOR = {

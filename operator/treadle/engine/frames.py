@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from treadle.asl.json import Json
-from treadle.asl.program import Machine, State
+from treadle.asl.program import Machine, State, Task
 from treadle.engine.events import TaskId
 from treadle.engine.payloads import Payload
 
@@ -139,7 +139,7 @@ class Frame:
         deadline_at: when the attempt that runs has lasted too long.
         heartbeat_seconds: how long it may be silent.
         uid: of the Job seen running it.
-        started: the history has its TaskStarted.
+        started: the history has its TaskStarted; `submitted`: its TaskSubmitted.
         variables: an object of those assigned in this list of states; None where there are none.
         given: what the parent gave, and `parameters`: what the attempt was given; both are kept
             only while this process remembers them, for they can be computed again.
@@ -168,6 +168,7 @@ class Frame:
     heartbeat_seconds: int | None = None
     uid: str = ""
     started: bool = False
+    submitted: bool = False
     fork: Fork | None = None
     variables: Payload | None = None
     parameters: Payload | None = None
@@ -177,6 +178,14 @@ class Frame:
     def definition(self) -> State:
         """The state it is in."""
         return self.machine.states[self.state]
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether its attempt has work outside: not where only the answer to its token is left."""
+        if self.phase is not Phase.RUNNING:
+            return False
+        state = self.definition
+        return not (self.submitted and isinstance(state, Task) and state.waits_for_token)
 
     @property
     def task_id(self) -> TaskId:

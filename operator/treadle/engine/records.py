@@ -67,13 +67,19 @@ def scheduled(resource: str, region: str, step: RunTask) -> Mapping[str, Any]:
     return details
 
 
-def started(resource: str) -> Mapping[str, Any] | None:
+def started(resource: str, worker: str = "") -> Mapping[str, Any] | None:
     """Details of `TaskStarted` and its kin; `LambdaFunctionStarted` has none."""
-    return None if family(resource) == "LambdaFunction" else named(resource)
+    match family(resource):
+        case "LambdaFunction":
+            return None
+        case "Activity":
+            return {"workerName": worker} if worker else {}
+        case _:
+            return named(resource)
 
 
 def succeeded(resource: str, output: Payload) -> Mapping[str, Any]:
-    """Details of `TaskSucceeded` and its kin."""
+    """Details of `TaskSubmitted`, and of `TaskSucceeded` and its kin."""
     return {**named(resource), "output": output}
 
 

@@ -22,7 +22,7 @@ from treadle.asl.limits import (
     VISIT_SECONDS_MAX,
     Limits,
 )
-from treadle.asl.program import Map, Parallel
+from treadle.asl.program import Map, Parallel, Task
 from treadle.asl.scope import Effort
 from treadle.engine import flow, states, variables
 from treadle.engine.context import Identity, context_object
@@ -32,6 +32,9 @@ from treadle.engine.memory import Memory
 from treadle.engine.payloads import Payload
 from treadle.engine.states import fork
 from treadle.engine.steps import StartFork
+
+TOKEN = "<task token>"
+"""Stands for a task's token wherever what is computed is kept: whoever reads it may not answer."""
 
 
 class Visits:
@@ -55,15 +58,21 @@ class Visits:
         self._evaluator = evaluator
         self.effort = Effort()  # of all visits since this process holds the execution
 
-    def visit(self, frame: Frame, now: datetime, *, again: bool = False) -> flow.Visit:
-        """What a state's code may see; `again`: to compute what was computed before."""
+    def visit(
+        self, frame: Frame, now: datetime, *, again: bool = False, token: str = TOKEN
+    ) -> flow.Visit:
+        """What a state's code may see; `again`: to compute what was computed before.
+
+        `token` is what `$$.Task.Token` gives: but for what leaves this process, only a text that
+        stands for it.
+        """
         watch = self._stopwatch
         # What was accepted once is never refused: nobody would be there to be told.
         nodes_max = None if again else VISIT_NODES_MAX
         effort = Effort(nodes_max, self.effort, watch, self._evaluator, again=again)
-        return self._visit(frame, now, effort)
+        return self._visit(frame, now, effort, token)
 
-    def _visit(self, frame: Frame, now: datetime, effort: Effort) -> flow.Visit:
+    def _visit(self, frame: Frame, now: datetime, effort: Effort, token: str = TOKEN) -> flow.Visit:
         limits = self._limits_again if effort.again else self._limits
         return flow.Visit(
             frame,
@@ -71,13 +80,15 @@ class Visits:
             now,
             limits,
             self._memory.seed,
-            partial(self._context, frame),
+            partial(self._context, frame, token),
             effort,
             variables.readable(self._memory, frame),
         )
 
-    def _context(self, frame: Frame, item: Json | None) -> Json:
+    def _context(self, frame: Frame, token: str, item: Json | None) -> Json:
         memory = self._memory
+        state = frame.definition
+        has_token = isinstance(state, Task) and state.has_token
         given = item if item is not None else self._item(frame)
         if frame.home == 0:
             begun, started_at = memory.input, memory.started_at
@@ -85,7 +96,14 @@ class Visits:
             home = memory.frames[frame.home]
             assert home.started_at is not None
             begun, started_at = self.begun_with(home), home.started_at
-        return context_object(self.identity(frame), begun.value, started_at, frame, given)
+        return context_object(
+            self.identity(frame),
+            begun.value,
+            started_at,
+            frame,
+            given,
+            token if has_token else None,
+        )
 
     def identity(self, frame: Frame) -> Identity:
         """What a frame's execution is called."""

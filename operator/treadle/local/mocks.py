@@ -310,7 +310,7 @@ class MockRunner:
         if answer.error is not None:
             self._fail(order, answer.error)
         else:
-            done = TaskSucceeded(order.task.id, dumps(answer.result), self._clock())
+            done = TaskSucceeded(order.task.id, dumps(answer.result), self._clock(), by_token=True)
             self._mailbox.post(order.execution, done)
 
     def _fail(self, order: Order, error: StateError) -> None:

@@ -18,6 +18,7 @@ from treadle.engine.events import (
     TaskFailed,
     TaskId,
     TaskStarted,
+    TaskSubmitted,
     TaskSucceeded,
     Tick,
 )
@@ -27,11 +28,17 @@ from treadle.engine.frames import Frame, Phase
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an attempt gets after so many seconds: the JSON text of its output, or an error."""
+    """What an attempt gets after so many seconds: the JSON text of its output, or an error.
 
-    output: str = "null"
+    Neither: nobody ever answers it. `submitted` is the text of what its call gave at once, where it
+    is over later than that; `worker` how the worker of an activity calls itself.
+    """
+
+    output: str | None = None
     error: StateError | None = None
     after_seconds: float = 0.0
+    submitted: str | None = None
+    worker: str = ""
 
 
 Replies: TypeAlias = Callable[[Task], Reply | None]
@@ -110,10 +117,12 @@ class World:
         fresh = [task for task in running if task not in self._asked]
         for task_id in fresh:
             self._asked.add(task_id)
-            execution.handle(TaskStarted(task_id, ""), self.now)
             task = execution.task(task_id)
-            reply = self._replies(task) if task is not None else None
-            if reply is not None:
+            reply = (self._replies(task) if task is not None else None) or Reply()
+            execution.handle(TaskStarted(task_id, "", reply.worker), self.now)
+            if reply.submitted is not None:
+                execution.handle(TaskSubmitted(task_id, reply.submitted, self.now), self.now)
+            if reply.output is not None or reply.error is not None:
                 at = self.now + timedelta(seconds=reply.after_seconds)
                 heapq.heappush(self._due, _Due(at, len(self._asked), task_id, reply))
         return bool(fresh)
@@ -137,11 +146,12 @@ class World:
         if not self._due or self._due[0].at > self.now:
             return False
         due = heapq.heappop(self._due)
-        error = due.reply.error
-        if error is None:
-            self._tell(TaskSucceeded(due.task, due.reply.output, due.at), due.task.frame)
-        else:
-            self._fail(due, error)
+        reply = due.reply
+        if reply.error is not None:
+            self._fail(due, reply.error)
+        elif reply.output is not None:
+            done = TaskSucceeded(due.task, reply.output, due.at, by_token=True)
+            self._tell(done, due.task.frame)
         return True
 
     def _fail(self, due: _Due, error: StateError) -> None:
