@@ -163,11 +163,11 @@ def test_a_function_is_listed_under_the_name_that_says_most(text: str, forms: li
         (f"{HERE}:1:function:F", True),
         ("arn:aws:states:::lambda:invoke", True),
         ("arn:aws-us-gov:states:::lambda:invoke", True),
-        ("arn:aws:states:::lambda:invoke.waitForTaskToken", False),
+        ("arn:aws:states:::lambda:invoke.waitForTaskToken", True),
         (f"{HERE}:1:function:F.waitForTaskToken", False),
         ("arn:aws:states:::aws-sdk:lambda:invoke", False),
         ("treadle:job", False),
     ],
 )
-def test_a_function_call_waits_for_its_answer_alone(text: str, calls: bool) -> None:
+def test_a_function_call_waits_for_its_answer_or_for_a_token(text: str, calls: bool) -> None:
     assert is_function_call(parse_resource(text)) is calls

@@ -219,6 +219,7 @@ class Stage:
             stopwatch=lambda: self.seconds,
             evaluator=self.evaluated,
             aside=self.aside,
+            tokens=lambda key, task: f"token of {key.name}, {'-'.join(map(str, task))}",
         )
         self.driver.serve([self.hands])
 

@@ -1,6 +1,7 @@
 """What runs in place of Lambda functions, and what they answer; each call and answer is pure."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,9 +50,19 @@ def refused(task: Task, functions: Any) -> StateError:
 
 def test_what_calls_no_function_stays_as_it_is() -> None:
     task = a_task("treadle:job", {"image": "i"})
-    assert native(task, {"treadle:job": URL}) is task
-    waits = a_task(f"{INVOKE}.waitForTaskToken", {"FunctionName": "resize"})
-    assert native(waits, {"resize": URL}) is waits
+    assert native(task, {"treadle:job": URL}) == task
+
+
+def test_what_waits_for_a_token_is_called_as_any_other() -> None:
+    waits = a_task("treadle:job.waitForTaskToken", {"image": "i"})
+    assert native(waits, {}) == a_task("treadle:job", {"image": "i"})
+    assert native_resource("treadle:job.waitForTaskToken", {}) == "treadle:job"
+    assert ran(
+        replace(invoking(Payload=1), resource=f"{INVOKE}.waitForTaskToken"), {ARN: IMAGE}
+    ) == (
+        JOB,
+        {**IMAGE, "input": 1},
+    )
 
 
 def test_an_image_is_a_job_whose_input_is_the_payload() -> None:

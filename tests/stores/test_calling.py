@@ -209,10 +209,11 @@ def test_parameters_of_a_call_are_an_object() -> None:
     assert said(found) == [("/States/A/Parameters", "task-parameter-value")]
 
 
-def test_a_call_that_waits_for_a_token_is_not_run() -> None:
+def test_a_call_that_waits_for_a_token_is_a_call() -> None:
     waits = {**invoking(FunctionName="resize"), "Resource": f"{INVOKE}.waitForTaskToken"}
-    assert said(judged({"resize": IMAGE}, waits)) == [
-        ("/States/A/Resource", "resource-not-runnable")
+    assert said(judged({"resize": IMAGE}, waits)) == []
+    assert said(judged({}, waits)) == [
+        ("/States/A/Parameters/FunctionName", "resource-not-runnable")
     ]
 
 

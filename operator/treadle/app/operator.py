@@ -11,12 +11,15 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import uvloop
+from aiohttp import web
 
+from treadle.api.callbacks import Callbacks, routes
+from treadle.api.forwarding import Forwarding
 from treadle.api.health import Pulse
 from treadle.api.metrics import Metrics
 from treadle.api.server import Server, application
@@ -44,6 +47,7 @@ from treadle.sandbox.sandbox import Sandbox
 from treadle.stores.executions import StatusStore
 from treadle.stores.judgement import Installation
 from treadle.stores.judging import Judging
+from treadle.stores.keys import TokenKeys
 from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
@@ -55,6 +59,8 @@ _RESOURCES = JobRunner.resources | HttpRunner.resources
 
 SWEEP_SECONDS = 30.0
 SAVE_SECONDS = 6.0
+TOKENS_AGAIN_SECONDS = 5.0
+BODY_SLACK = 2  # a result as a text within JSON is longer than itself
 RECURSION_MAX = 40_000
 STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: pages of a stack cost nothing until touched
 
@@ -155,6 +161,7 @@ class _Operator:
         self._threads = threads
         self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
         self._lease = _lease(settings, api, metrics)
+        self._tokens = TokenKeys(api, settings.lease_namespace, settings.token_secret)
         self._recorder = Recorder(api, "treadle", metrics)
         self._store = StatusStore(api)
         jobs = _job_settings(settings)
@@ -171,6 +178,7 @@ class _Operator:
             stopwatch=sandbox.seconds,
             evaluator=sandbox.answer,
             aside=self._aside,
+            tokens=self._tokens.issue,
         )
         self._judging = Judging(self._machines, self._driver.machine_changed, metrics)
         self._jobs = self._view(api, JOBS)
@@ -224,8 +232,8 @@ class _Operator:
 
     async def live(self, stopping: asyncio.Event) -> int:
         """Work until told to stop; gives the exit status."""
-        server = await self._serve()
-        try:
+        async with AsyncExitStack() as servers:
+            await self._serve(servers)
             stop = asyncio.create_task(stopping.wait())
             if not await _first(self._lease.acquire(), stop):
                 return 0
@@ -233,17 +241,21 @@ class _Operator:
             _log.info("leading as %s", self._settings.identity)
             self._sandbox.open()
             return await self._work(stopping)
-        finally:
-            if server is not None:
-                await server.close()
 
-    async def _serve(self) -> Server | None:
-        if not self._settings.health_port:
-            return None
-        app = application({"loop": self._pulse.check}, {"view": self._ready}, self._metrics)
-        server = Server(app, self._settings.health_host, self._settings.health_port)
-        await server.open()
-        return server
+    async def _serve(self, servers: AsyncExitStack) -> None:
+        settings = self._settings
+        if settings.health_port:
+            app = application({"loop": self._pulse.check}, {"view": self._ready}, self._metrics)
+            await _open(servers, app, settings.health_host, settings.health_port)
+        if settings.api_port:
+            forwarding = Forwarding(self._lease.fresh, self._lease.leader)
+            await servers.enter_async_context(forwarding)
+            callbacks = Callbacks(
+                self._tokens, self._driver.answer, forwarding, _now, settings.limits
+            )
+            app = web.Application(client_max_size=BODY_SLACK * settings.limits.payload_bytes_max)
+            app.add_routes(routes(callbacks))
+            await _open(servers, app, settings.api_host, settings.api_port)
 
     def _ready(self) -> str | None:
         # A standby is ready: it waits for the Lease, and must not hold up a rollout.
@@ -269,6 +281,7 @@ class _Operator:
     def _works(self, stopping: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
         return [
             self._lease.keep(),
+            self._open_tokens(),
             self._jobs.run(),
             self._pods.run(),
             self._job_runner.run(),
@@ -289,6 +302,15 @@ class _Operator:
         self._opened = True
         gc.freeze()
         _log.info("the world is seen; turns begin")
+
+    async def _open_tokens(self) -> None:
+        """Attempts that need a token wait until its key is known; all others do not."""
+        while True:
+            try:
+                return await self._tokens.open()
+            except Fault as fault:
+                _log.warning("no task token can be given: %r", fault)
+                await asyncio.sleep(TOKENS_AGAIN_SECONDS)
 
     async def _watch(self, stopping: asyncio.Event) -> None:
         login = watching.login_with(self._endpoint)
@@ -328,11 +350,17 @@ class _Operator:
         await self._lease.release()
 
 
+async def _open(servers: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
+    server = Server(app, host, port)
+    await server.open()
+    servers.push_async_callback(server.close)
+
+
 def _lease(settings: Settings, api: Api, metrics: Metrics) -> Lease | NoLease:
     if not settings.lease:
         return NoLease()
     where = (settings.lease_namespace, settings.lease_name)
-    return Lease(api, *where, settings.identity, meter=metrics)
+    return Lease(api, *where, settings.identity, address=settings.api_address, meter=metrics)
 
 
 def _job_settings(settings: Settings) -> JobSettings:

@@ -27,6 +27,10 @@ class Settings:
         lease: whether a Lease is held at all; without it nothing keeps a second operator away.
         identity: the Lease's holder.
         health_host, health_port: where /healthz, /readyz and /metrics are served; port 0 for none.
+        api_host, api_port: where answers to task tokens are taken; port 0 for none.
+        api_address: where another process reaches that, to hand on what it is asked.
+        api_url: where Tasks reach it; they find it in TREADLE_API_URL.
+        token_secret: the Secret beside the Lease with the keys of task tokens.
         http_allow_loopback: HTTP tasks may call loopback addresses.
         http_allow, http_deny: CIDRs.
         region, account: of ARNs in the context object.
@@ -48,6 +52,11 @@ class Settings:
     identity: str = ""
     health_host: str = "127.0.0.1"
     health_port: int = 8080
+    api_host: str = "127.0.0.1"
+    api_port: int = 8081
+    api_address: str = ""
+    api_url: str = ""
+    token_secret: str = "treadle-token-keys"
     http_allow_loopback: bool = False
     http_allow: tuple[str, ...] = ()
     http_deny: tuple[str, ...] = ()
@@ -79,19 +88,26 @@ def from_environment(flags: Mapping[str, object]) -> Settings:
 
 def _from_variables(profile: str | None) -> Settings:
     read = os.environ.get
-    port = read("TREADLE_HEALTH_PORT") or "8080"
-    if not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"TREADLE_HEALTH_PORT is {port!r}; it must be a port number")
+    lease_name = read("TREADLE_LEASE_NAME") or "treadle"
+    api_port = _port("TREADLE_API_PORT", "8081")
+    address = read("POD_IP") or "127.0.0.1"
+    if ":" in address:
+        address = f"[{address}]"
     return Settings(
         kubeconfig=read("KUBECONFIG") or None,
         context=read("TREADLE_CONTEXT") or None,
         namespaces=_words(read("TREADLE_NAMESPACES", "")),
         lease_namespace=read("TREADLE_LEASE_NAMESPACE") or read("POD_NAMESPACE") or "default",
-        lease_name=read("TREADLE_LEASE_NAME") or "treadle",
+        lease_name=lease_name,
         lease=_flag("TREADLE_LEASE", "true"),
         identity=read("TREADLE_IDENTITY") or f"{socket.gethostname()}-{os.getpid()}",
         health_host=read("TREADLE_HEALTH_HOST") or "127.0.0.1",
-        health_port=int(port),
+        health_port=_port("TREADLE_HEALTH_PORT", "8080"),
+        api_host=read("TREADLE_API_HOST") or "127.0.0.1",
+        api_port=api_port,
+        api_address=f"http://{address}:{api_port}" if api_port else "",
+        api_url=read("TREADLE_API_URL") or "",
+        token_secret=f"{lease_name}-token-keys",
         http_allow_loopback=_flag("TREADLE_HTTP_ALLOW_LOOPBACK", "false"),
         http_allow=_words(read("TREADLE_HTTP_ALLOW_CIDRS", "")),
         http_deny=_words(read("TREADLE_HTTP_DENY_CIDRS", "")),
@@ -128,6 +144,13 @@ def _limit(bound: Bound, text: str) -> int:
     if value is None or not bound.allows(value):
         raise ValueError(f"{bound.setting} is {text!r:.100}; it must be {bound.allowed}")
     return value
+
+
+def _port(name: str, default: str) -> int:
+    text = os.environ.get(name) or default
+    if not text.isdecimal() or int(text) > 65535:
+        raise ValueError(f"{name} is {text!r}; it must be a port number")
+    return int(text)
 
 
 def _level(text: str) -> Level:

@@ -76,8 +76,11 @@ FUNCTION_FORMS: Final = (
 LATEST: Final = "$LATEST"
 """What a function is when no version of it is named."""
 
+WAIT_FOR_TASK_TOKEN: Final = ".waitForTaskToken"
+"""How a Resource ends whose Task is over when the holder of its token says so."""
+
 _SUFFIXES: Final[tuple[tuple[str, Pattern], ...]] = (
-    (".waitForTaskToken", "waitForTaskToken"),
+    (WAIT_FOR_TASK_TOKEN, "waitForTaskToken"),
     (".sync:2", "sync:2"),
     (".sync", "sync"),
 )
@@ -129,11 +132,15 @@ def parse_function(text: str) -> FunctionName | None:
 
 
 def is_function_call(resource: Resource) -> bool:
-    """Whether a Resource calls a Lambda function and waits for its answer alone."""
-    if resource.pattern != "request-response":
-        return False
-    invokes = (resource.kind, resource.service, resource.action) == INVOKE
-    return resource.kind == "lambda" or invokes
+    """Whether a Resource calls a Lambda function, and waits for nothing else but a token."""
+    if (resource.kind, resource.service, resource.action) == INVOKE:
+        return resource.pattern in ("request-response", "waitForTaskToken")
+    return resource.kind == "lambda" and resource.pattern == "request-response"
+
+
+def without_token(resource: str) -> str:
+    """What a Task calls that then waits for the answer to its token; others as they are."""
+    return resource.removesuffix(WAIT_FOR_TASK_TOKEN)
 
 
 def is_recognized(resource: Resource) -> bool:

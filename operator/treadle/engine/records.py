@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from treadle.asl.arns import WAIT_FOR_TASK_TOKEN
 from treadle.asl.errors import StateError
 from treadle.asl.json import dumps
 from treadle.engine.memory import Status
@@ -38,7 +39,7 @@ def has_heartbeat(resource: str) -> bool:
 
     Source: AWS, "Task state", HeartbeatSeconds.
     """
-    return resource.endswith(".waitForTaskToken") or family(resource) == "Activity"
+    return resource.endswith(WAIT_FOR_TASK_TOKEN) or family(resource) == "Activity"
 
 
 def named(resource: str) -> dict[str, Any]:

@@ -28,6 +28,9 @@ MARGIN_SECONDS = 2.0
 SLACK_SECONDS = 1.5
 """Added to another's Lease before taking it over: times in the API have whole seconds."""
 
+ADDRESS = "treadle.dev/api"
+"""The annotation that says where the holder is asked."""
+
 
 class LeaseLost(Exception):  # noqa: N818 - it says what happened
     """Somebody else holds the Lease, or it could not be renewed in time."""
@@ -44,6 +47,7 @@ class Lease:
         holder: str,
         *,
         duration_seconds: float = DURATION_SECONDS,
+        address: str = "",
         meter: Meter | None = None,
     ) -> None:
         self._api = api
@@ -51,6 +55,8 @@ class Lease:
         self._name = name
         self._holder = holder
         self._duration = duration_seconds
+        self._address = address
+        self._others_address: str | None = None
         self._meter = meter or NoMeter()
         self._held: Obj | None = None
         self._fresh_until = float("-inf")
@@ -67,6 +73,10 @@ class Lease:
         """The end of the Lease in the API server's time: what is created later is refused."""
         return self._ends_at
 
+    def leader(self) -> str | None:
+        """Where the process is asked that held the Lease when this one looked last."""
+        return self._others_address
+
     # --------------------------------------------------------------------------------- holding
 
     async def acquire(self) -> None:
@@ -77,6 +87,7 @@ class Lease:
             try:
                 lease = await self._read()
                 found = _mark(lease)
+                self._others_address = _address(lease) if found[0] else None
                 now = asyncio.get_running_loop().time()
                 if found != seen:
                     seen, seen_at = found, now
@@ -180,7 +191,9 @@ class Lease:
         spec["holderIdentity"] = self._holder
         spec["leaseDurationSeconds"] = round(self._duration)
         spec["renewTime"] = stamp
-        written = {**lease, "spec": spec}
+        metadata = lease["metadata"]
+        annotations = {**(metadata.get("annotations") or {}), ADDRESS: self._address}
+        written = {**lease, "metadata": {**metadata, "annotations": annotations}, "spec": spec}
         self._held = await self._api.update(LEASES, self._namespace, written)
         self._fresh_until = sent_at + self._duration - MARGIN_SECONDS
         self._ends_at = server_now + timedelta(seconds=self._duration)
@@ -188,6 +201,10 @@ class Lease:
 
 class NoLease:
     """Always fresh: nothing keeps a second operator away."""
+
+    def leader(self) -> str | None:
+        """This one."""
+        return None
 
     def fresh(self) -> bool:
         """Always."""
@@ -212,6 +229,10 @@ def _mark(lease: Obj) -> tuple[str, str]:
     spec = lease.get("spec") or {}
     # The version too: a renewal within one instant is still a change.
     return spec.get("holderIdentity") or "", lease["metadata"]["resourceVersion"]
+
+
+def _address(lease: Obj) -> str | None:
+    return (lease["metadata"].get("annotations") or {}).get(ADDRESS) or None
 
 
 def _duration(lease: Obj, ours: float) -> float:

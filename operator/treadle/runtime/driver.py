@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from treadle.asl.evaluator import Evaluator
 from treadle.engine.events import Event, StopRequested, TaskId
+from treadle.runtime.handling import Handling
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
     TERMINAL,
@@ -27,6 +28,7 @@ from treadle.runtime.ports import (
     Sighting,
     Standing,
     Store,
+    Tokens,
 )
 from treadle.runtime.reconcile import Reconciler
 from treadle.runtime.run import Run, Saved
@@ -66,6 +68,7 @@ class Driver:
         stopwatch: Callable[[], float] | None = None,
         evaluator: Evaluator | None = None,
         aside: Aside | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self._store = store
         self._leadership = leadership
@@ -81,14 +84,14 @@ class Driver:
             clock=clock,
             meter=self._meter,
             identify=identify,
-            current=self._current,
+            handling=Handling(clock, self._current, self._slots, aside),
             announce=self._announce,
             stopwatch=stopwatch,
             evaluator=evaluator,
-            slots=self._slots,
-            aside=aside,
         )
-        self._reconciler = Reconciler(self._runners, leadership, clock, self.post, self._meter)
+        self._reconciler = Reconciler(
+            self._runners, leadership, clock, self.post, self._meter, tokens
+        )
         # By uid, and by namespace and name too: a Pod may claim a uid from another namespace.
         self._runs: dict[ExecutionKey, Run] = {}
         self._finished: OrderedDict[ExecutionKey, Saved] = OrderedDict()
@@ -113,6 +116,24 @@ class Driver:
         run = self._run(execution)
         run.inbox.append(event)
         self._schedule(run)
+
+    async def answer(self, execution: ExecutionKey, event: Event) -> bool:
+        """Leave what the holder of a token says, and wait for the save that holds its effect.
+
+        Returns:
+            Whether it had one: not where the attempt is over.
+
+        Raises:
+            Unavailable: nobody knows when it will be handled. It may be handled all the same.
+        """
+        if execution in self._finished:
+            return False
+        run = self._run(execution)
+        told = run.wait_for(event)
+        if run.parked:
+            run.park(run.parked)
+        self._schedule(run)
+        return await told
 
     def waits(self, execution: ExecutionKey, task: TaskId, reason: str | None) -> None:
         """Note why an attempt waits; see `ports.Mailbox`."""
@@ -157,7 +178,8 @@ class Driver:
         execution = run.execution
         if execution is None:
             seen_before = run.loaded is not None and run.loaded.version == sighting.version
-            if not run.over and run.turning is None and not seen_before:
+            reads = run.turning is not None and not run.parked
+            if not run.over and not reads and not seen_before:
                 run.sighting = sighting
                 run.afresh = run.look = True
                 self._schedule(run)
@@ -249,7 +271,7 @@ class Driver:
             while True:
                 again = await self._take_turn(run)
                 await asyncio.sleep(0)  # a turn that saved nothing has let nobody else run
-                if run.failures or run.parked:
+                if run.failures or (run.parked and not run.afresh):
                     break
                 due = again is not None and again <= 0.0 and not self._draining
                 if not (due or run.inbox or run.look or run.dirty):
@@ -304,7 +326,7 @@ class Driver:
             self._lose(run)
         except Fault as fault:
             _log.warning("the status of %s does not say that it is parked: %r", run.key.name, fault)
-            run.parked = why
+            run.park(why)
 
     async def _tidy(self, run: Run) -> None:
         """Remove pages that neither the last save nor the one before refers to, now and then."""
@@ -332,9 +354,8 @@ class Driver:
     def _lose(self, run: Run) -> None:
         """The execution is gone: drop its events, stop what is left."""
         run.gone = True
-        run.inbox.clear()
-        run.handled.clear()
-        run.dirty = run.tick = run.look = False
+        run.drop_events()
+        run.look = False
         run.execution = None
         self._reconciler.align(run)
 

@@ -20,6 +20,7 @@ from treadle.asl.arns import (
     is_function_call,
     parse_function,
     parse_resource,
+    without_token,
 )
 from treadle.asl.errors import INVALID_RESULT, RUNTIME, StateError
 from treadle.asl.json import Json, dumps, loads
@@ -73,9 +74,12 @@ def calls_function(resource: str) -> bool:
 
 
 def native(task: Task, functions: Functions) -> Task | StateError:
-    """The Task as runners know it, or why it can have none; one that calls no function as it is."""
+    """The Task as runners know it, or why it can have none; one that calls no function as it is.
+
+    What waits for a token is for its runner a call as any other.
+    """
     if not calls_function(task.resource):
-        return task
+        return replace(task, resource=without_token(task.resource))
     call = _call(task.resource, task.parameters, functions)
     if isinstance(call, StateError):
         return call
@@ -100,7 +104,7 @@ def native_resource(resource: str, functions: Functions) -> str:
     Where some function is an image, a Job may be there: its name is taken at no risk.
     """
     if not calls_function(resource):
-        return resource
+        return without_token(resource)
     found = [_named(resource, functions)] if _is_bare(resource) else list(functions.values())
     return JOB if any("image" in target for target in found if target is not None) else HTTP
 

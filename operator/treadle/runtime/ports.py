@@ -319,6 +319,10 @@ class Record:
     parked: str | None = None
 
 
+Tokens = Callable[[ExecutionKey, TaskId], str]
+"""Gives the token of an attempt: whoever has it may say how the attempt ended."""
+
+
 class Store(Protocol):
     """Keeps snapshots."""
 

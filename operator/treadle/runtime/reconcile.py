@@ -8,10 +8,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from treadle.asl.errors import RUNTIME, StateError
 from treadle.engine.commands import Task
 from treadle.engine.events import Event, TaskFailed, TaskId
+from treadle.engine.execution import Execution
 from treadle.engine.memory import Closing
 from treadle.runtime import functions
 from treadle.runtime.meter import Meter
@@ -25,6 +27,7 @@ from treadle.runtime.ports import (
     Order,
     Runner,
     Standing,
+    Tokens,
     Unavailable,
 )
 from treadle.runtime.run import Run
@@ -37,13 +40,19 @@ RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Starts and stops what runs do outside. `post` leaves an event in a mailbox."""
+    """Starts and stops what runs do outside.
+
+    Attributes:
+        post: leaves an event in a mailbox.
+        tokens: gives an attempt's token, where its work is handed one.
+    """
 
     runners: Sequence[Runner]
     leadership: Leadership
     clock: Clock
     post: Callable[[ExecutionKey, Event], None]
     meter: Meter
+    tokens: Tokens | None = None
 
     def align(self, run: Run) -> None:
         """Begin what is missing and end what is too much; returns at once."""
@@ -94,7 +103,7 @@ class Reconciler:
             if standing not in (Standing.LIVE, Standing.UNKNOWN):
                 return
             execution, pinned = run.execution, run.pinned
-            work = execution.task(task) if execution is not None else None
+            work = self._work(run, execution, task) if execution is not None else None
         if standing is Standing.UNKNOWN or work is None or pinned is None:
             # To leave now would be for ever: the attempt would count as begun.
             raise Unavailable("what is stored is being read, or its end is not saved yet")
@@ -117,6 +126,10 @@ class Reconciler:
             restored=task in run.restored,
         )
         await runner.start(order)
+
+    def _work(self, run: Run, execution: Execution, task: TaskId) -> Task | None:
+        tokens = None if self.tokens is None else partial(self.tokens, run.key)
+        return execution.task(task, tokens)
 
     def _runner(self, resource: str) -> Runner | None:
         return next((runner for runner in self.runners if resource in runner.resources), None)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from treadle.engine.events import Event, TaskId
 from treadle.engine.execution import Execution
-from treadle.runtime.ports import ExecutionKey, Loaded, Pinned, Sighting, Standing
+from treadle.runtime.ports import ExecutionKey, Loaded, Pinned, Sighting, Standing, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,21 @@ class Saved:
         return Standing.LIVE if runs and task == newest else Standing.OVER
 
 
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """Somebody who waits until what they said is saved, or is known to change nothing.
+
+    Attributes:
+        event: what they said.
+        told: whether it was taken.
+        is_taken: that, once it was handled; nobody is told before a save holds what decided it.
+    """
+
+    event: Event
+    told: asyncio.Future[bool]
+    is_taken: bool | None = None
+
+
 NOTHING_SAVED = Saved(0, {})
 
 
@@ -54,6 +69,7 @@ class Run:
 
     Attributes:
         inbox: events that were not handled yet, and `handled`: those that no save holds yet.
+        waiters: who waits for an event, by the id of that object.
         tried: checkpoints that were sent since the last save whose answer we have.
         restored: attempts that were decided before this process held the execution.
         effects: what was begun outside, by attempt; and `closers`: names being taken.
@@ -70,6 +86,7 @@ class Run:
     key: ExecutionKey
     inbox: deque[Event] = field(default_factory=deque)
     handled: list[Event] = field(default_factory=list)
+    waiters: dict[int, Waiter] = field(default_factory=dict)
     loaded: Loaded | None = None
     pinned: Pinned | None = None
     execution: Execution | None = None
@@ -121,10 +138,47 @@ class Run:
             if task not in wanted:
                 effect.cancel()
 
+    def wait_for(self, event: Event) -> asyncio.Future[bool]:
+        """Leave an event; gives who will tell what came of it."""
+        waiter = Waiter(event, asyncio.get_running_loop().create_future())
+        self.waiters[id(event)] = waiter
+        self.inbox.append(event)
+        return waiter.told
+
+    def settle(self) -> None:
+        """What decided is saved: tell who waits."""
+        for number, waiter in list(self.waiters.items()):
+            if waiter.is_taken is None:
+                continue
+            del self.waiters[number]
+            # Nobody who was told that it changed nothing may find it taken later.
+            self.handled = [event for event in self.handled if event is not waiter.event]
+            if not waiter.told.done():
+                waiter.told.set_result(waiter.is_taken)
+
+    def park(self, why: str) -> None:
+        """It cannot go on, and nobody knows until when: who waits is turned away."""
+        self.parked = why
+        for waiter in self.waiters.values():
+            if not waiter.told.done():
+                waiter.told.set_exception(Unavailable(f"{self.key.name} cannot go on: {why}"))
+        self.waiters.clear()
+
+    def drop_events(self) -> None:
+        """It is over or gone: nothing changes it any more."""
+        for waiter in self.waiters.values():
+            waiter.is_taken = False
+        self.settle()
+        self.inbox.clear()
+        self.handled.clear()
+        self.dirty = self.tick = False
+
     def forget_memory(self) -> None:
         """What is stored is not what we thought: the same events are handled on what is."""
         self.inbox.extendleft(reversed(self.handled))
         self.handled.clear()
+        for waiter in self.waiters.values():
+            waiter.is_taken = None
         self.loaded = None
         self.execution = None
         self.tried.clear()

@@ -9,31 +9,21 @@ import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED
 from treadle.asl.evaluator import Evaluator
 from treadle.asl.limits import Limits
 from treadle.engine.context import Identity
-from treadle.engine.events import (
-    Event,
-    GoOn,
-    StopRequested,
-    SuspendChanged,
-    TaskFailed,
-    TaskStarted,
-    TaskSucceeded,
-    Tick,
-)
+from treadle.engine.events import StopRequested, SuspendChanged
 from treadle.engine.execution import Execution
 from treadle.engine.snapshot import Unreadable
-from treadle.runtime import functions
+from treadle.runtime.handling import Handling
 from treadle.runtime.meter import Meter
 from treadle.runtime.ports import (
     TERMINAL,
     Announce,
-    Aside,
     Clock,
     Conflict,
     ExecutionKey,
@@ -47,21 +37,15 @@ from treadle.runtime.ports import (
     Record,
     Request,
     Store,
-    T,
     UnreadableSnapshot,
 )
 from treadle.runtime.run import NOTHING_SAVED, Run, Saved
-
-LAZY_SAVE_SECONDS = 5.0
-"""A change that only says "seen running" waits this long for another save to ride on."""
 
 START_POLL_SECONDS = 5.0
 """How often a Pending execution looks for its machine, beside being told of changes."""
 
 BLIND_SECONDS = 1.0
 """How often a timer that is due looks whether the view of the world is complete again."""
-
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 Identify = Callable[[ExecutionKey, Request], Identity]
 
@@ -72,11 +56,9 @@ class Turns:
 
     Attributes:
         identify: gives what an execution is called in the context object.
-        current: whether the view of the world is complete; no timer fires while it is not.
+        handling: has the engine handle events.
         announce: tells people what they would look for beside the status: waits and failures.
-        slots: one for each turn that is being made.
         stopwatch: seconds of work, for `Execution`; and so is `evaluator`.
-        aside: does work in a thread; without it all is done here.
     """
 
     store: Store
@@ -84,12 +66,10 @@ class Turns:
     clock: Clock
     meter: Meter
     identify: Identify
-    current: Callable[[], bool]
+    handling: Handling
     announce: Announce
-    slots: asyncio.Semaphore
     stopwatch: Callable[[], float] | None = None
     evaluator: Evaluator | None = None
-    aside: Aside | None = None
 
     async def turn(self, run: Run) -> float | None:
         """One turn.
@@ -123,9 +103,11 @@ class Turns:
                 self.meter.saved("conflict")
                 run.forget_memory()
                 return 0.0
-        await self._handle(run)
+        await self.handling.handle(run)
         if self._must_save(run):
             await self._save(run)
+        else:
+            run.settle()
         return self._rest(run)
 
     # ------------------------------------------------------------------------------- loading
@@ -179,7 +161,7 @@ class Turns:
     async def _park(self, run: Run, loaded: Loaded, why: str) -> None:
         record = Record(execution=None, revision=loaded.revision, parked=why)
         run.loaded = await self.store.save(loaded, record, self.clock())
-        run.parked = why
+        run.park(why)
         self.meter.parked()
         self.announce(run.key, "Warning", "Parked", why)
 
@@ -288,96 +270,13 @@ class Turns:
             stopwatch=self.stopwatch,
             evaluator=self.evaluator,
         )
-        run.execution = await self._apart(run, begin)
+        run.execution = await self.handling.apart(run, begin)
         self.meter.started()
         run.dirty = True  # until a save holds it, also where this one fails
-        await self._go_on(run, pinned.limits.turn_transitions_max)
+        await self.handling.go_on(run, pinned.limits.turn_transitions_max)
         await self._save(run)
 
-    # ------------------------------------------------------------------------------- handling
-
-    async def _handle(self, run: Run) -> None:
-        execution = run.execution
-        assert execution is not None
-        now = self.clock()
-        assert run.pinned is not None
-        budget = execution.transitions + run.pinned.limits.turn_transitions_max
-        # What happened outside carries its own time and is handled first, in that order.
-        run.inbox = deque(sorted(run.inbox, key=_order))
-        known = len(run.inbox)
-        while known and execution.transitions < budget:
-            event = run.inbox[0]
-            if isinstance(event, TaskSucceeded | TaskFailed):
-                run.outcomes.add(event.task)
-            if await self._done(run, event, now):
-                run.handled.append(event)
-                self._note_change(run, event)
-            run.inbox.popleft()  # not before: where we are wrong about it, it stays
-            known -= 1
-        if known:
-            return
-        if run.tick and self.current():
-            run.tick = False
-            if await self._done(run, Tick(), now):
-                run.dirty = True
-        await self._go_on(run, budget)
-
-    async def _done(self, run: Run, event: Event, now: datetime) -> bool:
-        """Have the engine handle an event; gives whether that changed anything."""
-        assert run.execution is not None
-        execution = run.execution
-        return await self._apart(run, lambda: execution.handle(self._answered(run, event), now))
-
-    async def _apart(self, run: Run, work: Callable[[], T]) -> T:
-        """Have the engine do something: in a thread where it may evaluate for a second.
-
-        It has no slot meanwhile.
-        """
-        assert run.pinned is not None
-        if self.aside is None or not run.pinned.program.evaluates:
-            return work()
-        async with run.hands:
-            self.slots.release()
-            try:
-                return await self.aside(work)
-            finally:
-                await self.slots.acquire()
-
-    def _answered(self, run: Run, event: Event) -> Event:
-        """The event as the Resource of its Task tells it: a Lambda function's answer is made here.
-
-        The mailbox keeps what the runner said, so that an event that is handled again gives the
-        same.
-        """
-        assert run.execution is not None
-        assert run.pinned is not None
-        if not isinstance(event, TaskSucceeded | TaskFailed):
-            return event
-        if not functions.calls_function(run.execution.resource(event.task) or ""):
-            return event
-        work = run.execution.task(event.task)
-        assert work is not None
-        if work.state in run.pinned.answered:
-            return event
-        return functions.answer(run.key, work, run.pinned.functions, event)
-
-    async def _go_on(self, run: Run, budget: int) -> None:
-        """Do what waits for nothing, a stretch at a time, up to so many transitions."""
-        execution = run.execution
-        assert execution is not None
-        before = -1
-        while execution.busy and before < execution.transitions < budget:
-            before = execution.transitions
-            await asyncio.sleep(0)  # between two stretches the loop is everybody's
-            if await self._done(run, GoOn(), self.clock()):
-                run.dirty = True
-
-    def _note_change(self, run: Run, event: Event) -> None:
-        if isinstance(event, TaskStarted):
-            if run.lazy_at is None:
-                run.lazy_at = asyncio.get_running_loop().time() + LAZY_SAVE_SECONDS
-        else:
-            run.dirty = True
+    # --------------------------------------------------------------------------------- resting
 
     def _must_save(self, run: Run) -> bool:
         if run.dirty:
@@ -403,8 +302,7 @@ class Turns:
         if run.execution is not None:
             for event in run.inbox:
                 run.execution.handle(event, self.clock())
-        run.inbox.clear()
-        run.dirty = run.tick = False
+        run.drop_events()
 
     # --------------------------------------------------------------------------------- saving
 
@@ -443,6 +341,7 @@ class Turns:
         was_over = run.over
         run.loaded = stored
         run.handled.clear()
+        run.settle()
         run.dirty = False
         run.lazy_at = None
         run.failures = 0
@@ -484,13 +383,3 @@ def _too_large(request: Request, limits: Limits) -> Failure | None:
 
 def _said(error: str | None, cause: str | None) -> str:
     return ": ".join(filter(None, (error, cause)))
-
-
-def _order(event: Event) -> tuple[int, datetime]:
-    match event:
-        case TaskStarted():
-            return (0, _EARLIEST)
-        case TaskSucceeded() | TaskFailed():
-            return (1, event.at)
-        case _:
-            return (2, _EARLIEST)

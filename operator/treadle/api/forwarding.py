@@ -1,0 +1,61 @@
+"""A standby hands what it is asked to the process that leads.
+
+One rule: once. What was handed on already is not handed on again: two that think the other leads
+would pass it for ever.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+
+from treadle.api.callbacks import ANSWER_SECONDS, NotNow
+
+FORWARDED: Final = "X-Treadle-Forwarded"
+_KEPT: Final = ("Content-Type", "X-Amz-Target")
+_SECONDS: Final = aiohttp.ClientTimeout(total=ANSWER_SECONDS + 5.0, connect=2.0)
+
+
+class Forwarding:
+    """See `callbacks.Forward`. Use it as an async context manager.
+
+    Args:
+        leads: whether this process does.
+        leader: where the one that leads is asked, as far as this one knows; None where it does not.
+    """
+
+    def __init__(self, leads: Callable[[], bool], leader: Callable[[], str | None]) -> None:
+        self._leads = leads
+        self._leader = leader
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Forwarding":
+        self._session = aiohttp.ClientSession(timeout=_SECONDS, trust_env=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    async def __call__(self, request: web.Request, body: bytes) -> web.Response | None:
+        """The leader's answer; None where this process leads. Raises: NotNow."""
+        if self._leads():
+            return None
+        leader = self._leader()
+        if leader is None or FORWARDED in request.headers:
+            raise NotNow("no process leads now")
+        assert self._session is not None
+        headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
+        headers[FORWARDED] = "1"
+        try:
+            async with self._session.post(
+                leader + request.raw_path, data=body, headers=headers
+            ) as answer:
+                return web.Response(
+                    status=answer.status,
+                    body=await answer.read(),
+                    headers={"Content-Type": answer.headers.get("Content-Type", "")},
+                )
+        except (aiohttp.ClientError, TimeoutError) as why:
+            raise NotNow(f"the process that leads does not answer ({type(why).__name__})") from None
