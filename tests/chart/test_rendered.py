@@ -188,13 +188,19 @@ def test_values_become_settings() -> None:
         "limits": {"profile": "aws", "historyEventsMax": 1_000},
         "log": {"format": "text", "level": "DEBUG"},
         "health": {"port": 9000, "host": "::"},
+        "api": {"port": 9001, "host": "::"},
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy"}],
     }
     assert environment(values) == {
         "POD_NAMESPACE": "",  # from a field of its Pod
+        "POD_IP": "",  # likewise
         "TREADLE_LEASE_NAME": "lease",
         "TREADLE_HEALTH_HOST": "::",
         "TREADLE_HEALTH_PORT": "9000",
+        "TREADLE_API_HOST": "::",
+        "TREADLE_API_PORT": "9001",
+        "TREADLE_API_URL": "http://treadle.treadle-system.svc:9001",
+        "TREADLE_TOKEN_SECRET": "lease-token-keys",
         "TREADLE_HTTP_ALLOW_CIDRS": "10.1.0.0/16",
         "TREADLE_HTTP_DENY_CIDRS": "10.0.0.0/8,fd00::/8",
         "TREADLE_HTTP_ALLOW_LOOPBACK": "true",

@@ -24,6 +24,7 @@ CLUSTER_WIDE = (
     "ClusterRole",
 )
 LEASES = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
+KEYS = {Right("", "secrets", verb) for verb in ("get", "create")}
 CLUSTER_ONLY = {
     Right("", "nodes", "list"),
     Right("apiextensions.k8s.io", "customresourcedefinitions", "list"),
@@ -59,9 +60,9 @@ def test_there_it_is_granted_the_same_in_each_namespace() -> None:
     objs = chart.objects(NAMESPACED)
     found = {p: of_rules(r) for p, r in granted(objs, chart.account(objs))}
     assert found["a"] == found["b"]
-    assert found["treadle-system"] == LEASES
+    assert found["treadle-system"] == LEASES | KEYS
     wide = chart.objects()
-    assert chart.rights(wide, chart.account(wide)) == found["a"] | LEASES | CLUSTER_ONLY
+    assert chart.rights(wide, chart.account(wide)) == found["a"] | LEASES | KEYS | CLUSTER_ONLY
 
 
 def test_a_namespace_of_the_release_may_be_served_too() -> None:
@@ -70,10 +71,15 @@ def test_a_namespace_of_the_release_may_be_served_too() -> None:
     assert [place for place, _ in found] == ["treadle-system", "treadle-system"]
 
 
-def test_it_may_never_read_a_secret() -> None:
+def test_it_may_read_no_secret_but_its_own_keys() -> None:
     objs = chart.objects()
-    verbs = {r.verb for r in chart.rights(objs, chart.account(objs)) if r.resource == "secrets"}
-    assert verbs == {"create", "delete"}
+    for place, rules in granted(objs, chart.account(objs)):
+        for rule in rules:
+            if "secrets" not in rule["resources"]:
+                continue
+            is_own = rule.get("resourceNames") == ["treadle-token-keys"]
+            assert set(rule["verbs"]) <= {"create", "delete"} | ({"get"} if is_own else set())
+            assert not is_own or place == "treadle-system"
 
 
 def test_it_may_make_no_pod_itself() -> None:

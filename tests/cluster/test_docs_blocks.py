@@ -68,6 +68,7 @@ def test_the_blocks_of_a_page_run(
         TREADLE_NAMESPACES=space,
         TREADLE_LEASE_NAMESPACE=space,
         TREADLE_HEALTH_PORT="0",
+        TREADLE_API_PORT="0",
     )
     (folder / "bin" / "kubectl").symlink_to(kubectl_program())
     with operator:

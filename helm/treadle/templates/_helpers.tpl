@@ -37,6 +37,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.lease.name | default (include "treadle.fullname" .) }}
 {{- end }}
 
+{{- define "treadle.tokenSecret" -}}
+{{- printf "%s-token-keys" (include "treadle.lease" .) }}
+{{- end }}
+
+{{- define "treadle.apiUrl" -}}
+{{- .Values.api.url | default (printf "http://%s.%s.svc:%v" (include "treadle.fullname" .) .Release.Namespace .Values.api.port) }}
+{{- end }}
+
 {{- define "treadle.image" -}}
 {{- if .Values.image.digest -}}
 {{ printf "%s@%s" .Values.image.repository .Values.image.digest }}

@@ -132,13 +132,14 @@ def _invalid(name: str, constraint: str) -> Refusal:
 # ------------------------------------------------------------------------------------------ HTTP
 
 
-def routes(callbacks: Callbacks) -> list[web.RouteDef]:
-    """The paths that are served."""
+def served(callbacks: Callbacks) -> web.Application:
+    """The application that takes answers."""
     server = _Server(callbacks, asyncio.Semaphore(CALLS_MAX), asyncio.Semaphore(BODIES_MAX))
-    return [
-        web.post("/v1/tasks/{token}/{what:success|failure|heartbeat}", server.by_path),
-        web.post("/", server.by_target),
-    ]
+    # A result as a text within JSON is longer than itself.
+    app = web.Application(client_max_size=2 * callbacks.limits.payload_bytes_max)
+    app.router.add_post("/v1/tasks/{token}/{what:success|failure|heartbeat}", server.by_path)
+    app.router.add_post("/", server.by_target)
+    return app
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ One rule: once. What was handed on already is not handed on again: two that thin
 would pass it for ever.
 """
 
+import io
 from collections.abc import Callable
 from typing import Final
 
@@ -50,7 +51,7 @@ class Forwarding:
         headers[FORWARDED] = "1"
         try:
             async with self._session.post(
-                leader + request.raw_path, data=body, headers=headers
+                leader + request.raw_path, data=io.BytesIO(body), headers=headers
             ) as answer:
                 return web.Response(
                     status=answer.status,

@@ -9,21 +9,28 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from treadle.api.callbacks import Callbacks, served
+from treadle.api.forwarding import Forwarding
+from treadle.api.server import Server
 from treadle.app import looking
 from treadle.app import settings as settings_
 from treadle.app.identify import Identities
 from treadle.asl import document
 from treadle.asl.json import Json, dumps
+from treadle.asl.program import Task
 from treadle.engine.events import StopRequested
 from treadle.kube import decode
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES
 from treadle.kube.lease import NoLease
+from treadle.kube.podtemplates import with_api
 from treadle.local import engines, mocks
 from treadle.local.commands import POD_DEFAULTS
 from treadle.local.files import NAMESPACE, FileApi
@@ -40,11 +47,14 @@ from treadle.runtime.ports import TERMINAL, Missing, Runner
 from treadle.stores import histories
 from treadle.stores.histories import HistoryEntry, as_aws
 from treadle.stores.judgement import Installation, tasks
+from treadle.stores.keys import TokenKeys
 from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
 
 INTERRUPTED = "Treadle.Interrupted"
+LOOPBACK = "127.0.0.1"
+TOKEN_SECRET = "token-keys"
 DRAIN_SECONDS = 5.0
 
 
@@ -88,6 +98,7 @@ def run(
     trouble: Callable[[str], None],
     interrupted: Callable[[], None],
     quit_now: Callable[[], None],
+    serving: Callable[[str], None],
 ) -> Result:
     """Run an execution to its end, from its beginning or from where it was left.
 
@@ -98,6 +109,7 @@ def run(
         trouble: told why something cannot be saved, which is then tried again.
         interrupted: told when somebody asks for its end, which then follows.
         quit_now: told when somebody cannot wait for that; must end the process.
+        serving: told the URL where answers to task tokens are taken, where there are tokens.
 
     Raises:
         NotRunnable: the machine cannot be run.
@@ -108,7 +120,13 @@ def run(
     loop = VirtualLoop() if run.virtual else asyncio.new_event_loop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         desk = _Desk(run, folder, show, trouble, loop)
-        return runner.run(desk.live(interrupted, quit_now))
+        return runner.run(desk.live(interrupted, quit_now, serving))
+
+
+class _Runners(NamedTuple):
+    processes: ProcessRunner
+    http: HttpRunner
+    transport: AiohttpTransport
 
 
 class _Desk:
@@ -143,9 +161,13 @@ class _Desk:
         if status.get("phase") in TERMINAL or _parked(status):
             self._ended.set()
 
-    async def live(self, interrupted: Callable[[], None], quit_now: Callable[[], None]) -> Result:
+    async def live(
+        self,
+        interrupted: Callable[[], None],
+        quit_now: Callable[[], None],
+        serving: Callable[[str], None],
+    ) -> Result:
         """See `run`."""
-        leadership = NoLease()
         # With answers at hand any Resource can be asked for.
         resources = ProcessRunner.resources | HttpRunner.resources
         if self._answers is not None:
@@ -153,26 +175,56 @@ class _Desk:
         answered = None if self._answers is None else frozenset(self._answers)
         here = Installation(POD_DEFAULTS, resources, self._settings.limits, answered)
         machines = RevisionMachines(self._api, self._now, here)
-        driver = self._driver(machines, leadership)
+        tokens = TokenKeys(self._api, NAMESPACE, TOKEN_SECRET)
+        driver = self._driver(machines, tokens)
+        async with self._taking(driver, tokens, serving) as url:
+            runners = self._runners(driver, resources, url)
+            return await self._live(machines, driver, runners, interrupted, quit_now)
+
+    @asynccontextmanager
+    async def _taking(
+        self, driver: Driver, tokens: TokenKeys, serving: Callable[[str], None]
+    ) -> AsyncIterator[str]:
+        """Take answers to task tokens; gives the URL, empty where there are no tokens."""
+        if self._virtual or not _has_tokens(self._run.spec):
+            yield ""
+            return
+        await tokens.open()
+        async with Forwarding(lambda: True, lambda: None) as forwarding:
+            taking = Callbacks(tokens, driver.answer, forwarding, self._now, self._settings.limits)
+            server = Server(served(taking), LOOPBACK, 0)
+            url = f"http://{LOOPBACK}:{await server.open()}"
+            serving(url)
+            try:
+                yield url
+            finally:
+                await server.close()
+
+    def _runners(self, driver: Driver, resources: frozenset[str], url: str) -> _Runners:
         processes = ProcessRunner(
-            self._process_settings(),
+            self._process_settings(url),
             driver,
             self._now,
             (lambda _: self._now()) if self._virtual else (lambda at: at),
         )
-        policy = AddressPolicy(
-            loopback_allowed=True,
-            lists=(Lists.of("the desk", self._settings.http_allow, self._settings.http_deny),),
-        )
-        transport = AiohttpTransport(lambda _: policy)
-        http = HttpRunner(transport, driver, leadership, self._now)
+        transport = AiohttpTransport(lambda _: self._address_policy())
+        http = HttpRunner(transport, driver, NoLease(), self._now)
         runners: list[Runner] = [processes, http]
         if self._answers is not None:
-            runners = [
-                mocks.MockRunner(self._answers, resources, runners, driver, self._now),
-                *runners,
-            ]
+            answering = mocks.MockRunner(self._answers, resources, runners, driver, self._now)
+            runners = [answering, *runners]
         driver.serve(runners)
+        return _Runners(processes, http, transport)
+
+    async def _live(
+        self,
+        machines: RevisionMachines,
+        driver: Driver,
+        runners: _Runners,
+        interrupted: Callable[[], None],
+        quit_now: Callable[[], None],
+    ) -> Result:
+        processes, http, transport = runners
         obj = await self._ready(machines)
         if self._virtual:
             self._virtual.busy = lambda: processes.busy or http.busy
@@ -198,19 +250,24 @@ class _Desk:
         await transport.close()
         return await self._result()
 
-    def _driver(self, machines: RevisionMachines, leadership: NoLease) -> Driver:
+    def _address_policy(self) -> AddressPolicy:
+        lists = Lists.of("the desk", self._settings.http_allow, self._settings.http_deny)
+        return AddressPolicy(loopback_allowed=True, lists=(lists,))
+
+    def _driver(self, machines: RevisionMachines, tokens: TokenKeys) -> Driver:
         return Driver(
             store=self._store,
             machines=machines,
-            leadership=leadership,
+            leadership=NoLease(),
             clock=self._now,
             identify=Identities(self._settings.region, self._settings.account),
             # Virtual time is changed by nobody: nothing has to be looked at meanwhile.
             alarm_seconds_max=math.inf if self._virtual else ALARM_SECONDS_MAX,
             stopwatch=None if self._virtual else time.thread_time,
+            tokens=None if self._virtual else tokens.issue,
         )
 
-    def _process_settings(self) -> ProcessSettings:
+    def _process_settings(self, url: str) -> ProcessSettings:
         run, folder = self._run, self._runs.of(self._run.name)
         if run.runner == "process":
             engine = engines.processes(run.commands)
@@ -222,7 +279,8 @@ class _Desk:
             named={name: Path(place) for name, place in run.volumes.items()},
             objects={(obj["kind"], obj["metadata"]["name"]): dict(obj) for obj in run.objects},
         )
-        return ProcessSettings(folder / "attempts", Path(run.cwd), volumes, engine)
+        defaults = with_api(POD_DEFAULTS, url) if url else POD_DEFAULTS
+        return ProcessSettings(folder / "attempts", Path(run.cwd), volumes, engine, defaults)
 
     async def _ready(self, machines: RevisionMachines) -> Obj:
         """The Execution, made if it is not there; its machine is judged before that."""
@@ -267,8 +325,16 @@ class _Desk:
 
 def _named_by(spec: Mapping[str, Json]) -> frozenset[str]:
     """Every Resource of a machine."""
+    return frozenset(task.resource for task in _tasks(spec))
+
+
+def _has_tokens(spec: Mapping[str, Json]) -> bool:
+    return any(task.has_token for task in _tasks(spec))
+
+
+def _tasks(spec: Mapping[str, Json]) -> list[Task]:
     program, _ = document.inspect(spec["definition"])
-    return frozenset(task.resource for _, task, _ in tasks(program)) if program else frozenset()
+    return [task for _, task, _ in tasks(program)] if program else []
 
 
 def write_history(folder: Path, name: str, path: Path) -> None:

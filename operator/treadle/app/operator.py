@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from treadle.api.callbacks import Callbacks, routes
+from treadle.api.callbacks import Callbacks, served
 from treadle.api.forwarding import Forwarding
 from treadle.api.health import Pulse
 from treadle.api.metrics import Metrics
@@ -34,7 +34,7 @@ from treadle.kube.client import Client
 from treadle.kube.informer import Informer
 from treadle.kube.kinds import JOBS, PODS, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
-from treadle.kube.podtemplates import PodDefaults
+from treadle.kube.podtemplates import PodDefaults, with_api
 from treadle.kube.recorder import Recorder
 from treadle.runners import observed
 from treadle.runners.http import HttpRunner
@@ -60,7 +60,6 @@ _RESOURCES = JobRunner.resources | HttpRunner.resources
 SWEEP_SECONDS = 30.0
 SAVE_SECONDS = 6.0
 TOKENS_AGAIN_SECONDS = 5.0
-BODY_SLACK = 2  # a result as a text within JSON is longer than itself
 RECURSION_MAX = 40_000
 STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: pages of a stack cost nothing until touched
 
@@ -253,9 +252,7 @@ class _Operator:
             callbacks = Callbacks(
                 self._tokens, self._driver.answer, forwarding, _now, settings.limits
             )
-            app = web.Application(client_max_size=BODY_SLACK * settings.limits.payload_bytes_max)
-            app.add_routes(routes(callbacks))
-            await _open(servers, app, settings.api_host, settings.api_port)
+            await _open(servers, served(callbacks), settings.api_host, settings.api_port)
 
     def _ready(self) -> str | None:
         # A standby is ready: it waits for the Lease, and must not hold up a rollout.
@@ -365,8 +362,9 @@ def _lease(settings: Settings, api: Api, metrics: Metrics) -> Lease | NoLease:
 
 def _job_settings(settings: Settings) -> JobSettings:
     patience = settings.start_failure_seconds
+    defaults = PodDefaults(level=settings.pod_security_level)
     return JobSettings(
-        defaults=PodDefaults(level=settings.pod_security_level),
+        defaults=with_api(defaults, settings.api_url) if settings.api_url else defaults,
         policy=Policy(image_pull_seconds=patience, container_config_seconds=patience),
     )
 

@@ -28,7 +28,7 @@ class Settings:
         identity: the Lease's holder.
         health_host, health_port: where /healthz, /readyz and /metrics are served; port 0 for none.
         api_host, api_port: where answers to task tokens are taken; port 0 for none.
-        api_address: where another process reaches that, to hand on what it is asked.
+        pod_ip: where another process reaches that, to hand on what it is asked.
         api_url: where Tasks reach it; they find it in TREADLE_API_URL.
         token_secret: the Secret beside the Lease with the keys of task tokens.
         http_allow_loopback: HTTP tasks may call loopback addresses.
@@ -54,7 +54,7 @@ class Settings:
     health_port: int = 8080
     api_host: str = "127.0.0.1"
     api_port: int = 8081
-    api_address: str = ""
+    pod_ip: str = "127.0.0.1"
     api_url: str = ""
     token_secret: str = "treadle-token-keys"
     http_allow_loopback: bool = False
@@ -69,6 +69,12 @@ class Settings:
     log_format: str = "json"
     log_level: str = "INFO"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def api_address(self) -> str:
+        """Where another process reaches what takes answers to task tokens."""
+        host = f"[{self.pod_ip}]" if ":" in self.pod_ip else self.pod_ip
+        return f"http://{host}:{self.api_port}"
 
 
 def from_environment(flags: Mapping[str, object]) -> Settings:
@@ -89,10 +95,6 @@ def from_environment(flags: Mapping[str, object]) -> Settings:
 def _from_variables(profile: str | None) -> Settings:
     read = os.environ.get
     lease_name = read("TREADLE_LEASE_NAME") or "treadle"
-    api_port = _port("TREADLE_API_PORT", "8081")
-    address = read("POD_IP") or "127.0.0.1"
-    if ":" in address:
-        address = f"[{address}]"
     return Settings(
         kubeconfig=read("KUBECONFIG") or None,
         context=read("TREADLE_CONTEXT") or None,
@@ -104,10 +106,10 @@ def _from_variables(profile: str | None) -> Settings:
         health_host=read("TREADLE_HEALTH_HOST") or "127.0.0.1",
         health_port=_port("TREADLE_HEALTH_PORT", "8080"),
         api_host=read("TREADLE_API_HOST") or "127.0.0.1",
-        api_port=api_port,
-        api_address=f"http://{address}:{api_port}" if api_port else "",
+        api_port=_port("TREADLE_API_PORT", "8081"),
+        pod_ip=read("POD_IP") or "127.0.0.1",
         api_url=read("TREADLE_API_URL") or "",
-        token_secret=f"{lease_name}-token-keys",
+        token_secret=read("TREADLE_TOKEN_SECRET") or f"{lease_name}-token-keys",
         http_allow_loopback=_flag("TREADLE_HTTP_ALLOW_LOOPBACK", "false"),
         http_allow=_words(read("TREADLE_HTTP_ALLOW_CIDRS", "")),
         http_deny=_words(read("TREADLE_HTTP_DENY_CIDRS", "")),

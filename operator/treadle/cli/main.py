@@ -62,6 +62,7 @@ def _output(*forms: str) -> Callable[[_Command], _Command]:
 @click.option("--lease/--no-lease", default=None, help="Hold a Lease. Without one, run one only.")
 @click.option("--lease-namespace", metavar="NAME", help="Where the Lease is.")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="0 for none. Default: 8080.")
+@click.option("--api-port", type=click.IntRange(0, 65535), help="0 for none. Default: 8081.")
 @click.option("--log-format", type=click.Choice(["json", "text"]), help="Default: json.")
 def operator(**flags: object) -> None:
     """Run the operator: in a cluster, or outside it against a kubeconfig."""

@@ -275,6 +275,7 @@ def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
                 trouble=screen.trouble,
                 interrupted=screen.interrupted,
                 quit_now=quit_now,
+                serving=screen.serving,
             )
         if asked.history is not None:
             desk.write_history(runs.folder, wanted.name, Path(asked.history))

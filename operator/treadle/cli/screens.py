@@ -35,6 +35,9 @@ class Screen(Protocol):
     def interrupted(self) -> None:
         """Somebody asked for its end."""
 
+    def serving(self, url: str) -> None:
+        """Answers to task tokens are taken at this URL."""
+
     def close(self) -> None:
         """Leave the terminal as it was."""
 
@@ -177,6 +180,10 @@ class LineScreen:
         """See Screen."""
         self._say("stopping what runs; Ctrl-C again ends at once")
 
+    def serving(self, url: str) -> None:
+        """See Screen."""
+        self._say(f"task tokens are answered at {url}")
+
     def close(self) -> None:
         """See Screen."""
 
@@ -228,6 +235,7 @@ class LiveScreen:
         self._current: frozenset[str] | None = None
         self._stopping = False
         self._trouble = ""
+        self._url = ""
         self._live = Live(
             get_renderable=self._picture,
             console=self._console,
@@ -266,6 +274,10 @@ class LiveScreen:
         """See Screen."""
         self._stopping = True
 
+    def serving(self, url: str) -> None:
+        """See Screen."""
+        self._url = url
+
     def close(self) -> None:
         """See Screen."""
         self._live.stop()
@@ -277,6 +289,8 @@ class LiveScreen:
         lines = [f"{printable(self._run.name)}  {self._phase}  {duration(self._seconds())}"]
         if self._trouble:
             lines.append(printable(f"{self._trouble}; trying again"))
+        if self._url:
+            lines.append(f"task tokens are answered at {self._url}")
         if self._stopping:
             lines.append("stopping; Ctrl-C again ends at once")
         texts = [Text(line, style="bold", no_wrap=True, overflow="ellipsis") for line in lines]

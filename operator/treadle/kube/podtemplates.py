@@ -5,7 +5,7 @@ name; a null takes away what stands below it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from treadle.asl.errors import StateError
@@ -16,6 +16,9 @@ from treadle.kube.api import Obj
 from treadle.kube.parameters import INVALID_PARAMETERS, JobParameters
 
 MAIN = "main"
+API_URL = "TREADLE_API_URL"
+"""The variable that tells a Task where answers to its token are taken."""
+
 FORBIDDEN = "Kubernetes.Forbidden"
 
 _UID = 65532  # "nonroot" of the distroless images
@@ -32,6 +35,13 @@ class PodDefaults:
 
     template: Mapping[str, Json] = field(default_factory=dict)
     level: podsecurity.Level = "baseline"
+
+
+def with_api(defaults: PodDefaults, url: str) -> PodDefaults:
+    """Defaults whose Tasks know where answers to their tokens are taken."""
+    env = [{"name": API_URL, "value": url}]
+    known: Obj = {"spec": {"containers": [{"name": MAIN, "env": env}]}}
+    return replace(defaults, template=merged(dict(defaults.template), known))
 
 
 _RESTRICTED_POD: Obj = {

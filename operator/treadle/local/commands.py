@@ -5,6 +5,7 @@ One rule: only what the definition itself says is judged; what data decides is k
 
 from collections.abc import Container, Iterator, Mapping
 
+from treadle.asl.arns import without_token
 from treadle.asl.errors import StateError
 from treadle.asl.json import Json
 from treadle.asl.program import Program
@@ -29,7 +30,11 @@ def without_command(
     """
     pods = {member: spec[member] for member in PODS if member in spec}
     for _, task, written in tasks(program):
-        if task.resource != RESOURCE or written.is_computed or "command" in written.keys:
+        if (
+            without_token(task.resource) != RESOURCE
+            or written.is_computed
+            or "command" in written.keys
+        ):
             continue
         template = written.literals.get("template")
         asked = JobParameters(

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from treadle.asl.json import dumps, loads
 from treadle.kube import patches, selectors
 from treadle.kube.api import Listing, Obj
-from treadle.kube.kinds import Kind
+from treadle.kube.kinds import SECRETS, Kind
 from treadle.runtime.ports import AlreadyExists, Clock, Conflict, Missing, Refused, Unavailable
 
 NAMESPACE = "desk"
@@ -75,7 +75,7 @@ class FileApi:
         with self._locked():
             if path.exists():
                 raise AlreadyExists(f"there is a {kind.name} named {path.stem}")
-            self._write(path, made)
+            self._write(path, made, private=kind == SECRETS)
         return made
 
     async def update(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
@@ -160,7 +160,7 @@ class FileApi:
             made: Obj = changed(stored)
             version = int(stored["metadata"]["resourceVersion"]) + 1
             made = {**made, "metadata": {**made["metadata"], "resourceVersion": str(version)}}
-            self._write(path, made)
+            self._write(path, made, private=kind == SECRETS)
         return made
 
     def _read(self, path: Path) -> Obj:
@@ -178,19 +178,22 @@ class FileApi:
         found: Obj = obj
         return found
 
-    def _write(self, path: Path, obj: Obj) -> None:
+    def _write(self, path: Path, obj: Obj, *, private: bool) -> None:
         try:
-            write_whole(path, dumps(obj).encode())
+            write_whole(path, dumps(obj).encode(), private=private)
         except OSError as why:
             raise Unavailable(f"{path} cannot be written: {why.strerror}") from why
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that whoever looks sees all of it, or what was there. Raises: OSError."""
+def write_whole(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file so that whoever looks sees all of it, or what was there.
+
+    Nobody else may look at it where it is `private`. Raises: OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with part.open("wb") as file:
+        with open(part, "wb", opener=_open_privately if private else None) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -203,6 +206,10 @@ def write_whole(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _open_privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _compare(stored: Obj, uid: str | None, version: str | None) -> None:

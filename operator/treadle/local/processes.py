@@ -20,7 +20,7 @@ from treadle.asl.json import dumps
 from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSucceeded
 from treadle.kube import manifests, names
 from treadle.kube.api import Obj
-from treadle.kube.podtemplates import main_of
+from treadle.kube.podtemplates import PodDefaults, main_of
 from treadle.local.attempts import Ended, Folder, Line
 from treadle.local.commands import POD_DEFAULTS
 from treadle.local.engines import Engine
@@ -44,6 +44,7 @@ class ProcessSettings:
         cwd: where commands run: the folder of the machine's file.
         volumes: where they are.
         engine: how a container becomes a command line.
+        defaults: of the Pods that are played.
         at_once: processes; further ones wait.
     """
 
@@ -51,6 +52,7 @@ class ProcessSettings:
     cwd: Path
     volumes: Volumes
     engine: Engine
+    defaults: PodDefaults = POD_DEFAULTS
     at_once: int = field(default_factory=lambda: 2 * (os.cpu_count() or 1))
 
 
@@ -182,7 +184,8 @@ class ProcessRunner:
             os.close(lock)
 
     def _prepared(self, order: Order, folder: Folder) -> Line | StateError:
-        job = manifests.job(order, defaults=POD_DEFAULTS, create_before=None, now=self._clock())
+        defaults = self._settings.defaults
+        job = manifests.job(order, defaults=defaults, create_before=None, now=self._clock())
         if isinstance(job, StateError):
             return job
         pod = job["spec"]["template"]

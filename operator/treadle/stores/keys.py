@@ -14,14 +14,7 @@ from treadle.engine.events import TaskId
 from treadle.kube.api import Obj, Objects
 from treadle.kube.kinds import SECRETS
 from treadle.runtime import tokens
-from treadle.runtime.ports import (
-    AlreadyExists,
-    Attempt,
-    ExecutionKey,
-    Missing,
-    TaskId,
-    Unavailable,
-)
+from treadle.runtime.ports import AlreadyExists, Attempt, ExecutionKey, Missing, Unavailable
 from treadle.runtime.tokens import Keys
 
 CURRENT: Final = "current"

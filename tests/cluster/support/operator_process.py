@@ -56,6 +56,7 @@ class OperatorProcess:
             self._variables.setdefault("TREADLE_LEASE_NAMESPACE", namespaces[0])
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
+        self.api_port = _free_port()
         self._began_at = 0
 
     def __enter__(self) -> OperatorProcess:
@@ -87,6 +88,7 @@ class OperatorProcess:
             **self._variables,
         }
         command = [sys.executable, "-m", "treadle", "operator", f"--health-port={self._port}"]
+        command.append(f"--api-port={self.api_port}")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._flags],
