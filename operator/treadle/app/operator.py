@@ -323,6 +323,7 @@ class _Operator:
                 self._driver.sweep,
                 self._job_runner.sweep,
                 self._sweep_machines,
+                self._tokens.open,
             ):
                 # One that fails for good, for want of a right perhaps, must not stop the others.
                 try:
