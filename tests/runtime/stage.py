@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from treadle.app.identify import Identities
-from treadle.asl.evaluator import Answer, Asked, answer
+from treadle.asl.evaluator import Answer, Asked, EvaluatorLost, answer
 from treadle.engine.commands import Task
 from treadle.engine.events import TaskId, TaskStarted, TaskSucceeded
 from treadle.kube import decode
@@ -19,7 +19,8 @@ from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES, Kind
 from treadle.kube.podtemplates import PodDefaults
 from treadle.runtime.driver import Driver
 from treadle.runtime.meter import NoMeter
-from treadle.runtime.ports import Attempt, ExecutionKey, Fault, Order, Unavailable
+from treadle.runtime.ports import Attempt, ExecutionKey, Fault, Order, Payer, Unavailable
+from treadle.runtime.slots import TURNS_AT_ONCE
 from treadle.sim import clock
 from treadle.sim.api import SimApi
 from treadle.sim.cluster import SimCluster
@@ -198,6 +199,13 @@ class Stage:
         self.key = ExecutionKey("default", "e", "nobody")
         self.asked: list[Asked] = []
         self.seconds = 0.0
+        self.takes_time = False
+        """Whether a second of work lets a virtual one pass."""
+        self.payers: list[Payer] = []
+        self.losses = 0
+        """How many evaluations are lost from here on."""
+        self.apart = self.most_apart = 0
+        """Works that threads are at, and how many they ever were at once."""
         self.free = asyncio.Event()
         """Whether threads have time for what is done in them."""
         self.free.set()
@@ -225,14 +233,36 @@ class Stage:
 
     def evaluated(self, asked: Asked) -> Answer:
         """Evaluates expressions; each takes a second."""
+        assert self.apart, "an expression is evaluated in the loop"
         self.asked.append(asked)
         self.seconds += 1.0
+        if self.losses:
+            self.losses -= 1
+            raise EvaluatorLost("its process was killed")
         return answer(asked)
 
-    async def aside(self, work: Callable[[], T]) -> T:
+    async def aside(self, work: Callable[[], T], payer: Payer) -> T:
         """Does work once there is time for it."""
-        await self.free.wait()
-        return work()
+        self.payers.append(payer)
+        self.apart += 1
+        self.most_apart = max(self.most_apart, self.apart)
+        try:
+            await self.free.wait()
+            before = self.seconds
+            done = work()
+            if self.takes_time:
+                await asyncio.sleep(self.seconds - before)
+            return done
+        finally:
+            self.apart -= 1
+
+    def no_slot_is_lost(self) -> None:
+        """Each turn that is not being made has given its slot back, once."""
+        slots = self.driver._slots
+        turning = [run for run in self.driver._runs.values() if run.turning is not None]
+        assert slots._any._value >= TURNS_AT_ONCE - len(turning)
+        assert slots._any._value <= TURNS_AT_ONCE
+        assert slots._long._value <= 1
 
     def now(self) -> datetime:
         return clock.wall() + self.skip
@@ -339,6 +369,7 @@ def on_a_stage(play: Callable[[Stage], Awaitable[T]]) -> T:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, clock.VirtualLoop)
         assert loop.unhandled == []
+        stage.no_slot_is_lost()
         return result
 
     return clock.run(world())

@@ -8,7 +8,7 @@ from treadle.asl.errors import StateError
 from treadle.asl.limits import DEFAULT
 from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSucceeded
 from treadle.kube.kinds import EXECUTIONS
-from treadle.runtime.driver import TURNS_AT_ONCE
+from treadle.runtime.slots import TURNS_AT_ONCE
 from treadle.sim import clock
 
 # -------------------------------------------------------------------------------------- the walk

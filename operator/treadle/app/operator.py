@@ -25,8 +25,10 @@ from treadle.api.metrics import Metrics
 from treadle.api.server import Server, application
 from treadle.app import logs
 from treadle.app.addresses import Addresses
+from treadle.app.fairness import Fair
 from treadle.app.identify import Identities
 from treadle.app.settings import Settings
+from treadle.asl.evaluator import EvaluatorLost
 from treadle.handlers import watching
 from treadle.kube import credentials
 from treadle.kube.api import Api
@@ -42,7 +44,7 @@ from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runners.transport import AiohttpTransport
 from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
-from treadle.runtime.ports import Fault, Sighting, T
+from treadle.runtime.ports import Fault, Sighting
 from treadle.sandbox.sandbox import Sandbox
 from treadle.stores.executions import StatusStore
 from treadle.stores.judgement import Installation
@@ -59,6 +61,7 @@ _RESOURCES = JobRunner.resources | HttpRunner.resources
 
 SWEEP_SECONDS = 30.0
 SAVE_SECONDS = 6.0
+THREADS = 2  # one waits for the sandbox while another one writes what came of it
 TOKENS_AGAIN_SECONDS = 5.0
 RECURSION_MAX = 40_000
 STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: pages of a stack cost nothing until touched
@@ -133,8 +136,7 @@ async def _run(settings: Settings, stopping: _Stopping) -> int:
 
 @contextmanager
 def _threads() -> Iterator[ThreadPoolExecutor]:
-    # One waits for the sandbox while another one writes what came of it.
-    threads = ThreadPoolExecutor(2, "evaluate")
+    threads = ThreadPoolExecutor(THREADS, "evaluate")
     try:
         yield threads
     finally:
@@ -157,7 +159,6 @@ class _Operator:
         self._metrics = metrics
         self._endpoint = endpoint
         self._sandbox = sandbox
-        self._threads = threads
         self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
         self._lease = _lease(settings, api, metrics)
         self._tokens = TokenKeys(api, settings.lease_namespace, settings.token_secret)
@@ -176,7 +177,7 @@ class _Operator:
             announce=self._recorder.announce,
             stopwatch=sandbox.seconds,
             evaluator=sandbox.answer,
-            aside=self._aside,
+            aside=Fair(_by(threads), THREADS),
             tokens=self._tokens.issue,
         )
         self._judging = Judging(self._machines, self._driver.machine_changed, metrics)
@@ -226,9 +227,6 @@ class _Operator:
 
     # ---------------------------------------------------------------------------------- the life
 
-    def _aside(self, work: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, work)
-
     async def live(self, stopping: asyncio.Event) -> int:
         """Work until told to stop; gives the exit status."""
         async with AsyncExitStack() as servers:
@@ -238,7 +236,6 @@ class _Operator:
                 return 0
             stop.cancel()
             _log.info("leading as %s", self._settings.identity)
-            self._sandbox.open()
             return await self._work(stopping)
 
     async def _serve(self, servers: AsyncExitStack) -> None:
@@ -279,6 +276,7 @@ class _Operator:
         return [
             self._lease.keep(),
             self._open_tokens(),
+            self._open_sandbox(),
             self._jobs.run(),
             self._pods.run(),
             self._job_runner.run(),
@@ -308,6 +306,12 @@ class _Operator:
             except Fault as fault:
                 _log.warning("no task token can be given: %r", fault)
                 await asyncio.sleep(TOKENS_AGAIN_SECONDS)
+
+    async def _open_sandbox(self) -> None:
+        try:
+            await asyncio.to_thread(self._sandbox.open)
+        except EvaluatorLost as why:
+            _log.warning("no expression of JSONata can be evaluated yet: %s", why)
 
     async def _watch(self, stopping: asyncio.Event) -> None:
         login = watching.login_with(self._endpoint)
@@ -346,6 +350,10 @@ class _Operator:
         await self._driver.drain(SAVE_SECONDS)
         await self._recorder.drain(2.0)
         await self._lease.release()
+
+
+def _by(threads: Executor) -> Callable[[Callable[[], Any]], Awaitable[Any]]:
+    return lambda work: asyncio.get_running_loop().run_in_executor(threads, work)
 
 
 async def _open(servers: AsyncExitStack, app: web.Application, host: str, port: int) -> None:

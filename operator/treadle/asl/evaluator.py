@@ -62,7 +62,15 @@ class Answer:
     drawn: int = 0
 
 
+class EvaluatorLost(Exception):  # noqa: N818 - it says what happened
+    """Whoever evaluates is gone, and nothing is known of the expression: ask again, later."""
+
+
 Evaluator: TypeAlias = Callable[[Asked], Answer]
+"""Makes evaluations. Raises: EvaluatorLost, and nothing else."""
+
+TIMED_OUT: Final = "D1012"
+"""The code of what takes too long. Source: JSONata."""
 
 _STEPS_EXCEEDED = "U1006"
 _LIMITS: Final[Mapping[str, Any]] = MappingProxyType(

@@ -16,11 +16,11 @@ from jlens import Expression as Compiled
 from jlens import JlensError
 
 from treadle.asl import limits
-from treadle.asl.evaluator import Answer, Asked, answer, said
+from treadle.asl.evaluator import TIMED_OUT, Answer, Asked, answer, said
 from treadle.asl.json import Json, dumps, is_too_deep, is_well_formed, loads
 from treadle.asl.jsonata_functions import DRAWING, FUNCTIONS, nothing, registered
 from treadle.asl.jsonata_text import later_operator, top_reference
-from treadle.asl.scope import Scope
+from treadle.asl.scope import Scope, out_of_seconds
 
 STATES: Final = "states"
 
@@ -143,7 +143,7 @@ class Expression:
         effort.spend(len(bindings) // _BYTES_READ_A_NODE)
         seed = chance.below(2**53)
         of_chance = chance.seed.hex() if self._draws else ""
-        made = Answer()
+        made, seconds = Answer(), limits.EXPRESSION_SECONDS_MAX
         for steps in _STEPS:
             effort.spend(steps // _STEPS_A_NODE)
             seconds = effort.seconds_left()
@@ -155,6 +155,8 @@ class Expression:
             )
             if not made.lacks_steps:
                 break
+        if made.failure.startswith(TIMED_OUT) and seconds < limits.EXPRESSION_SECONDS_MAX:
+            raise out_of_seconds()  # others before it took most of it
         if made.failure:
             raise JsonataFailed(made.failure)
         if self._draws:

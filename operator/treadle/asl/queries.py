@@ -44,15 +44,18 @@ class Query:
                 much.
         """
         expression = self._expression
+        is_function = False
         try:
             value = expression.evaluate(_bindings(expression, scope), scope)
+            if value is UNDEFINED:
+                is_function = expression.gives_function(_bindings(expression, scope), scope)
         except JsonataFailed as why:
             raise self._failed(f"threw an error during evaluation. {why}") from None
         except EvaluationFailed as why:  # what the visit may cost
             raise EvaluationFailed(QUERY_EVALUATION_ERROR, why.cause, self.field) from None
+        if is_function:
+            raise self._failed("returned an unsupported result type.")
         if value is UNDEFINED:
-            if expression.gives_function(_bindings(expression, scope), scope):
-                raise self._failed("returned an unsupported result type.")
             raise self._failed("returned nothing (undefined).")
         return value
 

@@ -80,10 +80,14 @@ class Effort:
             return EXPRESSION_SECONDS_MAX
         left = self._seconds_max - self.seconds
         if left <= 0:
-            raise EvaluationFailed(
-                RUNTIME, f"The expressions of the state take more than {VISIT_SECONDS_MAX} s."
-            )
+            raise out_of_seconds()
         return min(left, EXPRESSION_SECONDS_MAX)
+
+
+def out_of_seconds() -> EvaluationFailed:
+    """The failure of a visit whose expressions take too long, whichever of them is the last."""
+    sentence = f"The expressions of the state take more than {VISIT_SECONDS_MAX} s."
+    return EvaluationFailed(RUNTIME, sentence)
 
 
 class Scope:

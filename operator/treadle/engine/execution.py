@@ -147,6 +147,7 @@ class Execution:
     def saved(self, encoded: snapshot.Encoded) -> None:
         """The save of what `encode` gave has happened: its pages need no second write."""
         memory = self.memory
+        self._walk.stretch.unsaved_bytes = 0
         for digest, page in encoded.pages.items():
             if digest not in encoded.overflow and digest not in memory.saved:
                 memory.saved.add(digest)
@@ -329,6 +330,11 @@ class Execution:
     def busy(self) -> bool:
         """Whether work is left that waits for nothing but the next turn."""
         return bool(self.memory.ready) and not self.memory.suspended
+
+    @property
+    def unsaved_bytes(self) -> int:
+        """Of outputs since the last save."""
+        return self._walk.stretch.unsaved_bytes
 
     @property
     def transitions(self) -> int:

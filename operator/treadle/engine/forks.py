@@ -136,7 +136,7 @@ class Forks:
         index = found.cursor
         child = self.new_frame(parent, index, fork.child_machine(state, index))
         child.given = given
-        self._stretch.bytes += given.size_bytes
+        self._stretch.made(given.size_bytes)
         if mapruns.is_run(parent):
             child.started_at = now
             child.events = 1  # its ExecutionStarted

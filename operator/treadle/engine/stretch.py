@@ -32,15 +32,21 @@ class Stretch:
         self._memory = memory
         self._effort = effort
         self._entries = min(STRETCH_TRANSITIONS_MAX, limits.turn_transitions_max)
-        self._entries_max = self._nodes_max = self.bytes = 0
+        self._entries_max = self._nodes_max = self._bytes = 0
+        self.unsaved_bytes = 0  # of outputs, since the last save
 
     def begin(self) -> None:
         """Count anew."""
         self._entries_max = self._memory.entries + self._entries
         self._nodes_max = self._effort.nodes + TURN_NODES_MAX
-        self.bytes = 0
+        self._bytes = 0
         if self._stopwatch is not None:
             self._ends_at = self._stopwatch() + STRETCH_SECONDS_MAX
+
+    def made(self, size_bytes: int) -> None:
+        """Count an output."""
+        self._bytes += size_bytes
+        self.unsaved_bytes += size_bytes
 
     @property
     def is_full(self) -> bool:
@@ -48,6 +54,6 @@ class Stretch:
         return (
             self._memory.entries >= self._entries_max
             or self._effort.nodes >= self._nodes_max
-            or self.bytes >= TURN_BYTES_MAX
+            or self._bytes >= TURN_BYTES_MAX
             or (self._stopwatch is not None and self._stopwatch() >= self._ends_at)
         )

@@ -57,7 +57,7 @@ class Walk:
         self._visits = visits = Visits(memory, identity, limits, stopwatch, evaluator)
         self.visit = visits.visit
         self._journal = journal = Journal(memory)
-        self._stretch = stretch = Stretch(memory, visits.effort, limits, stopwatch)
+        self.stretch = stretch = Stretch(memory, visits.effort, limits, stopwatch)
         self.attempts = Attempts(memory, visits, journal, identity, limits, revision, self)
         self._forks = Forks(memory, visits, journal, self.attempts, stretch, limits, self)
 
@@ -66,10 +66,10 @@ class Walk:
     def run(self, now: datetime) -> None:
         """Do what there is to do without the world, up to the bound of a stretch."""
         memory = self.memory
-        self._stretch.begin()
+        self.stretch.begin()
         self._check_limits(now)
         while memory.ready and not memory.over and not memory.suspended:
-            if self._stretch.is_full:
+            if self.stretch.is_full:
                 return
             frame = memory.frames.get(memory.ready.popleft())
             if frame is None:
@@ -187,7 +187,7 @@ class Walk:
 
     def _leave(self, frame: Frame, step: Done, now: datetime) -> None:
         output, target = step.output, step.next
-        self._stretch.bytes += output.size_bytes
+        self.stretch.made(output.size_bytes)
         details = {"name": frame.state, "output": output}
         if step.assigned is not None:
             variables.assign(self.memory, frame, step.assigned)

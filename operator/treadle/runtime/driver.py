@@ -32,11 +32,11 @@ from treadle.runtime.ports import (
 )
 from treadle.runtime.reconcile import Reconciler
 from treadle.runtime.run import Run, Saved
+from treadle.runtime.slots import Slots
 from treadle.runtime.turn import Identify, Turns
 
 _log = logging.getLogger(__name__)
 
-TURNS_AT_ONCE = 32
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 ALARM_SECONDS_MAX = 600.0
 """A timer looks at the clock at least this often, so that a changed clock is noticed."""
@@ -77,25 +77,25 @@ class Driver:
         self._announce = announce or (lambda *_: None)
         self._alarm_seconds_max = alarm_seconds_max
         self._runners: list[Runner] = []
-        self._slots = asyncio.Semaphore(TURNS_AT_ONCE)
+        self._slots = Slots()
+        handling = Handling(clock, self._current, self._slots, aside)
         self._turns = Turns(
             store=store,
             machines=machines,
             clock=clock,
             meter=self._meter,
             identify=identify,
-            handling=Handling(clock, self._current, self._slots, aside),
+            handling=handling,
             announce=self._announce,
             stopwatch=stopwatch,
             evaluator=evaluator,
         )
         self._reconciler = Reconciler(
-            self._runners, leadership, clock, self.post, self._meter, tokens
+            self._runners, leadership, clock, self.post, self._meter, handling, tokens
         )
         # By uid, and by namespace and name too: a Pod may claim a uid from another namespace.
         self._runs: dict[ExecutionKey, Run] = {}
         self._finished: OrderedDict[ExecutionKey, Saved] = OrderedDict()
-        self._long_slot = asyncio.Semaphore(1)
         self._open = False
         self._quiet = False
         self._draining = False
@@ -343,12 +343,8 @@ class Driver:
             _log.info("pages of %s are not tidied: %r", run.key.name, fault)
 
     async def _turn(self, run: Run) -> float | None:
-        if run.execution is None or not run.execution.busy:
-            async with self._slots:
-                return await self._turns.turn(run)
-        # Those that have more to do than one turn may go on one at a time: they hold up each
-        # other, and everybody else for the length of one turn.
-        async with self._long_slot, self._slots:
+        run.is_long = run.execution is not None and run.execution.busy
+        async with self._slots.held(is_long=run.is_long):
             return await self._turns.turn(run)
 
     def _lose(self, run: Run) -> None:

@@ -6,10 +6,12 @@ its effect.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from treadle.asl.evaluator import EvaluatorLost
+from treadle.asl.limits import TURN_BYTES_MAX
 from treadle.engine.events import (
     Event,
     GoOn,
@@ -20,9 +22,14 @@ from treadle.engine.events import (
     TaskSucceeded,
     Tick,
 )
+from treadle.engine.execution import Execution
 from treadle.runtime import functions
-from treadle.runtime.ports import Aside, Clock, T
+from treadle.runtime.ports import Aside, Clock, Payer, T, Unavailable
 from treadle.runtime.run import Run
+from treadle.runtime.slots import Slots
+
+TURN_SECONDS_MAX = 2.0
+"""A turn that goes on for so long is saved, and goes on afterwards."""
 
 LAZY_SAVE_SECONDS = 5.0
 """A change that only says "seen running" waits this long for another save to ride on."""
@@ -42,7 +49,7 @@ class Handling:
 
     clock: Clock
     current: Callable[[], bool]
-    slots: asyncio.Semaphore
+    slots: Slots
     aside: Aside | None = None
 
     async def handle(self, run: Run) -> None:
@@ -88,19 +95,36 @@ class Handling:
         return await self.apart(run, lambda: execution.handle(self._answered(run, event), now))
 
     async def apart(self, run: Run, work: Callable[[], T]) -> T:
-        """Have the engine do something: in a thread where it may evaluate for a second.
+        """Have the engine do something that belongs to a turn, which has no slot meanwhile.
 
-        It has no slot meanwhile.
+        Raises:
+            Unavailable: nobody knows how far it came. What is stored is to be loaded again.
         """
+        try:
+            if not self._evaluates(run):
+                return work()
+            async with run.hands, self.slots.lent(is_long=run.is_long):
+                return await self._thread(run, work)
+        except EvaluatorLost as why:
+            run.forget_memory()
+            raise Unavailable(f"an expression cannot be evaluated now: {why}") from None
+
+    async def asked(self, run: Run, work: Callable[[], T]) -> T:
+        """Have the engine tell something, whose hands the caller holds. Raises: Unavailable."""
+        try:
+            return await self._thread(run, work) if self._evaluates(run) else work()
+        except EvaluatorLost as why:
+            raise Unavailable(f"an expression cannot be evaluated now: {why}") from None
+
+    def _evaluates(self, run: Run) -> bool:
+        """Whether it may evaluate for a second: then a thread does it."""
         assert run.pinned is not None
-        if self.aside is None or not run.pinned.program.evaluates:
-            return work()
-        async with run.hands:
-            self.slots.release()
-            try:
-                return await self.aside(work)
-            finally:
-                await self.slots.acquire()
+        return self.aside is not None and run.pinned.program.evaluates
+
+    def _thread(self, run: Run, work: Callable[[], T]) -> Awaitable[T]:
+        assert self.aside is not None
+        assert run.pinned is not None
+        return self.aside(work, Payer(run.key.namespace, run.pinned.revision))
 
     def _answered(self, run: Run, event: Event) -> Event:
         """The event as the Resource of its Task tells it: a Lambda function's answer is made here.
@@ -121,15 +145,31 @@ class Handling:
         return functions.answer(run.key, work, run.pinned.functions, event)
 
     async def go_on(self, run: Run, budget: int) -> None:
-        """Do what waits for nothing, a stretch at a time, up to so many transitions."""
+        """Do what waits for nothing, a stretch at a time, up to so many transitions.
+
+        What is told meanwhile, and a timer, come first; and what was done is saved before it is
+        too much, or took too long.
+        """
         execution = run.execution
         assert execution is not None
+        ends_at = asyncio.get_running_loop().time() + TURN_SECONDS_MAX
         before = -1
         while execution.busy and before < execution.transitions < budget:
             before = execution.transitions
             await asyncio.sleep(0)  # between two stretches the loop is everybody's
             if await self._done(run, GoOn(), self.clock()):
                 run.dirty = True
+            if self._must_rest(run, execution, ends_at):
+                return
+
+    def _must_rest(self, run: Run, execution: Execution, ends_at: float) -> bool:
+        due_at = execution.next_due()
+        return (
+            bool(run.inbox)
+            or (due_at is not None and due_at <= self.clock())
+            or execution.unsaved_bytes >= TURN_BYTES_MAX
+            or asyncio.get_running_loop().time() >= ends_at
+        )
 
     def _note_change(self, run: Run, event: Event) -> None:
         if isinstance(event, TaskStarted):

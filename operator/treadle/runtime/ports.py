@@ -374,10 +374,17 @@ class Leadership(Protocol):
 T = TypeVar("T")
 
 
+class Payer(NamedTuple):
+    """On whose behalf work is done."""
+
+    namespace: str
+    machine: str
+
+
 class Aside(Protocol):
     """Does work in a thread."""
 
-    def __call__(self, work: Callable[[], T]) -> Awaitable[T]:
+    def __call__(self, work: Callable[[], T], payer: Payer) -> Awaitable[T]:
         """Gives what the work gives, and raises what it raises."""
 
 

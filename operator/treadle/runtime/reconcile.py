@@ -16,6 +16,7 @@ from treadle.engine.events import Event, TaskFailed, TaskId
 from treadle.engine.execution import Execution
 from treadle.engine.memory import Closing
 from treadle.runtime import functions
+from treadle.runtime.handling import Handling
 from treadle.runtime.meter import Meter
 from treadle.runtime.ports import (
     Attempt,
@@ -44,6 +45,7 @@ class Reconciler:
 
     Attributes:
         post: leaves an event in a mailbox.
+        handling: has the engine tell what may need evaluations.
         tokens: gives an attempt's token, where its work is handed one.
     """
 
@@ -52,6 +54,7 @@ class Reconciler:
     clock: Clock
     post: Callable[[ExecutionKey, Event], None]
     meter: Meter
+    handling: Handling
     tokens: Tokens | None = None
 
     def align(self, run: Run) -> None:
@@ -97,13 +100,15 @@ class Reconciler:
         await self._until_done(once, f"start {task} of {run.key.name}")
 
     async def _try_start(self, run: Run, task: TaskId) -> None:
+        work = None
         async with run.hands:
-            # The first await comes after this look, so what is started is still wanted and saved.
-            standing = run.standing(task)
-            if standing not in (Standing.LIVE, Standing.UNKNOWN):
-                return
-            execution, pinned = run.execution, run.pinned
-            work = self._work(run, execution, task) if execution is not None else None
+            if run.standing(task) is Standing.LIVE and run.execution is not None:
+                tell = partial(self._work, run, run.execution, task)
+                work = await self.handling.asked(run, tell)
+        # The first await comes after this look, so what is started is still wanted and saved.
+        standing, pinned = run.standing(task), run.pinned
+        if standing not in (Standing.LIVE, Standing.UNKNOWN):
+            return
         if standing is Standing.UNKNOWN or work is None or pinned is None:
             # To leave now would be for ever: the attempt would count as begun.
             raise Unavailable("what is stored is being read, or its end is not saved yet")
@@ -169,7 +174,8 @@ class Reconciler:
         """Take the names of attempts that ended before anybody saw their objects."""
         if run.execution is None or run.pinned is None or run.gone:
             return
-        for task, closing in run.execution.closing().items():
+        # A copy: a thread may be at it.
+        for task, closing in list(run.execution.closing().items()):
             if task in run.closers:
                 continue
             native = functions.native_resource(closing.resource, run.pinned.functions)

@@ -76,6 +76,7 @@ class Run:
         outcomes: attempts whose own outcome was an event here.
         capacity: why attempts wait.
         dirty: something that the status shows has changed, though no event did.
+        is_long: it had more to do than one turn, when the turn that is made began.
         lazy_at: loop time by which a change that can wait is saved.
         tick: a timer is due.
         look: the next turn has something to find out; `afresh`: from what is stored.
@@ -101,6 +102,7 @@ class Run:
     turning: asyncio.Task[None] | None = None
     alarm: asyncio.TimerHandle | None = None
     dirty: bool = False
+    is_long: bool = False
     lazy_at: float | None = None
     tick: bool = False
     look: bool = False

@@ -168,7 +168,11 @@ class Turns:
     async def park(self, run: Run, why: str) -> None:
         """Say that an execution cannot go on; what is stored stays as it is. Raises: Fault."""
         run.forget_memory()
-        await self._park(run, await self.store.load(run.key), why)
+        stored = await self.store.load(run.key)
+        if stored.phase in TERMINAL:
+            run.park(why)  # what has ended stays as it is
+        else:
+            await self._park(run, stored, why)
 
     def _stay_parked(self, run: Run) -> None:
         # No event leaves the mailbox; what is told again and again is kept once.
@@ -285,7 +289,7 @@ class Turns:
 
     def _rest(self, run: Run) -> float | None:
         execution = run.execution
-        if execution is None or run.inbox or execution.busy:
+        if execution is None:
             return 0.0
         waits = [BLIND_SECONDS] if run.tick else []
         due_at = execution.next_due()
@@ -293,6 +297,8 @@ class Turns:
             seconds = (due_at - self.clock()).total_seconds()
             run.tick = seconds <= 0.0  # it came due during this turn
             waits.append(max(0.0, seconds))
+        if run.inbox or execution.busy:
+            return 0.0
         if run.lazy_at is not None:
             waits.append(max(0.0, run.lazy_at - asyncio.get_running_loop().time()))
         return min(waits, default=None)
@@ -315,6 +321,7 @@ class Turns:
             assert loaded is not None
             encoded = execution.encode()
             run.tried.add(encoded.checkpoint)
+            run.dirty = False  # what is told from here on is not in this save
             record = Record(
                 execution,
                 run.pinned.revision if run.pinned else None,
@@ -325,11 +332,13 @@ class Turns:
             try:
                 stored = await self.store.save(loaded, record, self.clock())
             except Conflict:
+                run.dirty = True
                 self.meter.saved("conflict")
                 if await self._settle_conflict(run, loaded):
                     continue
                 return
             except Fault:
+                run.dirty = True
                 self.meter.saved("failed")
                 raise
             self.meter.saved("ok")
@@ -342,7 +351,6 @@ class Turns:
         run.loaded = stored
         run.handled.clear()
         run.settle()
-        run.dirty = False
         run.lazy_at = None
         run.failures = 0
         run.untidy = run.untidy or bool(stored.overflow_before)

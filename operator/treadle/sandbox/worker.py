@@ -11,11 +11,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from treadle.asl.evaluator import Answer, Asked, answer
+from treadle.asl.evaluator import TIMED_OUT, Answer, Asked, answer
 from treadle.sandbox import frames
 
-_WALL_FACTOR = 3
+_WALL_SECONDS = 20.0
 """The engine's own clock goes on while others have the processor; it may show so much more."""
+
+_SHARE = 0.8
+"""Of its time that an evaluation has at least worked where time has ended it."""
 
 
 def main(bytes_max: int) -> None:
@@ -24,7 +27,8 @@ def main(bytes_max: int) -> None:
     Args:
         bytes_max: of memory, beyond what the process has when it begins.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and ends the input
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides, and ends the input
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # it ends the process
     _bound_memory(bytes_max)
     given, out = sys.stdin.buffer, sys.stdout.buffer
@@ -35,6 +39,7 @@ def main(bytes_max: int) -> None:
         asked = Asked(bindings=bindings, **head)
         began = time.process_time()
         made = _timed(asked)
+        seconds = time.process_time() - began
         out.write(
             frames.packed(
                 {
@@ -42,7 +47,8 @@ def main(bytes_max: int) -> None:
                     "lacks_steps": made.lacks_steps,
                     "drawn": made.drawn,
                     "is_defined": made.value is not None,
-                    "seconds": time.process_time() - began,
+                    "seconds": seconds,
+                    "is_starved": _is_timeout(made) and seconds < _SHARE * asked.seconds_max,
                 },
                 made.value or "",
             )
@@ -53,9 +59,13 @@ def main(bytes_max: int) -> None:
 def _timed(asked: Asked) -> Answer:
     signal.setitimer(signal.ITIMER_PROF, asked.seconds_max)
     try:
-        return answer(replace(asked, seconds_max=_WALL_FACTOR * asked.seconds_max))
+        return answer(replace(asked, seconds_max=asked.seconds_max + _WALL_SECONDS))
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _is_timeout(made: Answer) -> bool:
+    return made.failure.startswith(TIMED_OUT)
 
 
 def _bound_memory(bytes_max: int) -> None:
