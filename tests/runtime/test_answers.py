@@ -8,7 +8,7 @@ import pytest
 from tests.runtime.stage import A1, JOB, Stage, on_a_stage
 from treadle.asl.errors import StateError
 from treadle.asl.json import dumps
-from treadle.engine.events import Event, TaskFailed, TaskHeartbeat, TaskSucceeded
+from treadle.engine.events import Event, TaskFailed, TaskHeartbeat, TaskId, TaskSucceeded
 from treadle.kube.kinds import EXECUTIONS
 from treadle.runtime.ports import ExecutionKey, Unavailable
 
@@ -112,6 +112,41 @@ def test_after_a_conflict_both_answers_are_judged_by_what_is_stored() -> None:
         assert await other.driver.answer(key, success(stage, "theirs"))
         assert not await stage.driver.answer(key, success(stage, "ours"))
         assert stage.status()["output"] == '"theirs"'
+
+    on_a_stage(play)
+
+
+def test_a_process_that_is_behind_looks_before_it_refuses() -> None:
+    two = {
+        "StartAt": "A",
+        "States": {"A": {**JOB, "Next": "B"}, "B": {**WAITS, "End": True}},
+    }
+
+    async def play(stage: Stage) -> None:
+        key = await stage.running(two)
+        other = Stage.__new__(Stage)
+        other.__dict__ |= stage.__dict__
+        other.reborn()
+        other.driver.open()
+        other.see()
+        await stage.passes(1)
+        # This one goes on, and the other one is not told.
+        stage.succeed(key)
+        await stage.passes(1)
+        later = TaskSucceeded(TaskId(0, 2, 1), "7", stage.now(), by_token=True)
+        assert await other.driver.answer(key, later)
+        assert stage.status()["output"] == "7"
+
+    on_a_stage(play)
+
+
+def test_an_answer_to_what_nobody_knows_is_refused_after_a_look() -> None:
+    async def play(stage: Stage) -> None:
+        key = await waiting(stage)
+        nobody = TaskSucceeded(TaskId(0, 99, 1), "7", stage.now(), by_token=True)
+        reads = stage.api.count("get", EXECUTIONS)
+        assert not await stage.driver.answer(key, nobody)
+        assert stage.api.count("get", EXECUTIONS) == reads + 1
 
     on_a_stage(play)
 

@@ -11,7 +11,8 @@ from treadle.runners.transport import AddressDenied, HttpRequest, SocketFailed
 from treadle.sim import clock
 from treadle.sim.api import SimApi
 from treadle.sim.cluster import SimCluster
-from treadle.sim.faults import Faults, Plan
+from treadle.sim.faults import NONE, Faults, Plan
+from treadle.sim.holders import Holders
 from treadle.sim.http import SimHttp, SimTransport
 
 URL = "http://service.default/x"
@@ -28,7 +29,7 @@ def with_a_service(
 ) -> Any:
     async def world() -> Any:
         cluster = SimCluster(1)
-        service = SimHttp(cluster)
+        service = SimHttp(cluster, Holders(cluster, NONE, 0))
         api = SimApi(cluster, who="operator-0")
         faults = Faults(plan or Plan(), 1)
         return await test(service, SimTransport(service, api, faults, "1"), api)

@@ -78,6 +78,8 @@ def test_every_guard_of_the_house_can_be_taken_out() -> None:
         "tombstone",
         "finalizer",
         "sweep",
+        "answer-saved",
+        "token-dies",
     }
 
 

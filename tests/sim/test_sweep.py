@@ -7,7 +7,8 @@ from tests.runtime.stage import NOTHING, Line, Stage, on_a_stage
 from treadle.kube.kinds import EXECUTIONS, REVISIONS
 from treadle.kube.lease import NoLease
 from treadle.runtime.ports import Refused
-from treadle.sim.faults import Faults
+from treadle.sim.faults import NONE, Faults
+from treadle.sim.holders import Holders
 from treadle.sim.http import SimHttp, SimTransport
 from treadle.sim.operator import SWEEP_SECONDS, Operator
 from treadle.sim.world import Seat
@@ -19,8 +20,9 @@ def refuse() -> None:
 
 
 def an_operator(stage: Stage, api: Line) -> Operator:
-    transport = SimTransport(SimHttp(stage.cluster), api, Faults(), "0")
-    seat = Seat(api, transport, stage.now, "operator", False, asyncio.Event())
+    holders = Holders(stage.cluster, NONE, 0)
+    transport = SimTransport(SimHttp(stage.cluster, holders), api, Faults(), "0")
+    seat = Seat(api, holders, transport, stage.now, "operator", False, asyncio.Event())
     return Operator(seat, NoLease())
 
 

@@ -17,6 +17,7 @@ from treadle.engine.events import (
     GoOn,
     TaskFailed,
     TaskHeartbeat,
+    TaskId,
     TaskStarted,
     TaskSubmitted,
     TaskSucceeded,
@@ -24,8 +25,8 @@ from treadle.engine.events import (
 )
 from treadle.engine.execution import Execution
 from treadle.runtime import functions
-from treadle.runtime.ports import Aside, Clock, Payer, T, Unavailable
-from treadle.runtime.run import Run
+from treadle.runtime.ports import Aside, Clock, Payer, Standing, T, Unavailable
+from treadle.runtime.run import Run, Saved
 from treadle.runtime.slots import Slots
 
 TURN_SECONDS_MAX = 2.0
@@ -79,7 +80,13 @@ class Handling:
         waiter = run.waiters.get(id(event))
         if waiter is not None:
             assert isinstance(event, TaskSucceeded | TaskFailed | TaskHeartbeat)
-            waiter.is_taken = run.execution.takes(event.task, event.at)
+            takes = run.execution.takes(event.task, event.at)
+            if not (takes or waiter.is_looked_up) and _knows_less(run.execution, event.task):
+                # Somebody else is ahead of us: what is stored decides.
+                waiter.is_looked_up = run.afresh = run.look = True
+                run.inbox.append(event)
+                return
+            waiter.is_taken = takes
         if isinstance(event, TaskSucceeded | TaskFailed) and (waiter is None or waiter.is_taken):
             run.outcomes.add(event.task)
         if await self._done(run, event, now):
@@ -177,6 +184,10 @@ class Handling:
                 run.lazy_at = asyncio.get_running_loop().time() + LAZY_SAVE_SECONDS
         else:
             run.dirty = True
+
+
+def _knows_less(execution: Execution, task: TaskId) -> bool:
+    return Saved.of(execution).standing(task) is Standing.NEWER
 
 
 def _order(event: Event) -> tuple[int, datetime]:

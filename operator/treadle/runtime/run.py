@@ -53,11 +53,13 @@ class Waiter:
         event: what they said.
         told: whether it was taken.
         is_taken: that, once it was handled; nobody is told before a save holds what decided it.
+        is_looked_up: what is stored was read again to judge it.
     """
 
     event: Event
     told: asyncio.Future[bool]
     is_taken: bool | None = None
+    is_looked_up: bool = False
 
 
 NOTHING_SAVED = Saved(0, {})

@@ -16,7 +16,6 @@ from typing import Any
 from treadle.asl.program import Program
 from treadle.engine import snapshot
 from treadle.engine.events import TaskId
-from treadle.engine.frames import Phase
 from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, JOBS, PAGES, PODS, SECRETS, Kind
@@ -169,7 +168,7 @@ class Audit:
             return
         pages = self._pages(key.uid, checkpoint)
         memory = snapshot.decode(checkpoint, pages, self.programs[key.name].machine)
-        running = [f for f in memory.frames.values() if f.phase is Phase.RUNNING]
+        running = [f for f in memory.frames.values() if f.is_outside]
         live = {frame.task_id: frame.uid for frame in running}
         begun = live.keys() - known.live.keys()
         if begun and known.suspended and memory.suspended:
@@ -239,8 +238,9 @@ def remains(cluster: SimCluster, *, pages: bool, uid: str | None = None) -> list
     for kind in (JOBS, PODS, SECRETS, *((PAGES,) if pages else ())):
         for obj in cluster.objects.each(kind):
             metadata = obj["metadata"]
-            if uid is not None and metadata["labels"].get(names.EXECUTION_UID) != uid:
-                continue
+            of = metadata.get("labels", {}).get(names.EXECUTION_UID)
+            if of is None or uid not in (None, of):
+                continue  # of no execution: the keys of tokens
             held = f" held by {metadata['finalizers']}" if metadata.get("finalizers") else ""
             left.append(f"{kind.name} {metadata['name']} remains{held}")
     return left

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from treadle.engine.events import TaskId
+from treadle.engine.events import Event, TaskFailed, TaskHeartbeat, TaskId, TaskSucceeded
+from treadle.engine.execution import Execution
+from treadle.engine.frames import Frame
 from treadle.kube import manifests, names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, Kind
@@ -141,6 +143,38 @@ def _finalizer() -> AbstractContextManager[None]:
     return _in_place_of(manifests, "job", unheld)
 
 
+@contextlib.contextmanager
+def _answer_saved() -> Iterator[None]:
+    """Who answers a token is told so before a save holds it."""
+    answer = Driver.answer
+
+    async def hasty(driver: Driver, execution: ExecutionKey, event: Event) -> bool:
+        run = driver._runs.get(execution)
+        if run is None or run.execution is None:
+            return await answer(driver, execution, event)
+        assert isinstance(event, TaskSucceeded | TaskFailed | TaskHeartbeat)
+        driver.post(execution, event)
+        return run.execution.takes(event.task, event.at)
+
+    with _in_place_of(Driver, "answer", hasty):
+        yield
+
+
+@contextlib.contextmanager
+def _token_dies() -> Iterator[None]:
+    """A token is of a state's visit, whichever attempt of it there is."""
+    attempt = Execution._attempt
+
+    def any_attempt(execution: Execution, task: TaskId) -> Frame | None:
+        frame = execution.memory.frames.get(task.frame)
+        if frame is None or frame.entry != task.entry:
+            return None
+        return attempt(execution, frame.task_id)
+
+    with _in_place_of(Execution, "_attempt", any_attempt):
+        yield
+
+
 def _sweep() -> AbstractContextManager[None]:
     """Only what events say is done."""
 
@@ -159,5 +193,7 @@ GUARDS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "tombstone": _tombstone,
     "finalizer": _finalizer,
     "sweep": _sweep,
+    "answer-saved": _answer_saved,
+    "token-dies": _token_dies,
 }
-"""What can be taken out, by name; issue 3, Must show 5."""
+"""What can be taken out, by name."""

@@ -17,6 +17,7 @@ from treadle.sim.api import SimApi
 from treadle.sim.cluster import SimCluster
 from treadle.sim.controllers import later
 from treadle.sim.faults import Faults
+from treadle.sim.holders import Holders
 
 KEY = "idempotency-key"
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error"}
@@ -38,11 +39,13 @@ class SimHttp:
 
     The body of a request is JSON with a member `pretend`: `{"status", "body", "seconds",
     "failTimes", "hang", "fragile"}`. So many first keys of the same URL and body are answered 500.
-    A `fragile` request may lose its answer: its state retries that.
+    A `fragile` request may lose its answer: its state retries that. A member `token` is for whoever
+    `pretend.callback` scripts.
     """
 
-    def __init__(self, cluster: SimCluster) -> None:
+    def __init__(self, cluster: SimCluster, holders: Holders) -> None:
         self._cluster = cluster
+        self._holders = holders
         self.asked: list[Asked] = []
         self._answers: dict[str, HttpAnswer] = {}
         self._keys_of: dict[bytes, list[str]] = {}
@@ -61,12 +64,20 @@ class SimHttp:
 
     def _answer(self, request: HttpRequest, key: str) -> HttpAnswer:
         script = script_of(request)
+        if "callback" in script:
+            self._hand_on(request, script["callback"])
         keys = self._keys_of.setdefault(request.url.encode() + (request.body or b""), [])
         keys.append(key)
         status = 500 if len(keys) <= script.get("failTimes", 0) else script.get("status", 200)
         body = orjson.dumps(script.get("body"))
         headers = {"content-type": ["application/json"]}
         return HttpAnswer(status, _REASONS.get(status, "Other"), headers, body)
+
+    def _hand_on(self, request: HttpRequest, script: dict[str, Any]) -> None:
+        body = orjson.loads(request.body or b"{}")
+        token = body.pop("token")
+        whose = f"{request.url} {orjson.dumps(body).decode()}"
+        self._holders.told(whose, token, script)
 
 
 class SimTransport:

@@ -118,7 +118,7 @@ class Generator:
 
     def _step(self, steps: _Steps, depth: int, may_fail: bool) -> None:
         may_fail = may_fail and not steps.fails
-        kinds = ["job"] * 5 + ["http"] * 2 + ["wait", "pass", "choice", "loop"]
+        kinds = ["job"] * 5 + ["http"] * 2 + ["callback", "wait", "pass", "choice", "loop"]
         if depth < 2:
             kinds += ["parallel", "map", "map"]
         if self._tasks <= 0:
@@ -130,6 +130,8 @@ class Generator:
         elif kind in ("job", "http"):
             task = self._job if kind == "job" else self._http
             task(steps, may_fail)
+        elif kind == "callback":
+            self._callback(steps)
         else:
             {"pass": self._pass, "choice": self._choice, "loop": self._loop, "wait": self._wait}[
                 kind
@@ -198,6 +200,37 @@ class Generator:
             # What makes this visit different from others of the same state.
             "RequestBody": {"pretend": script, "v.$": "$.v"},
         }
+
+    def _callback(self, steps: _Steps) -> None:
+        """A call that hands on its token, and waits for whoever has it."""
+        self._tasks -= 1
+        name = self._name("Callback")
+        script: dict[str, Any] = {
+            "output": {"by": name, "n": self._dice.randint(0, 99)},
+            "seconds": self._dice.choice((0, 0.01, 2, 30)),
+        }
+        parameters = {
+            "ApiEndpoint": f"http://service.default/{name}",
+            "Method": "POST",
+            "RequestBody": {
+                "pretend": {"callback": script, "seconds": self._dice.choice((0, 0, 1))},
+                "v.$": "$.v",
+                "token.$": "$$.Task.Token",
+            },
+        }
+        state: dict[str, Any] = {
+            "Type": "Task",
+            "Resource": "treadle:http.waitForTaskToken",
+            "Parameters": parameters,
+            "ResultPath": f"$.{name}",
+        }
+        if self._dice.random() < 0.3:
+            script["failTimes"] = self._dice.randint(1, 2)
+            state["Retry"] = [_retrier(["Sim.Again"], attempts=10)]
+        if self._dice.random() < 0.3:
+            script["beats"] = self._dice.randint(1, 3)
+            state["HeartbeatSeconds"] = _ENOUGH_SECONDS
+        steps.add(name, state)
 
     def _trouble(
         self,

@@ -5,6 +5,7 @@ One rule: nothing here decides; what `app` builds around Kopf is built here arou
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Coroutine
 from typing import Any
 
@@ -19,12 +20,14 @@ from treadle.runners import observed
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runtime.driver import Driver
-from treadle.runtime.ports import ExecutionKey, Fault, Request
+from treadle.runtime.ports import ExecutionKey, Fault, Request, Unavailable
 from treadle.sim import watching
+from treadle.sim.holders import Make
 from treadle.sim.world import Seat
 from treadle.stores.executions import StatusStore
 from treadle.stores.judgement import Installation
 from treadle.stores.judging import Judging
+from treadle.stores.keys import TokenKeys
 from treadle.stores.machines import RevisionMachines
 
 _RESOURCES = JobRunner.resources | HttpRunner.resources
@@ -32,6 +35,7 @@ _RESOURCES = JobRunner.resources | HttpRunner.resources
 SWEEP_SECONDS = 30.0
 DRAIN_SECONDS = 80.0
 SAVE_SECONDS = 6.0
+TOKENS_AGAIN_SECONDS = 5.0
 
 
 async def life(seat: Seat) -> None:
@@ -58,12 +62,15 @@ class Operator:
         self._lease = lease
         self._store = StatusStore(api)
         self._machines = RevisionMachines(api, seat.clock, Installation(PodDefaults(), _RESOURCES))
+        dice = random.Random(seat.holder)
+        self._tokens = TokenKeys(api, "default", "token-keys", dice.randbytes)
         self.driver = Driver(
             store=self._store,
             machines=self._machines,
             leadership=lease,
             clock=seat.clock,
             identify=_identify,
+            tokens=self._tokens.issue,
         )
         self._judging = Judging(self._machines, self.driver.machine_changed)
         self._jobs = _view(api, JOBS)
@@ -79,6 +86,8 @@ class Operator:
             clock=seat.clock,
             settings=JobSettings(),
         )
+        self._clock = seat.clock
+        seat.holders.open(api, self._answer)
         self._http = HttpRunner(seat.transport, self.driver, lease, seat.clock)
         self.driver.serve([self._job_runner, self._http])
 
@@ -93,6 +102,7 @@ class Operator:
             self._judging.run(),
             self._job_runner.run(),
             self._open(),
+            self._open_tokens(),
             self._sweep(),
         ]
 
@@ -100,6 +110,21 @@ class Operator:
         await self._jobs.synced.wait()
         await self._pods.synced.wait()
         self.driver.open()
+
+    async def _open_tokens(self) -> None:
+        while True:
+            try:
+                return await self._tokens.open()
+            except Fault:
+                await asyncio.sleep(TOKENS_AGAIN_SECONDS)
+
+    async def _answer(self, token: str, make: Make) -> bool:
+        """What the server of `api` does with an answer to a token."""
+        if not self._lease.fresh():
+            raise Unavailable("another process leads")
+        attempt = await self._tokens.read(token)
+        assert attempt is not None, "a token of ours is not known"
+        return await self.driver.answer(attempt.execution, make(attempt.task, self._clock()))
 
     async def _sweep(self) -> None:
         while True:

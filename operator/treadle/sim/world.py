@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from treadle.asl.program import Program
@@ -22,6 +22,7 @@ from treadle.sim.checkers import Audit, Outcome
 from treadle.sim.cluster import SimCluster, create_before
 from treadle.sim.controllers import later
 from treadle.sim.faults import Crash, Faults, Pause, Plan
+from treadle.sim.holders import Holders
 from treadle.sim.http import SimHttp, SimTransport
 from treadle.sim.people import People
 
@@ -54,6 +55,7 @@ class Seat:
     """What one life of an operator is given; `stopping` is set when SIGTERM comes."""
 
     api: SimApi
+    holders: Holders
     transport: SimTransport
     clock: Clock
     holder: str
@@ -143,7 +145,8 @@ class _Operator:
         stopping = asyncio.Event()
         if crash is not None and crash.gently:
             later(crash.seconds, self._tell_to_end, api, stopping)
-        seat = Seat(api, transport, lambda: clock.wall(skew), api.who, plan.lease, stopping)
+        now = partial(clock.wall, skew)
+        seat = Seat(api, world.holders, transport, now, api.who, plan.lease, stopping)
         self.api = api
         task = api.process.start(world.setting.life(seat))
         task.add_done_callback(lambda ended: self._ended(api, ended))
@@ -189,7 +192,8 @@ class World:
         plan = setting.plan
         admission = create_before if plan.admission else None
         self.cluster = SimCluster(setting.seed, admission, setting.names)
-        self.http = SimHttp(self.cluster)
+        self.holders = Holders(self.cluster, plan, setting.seed)
+        self.http = SimHttp(self.cluster, self.holders)
         programs = {f"e{n}": setting.compile(s.definition) for n, s in enumerate(setting.samples)}
         strict = plan.operators == 1 or plan.lease
         self.audit = Audit(self.cluster, programs, strict=strict)
@@ -230,7 +234,7 @@ class World:
         self._stop()
         return Report(
             outcomes,
-            tuple(self.audit.violations),
+            (*self.audit.violations, *self.holders.violations),
             self.cluster.digest(),
             tuple(self.cluster.trace),
             ended_at,

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from treadle.engine.events import TaskId
@@ -24,12 +25,26 @@ AGAIN_SECONDS: Final = 5.0
 
 
 class TokenKeys:
-    """Issues tokens and reads them, with the keys of a Secret."""
+    """Issues tokens and reads them, with the keys of a Secret.
 
-    def __init__(self, api: Objects, namespace: str, name: str) -> None:
+    Args:
+        api: where the Secret is, or is made.
+        namespace: its namespace.
+        name: its name.
+        draw: gives so many bytes that nobody can guess.
+    """
+
+    def __init__(
+        self,
+        api: Objects,
+        namespace: str,
+        name: str,
+        draw: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
         self._api = api
         self._namespace = namespace
         self._name = name
+        self._draw = draw
         self._keys: Keys | None = None
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -48,8 +63,8 @@ class TokenKeys:
         self._read_at = asyncio.get_running_loop().time()
 
     async def _make(self) -> Obj:
-        number = secrets.token_hex(4)
-        key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+        number = self._draw(4).hex()
+        key = base64.b64encode(self._draw(KEY_BYTES)).decode()
         secret = {
             "apiVersion": SECRETS.api_version,
             "kind": SECRETS.name,
