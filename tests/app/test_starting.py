@@ -13,10 +13,13 @@ from treadle.api.metrics import Metrics
 from treadle.app import operator
 from treadle.app.addresses import RETRY_SECONDS, Addresses
 from treadle.app.settings import Settings
+from treadle.asl.evaluator import Answer, Asked, answer
+from treadle.kube import decode
 from treadle.kube.credentials import Endpoint
 from treadle.kube.kinds import EXECUTIONS, NODES, PODS, REVISIONS
 from treadle.runtime.ports import Refused
 from treadle.sandbox.sandbox import Sandbox
+from treadle.sim import clock
 
 FOR_EVER = 10_000
 
@@ -32,10 +35,29 @@ def refuse() -> None:
     raise Refused(403, "Forbidden", "nodes is forbidden")
 
 
-def an_operator(stage: Stage, **settings: Any) -> operator._Operator:
+def an_operator(
+    stage: Stage, sandbox: Sandbox | None = None, **settings: Any
+) -> operator._Operator:
     given = Settings(lease=False, health_port=0, **settings)
-    threads = ThreadPoolExecutor(1)
-    return operator._Operator(given, stage.api, Metrics(), an_endpoint(), Sandbox({}), threads)
+    rooms = (stage.api, Metrics(), an_endpoint(), sandbox or Sandbox({}), ThreadPoolExecutor(1))
+    return operator._Operator(given, *rooms)
+
+
+class Watched(Sandbox):
+    """One that is asked in this process, and counts the work of threads by its stopwatch."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.asked: list[str] = []
+        self.looks = 0
+
+    def answer(self, asked: Asked) -> Answer:
+        self.asked.append(asked.text)
+        return answer(asked)
+
+    def seconds(self) -> float:
+        self.looks += 1
+        return 0.0
 
 
 @pytest.fixture(autouse=True)
@@ -134,5 +156,38 @@ def test_a_step_of_the_sweep_that_always_fails_stops_no_other_and_no_next_sweep(
         await asyncio.sleep(3.5 * operator.SWEEP_SECONDS)  # virtual seconds
         assert stage.api.count("list", EXECUTIONS) == 3
         assert stage.api.count("list", REVISIONS) == 3
+
+    on_a_stage(play)
+
+
+# ------------------------------------------------------------------------------- expressions
+
+
+def test_expressions_are_evaluated_in_the_sandbox_and_by_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluates = {"Type": "Pass", "Output": "{% 1 + 1 %}", "End": True}
+    machine = {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": evaluates}}
+    in_threads: list[Any] = []
+    inline = clock.VirtualLoop.run_in_executor
+
+    def noted(loop: Any, threads: Any, work: Any) -> Any:
+        in_threads.append(threads)
+        return inline(loop, threads, work)
+
+    monkeypatch.setattr(clock.VirtualLoop, "run_in_executor", noted)
+
+    async def play(stage: Stage) -> None:
+        await stage.apply_machine(machine)
+        watched = Watched()
+        built = an_operator(stage, watched)
+        built._driver.open()
+        stage.apply()
+        in_threads.clear()
+        built.execution_seen(decode.sighting(stage.of(), deleted=False))
+        await asyncio.sleep(1)
+        assert (stage.phase(), watched.asked) == ("Succeeded", [" 1 + 1 "])
+        assert watched.looks > 0
+        assert any(isinstance(threads, ThreadPoolExecutor) for threads in in_threads)
 
     on_a_stage(play)

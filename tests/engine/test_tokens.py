@@ -95,6 +95,14 @@ def test_what_the_call_itself_gives_is_a_submission_and_the_holder_gives_the_res
     assert [entry.previous for entry in inner[1:]] == [entry.id for entry in inner[:3]]
 
 
+def test_what_the_call_tells_after_its_submission_changes_nothing() -> None:
+    desk = a_desk()
+    waiting = submit(desk)
+    assert not desk.gives(waiting, "again")
+    assert not desk.fails(waiting)
+    assert desk.status == "RUNNING"
+
+
 def test_the_holder_may_be_quicker_than_the_call() -> None:
     desk = a_desk()
     waiting = desk.only
@@ -122,7 +130,7 @@ def test_a_call_that_fails_is_no_submission() -> None:
 def test_a_second_answer_and_one_for_an_earlier_attempt_change_nothing() -> None:
     desk = a_desk(**PATHS, Retry=AGAIN)
     first = submit(desk)
-    desk.fails(first)
+    desk.tell(TaskFailed(first, StateError("Boom"), desk.now, by_token=True))
     desk.tick(1)
     assert not answer(desk, first, "dead")
     assert not desk.execution.takes(first, desk.now)

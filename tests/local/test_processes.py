@@ -47,6 +47,7 @@ class Place:
                 trouble=self.shown.append,
                 interrupted=self._interrupted,
                 quit_now=lambda: None,
+                serving=lambda _: None,
             )
 
     def _show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:

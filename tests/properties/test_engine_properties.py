@@ -18,6 +18,7 @@ from treadle.engine.events import (
     TaskFailed,
     TaskId,
     TaskStarted,
+    TaskSubmitted,
     TaskSucceeded,
     Tick,
 )
@@ -90,9 +91,10 @@ def events(desk: Desk) -> st.SearchStrategy[Event]:
     errors = st.builds(StateError, st.sampled_from(ERRORS), st.none() | st.text(max_size=9))
     return st.one_of(
         st.builds(TaskStarted, tasks, st.sampled_from(["", "u", "5" * 32])),
-        st.builds(TaskSucceeded, tasks, outputs, at),
-        st.builds(TaskSucceeded, tasks, outputs, at),
-        st.builds(TaskFailed, tasks, errors, at),
+        st.builds(TaskSucceeded, tasks, outputs, at, st.booleans()),
+        st.builds(TaskSucceeded, tasks, outputs, at, st.booleans()),
+        st.builds(TaskSubmitted, tasks, outputs, at),
+        st.builds(TaskFailed, tasks, errors, at, st.booleans()),
         st.just(Tick()),
         st.builds(SuspendChanged, st.booleans()),
         st.sampled_from([Tick(), Tick(), Tick(), StopRequested("E", "why")]),

@@ -43,8 +43,9 @@ def recordable(definition: Definition) -> Definition:
 
 
 def types(history: Sequence[HistoryEntry]) -> list[str]:
-    """Event types; when an attempt is seen to have started is not recorded."""
-    return [e.type for e in history if e.type not in ("TaskStarted", "ActivityStarted")]
+    """Event types; that an attempt is seen to have started, or was submitted, is not recorded."""
+    unrecorded = ("TaskStarted", "ActivityStarted", "TaskSubmitted")
+    return [e.type for e in history if e.type not in unrecorded]
 
 
 def timeless(value: Json) -> str:

@@ -17,6 +17,7 @@ from treadle.asl.errors import StateError
 from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json, dumps
 from treadle.asl.limits import DEFAULT, Limits
+from treadle.asl.program import Task as TaskState
 from treadle.engine import invariants
 from treadle.engine.commands import Task
 from treadle.engine.context import Identity
@@ -231,8 +232,16 @@ class Desk:
             at = self.now + timedelta(seconds=answer.after)
             if isinstance(answer, Gives):
                 self._push(at, TaskSucceeded(task, dumps(answer.value), at))
+                if self._waits_for_token(task):
+                    later = at + timedelta(seconds=0.5)
+                    told = TaskSucceeded(task, dumps(answer.value), later, by_token=True)
+                    self._push(later, told)
             else:
                 self._push(at, TaskFailed(task, StateError(answer.error, answer.cause), at))
+
+    def _waits_for_token(self, task: TaskId) -> bool:
+        state = self.execution.memory.frames[task.frame].definition
+        return isinstance(state, TaskState) and state.waits_for_token
 
     def _push(self, at: datetime, event: Event) -> None:
         heapq.heappush(self._due, _Due(at, len(self._seen), event))

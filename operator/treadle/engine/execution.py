@@ -233,7 +233,7 @@ class Execution:
 
     def _told(self, event: TaskSubmitted | TaskSucceeded | TaskFailed, now: datetime) -> bool:
         frame = self._attempt(event.task)
-        if frame is None or (isinstance(event, TaskSubmitted) and frame.submitted):
+        if frame is None or (frame.submitted and _is_of_its_work(frame, event)):
             return False
         deadline_at = self.memory.deadline_at
         if deadline_at is not None and event.at > deadline_at:
@@ -248,15 +248,13 @@ class Execution:
         return True
 
     def _answered(self, frame: Frame, event: TaskSubmitted | TaskSucceeded, now: datetime) -> None:
-        state = frame.definition
-        assert isinstance(state, Task)
         try:
             answer = Payload.read(event.output)
         except ValueError:
             sentence = f"The result of '{frame.state}' is not JSON: {event.output[:200]!r}"
             self._attempts.failed(frame, StateError(INVALID_RESULT, sentence), now)
             return
-        if isinstance(event, TaskSubmitted) or (state.waits_for_token and not event.by_token):
+        if _is_of_its_work(frame, event):
             self._attempts.submitted(frame, answer, now)
         else:
             self._attempts.succeeded(frame, answer, now)
@@ -447,6 +445,15 @@ class Execution:
         if frame.phase is Phase.RUNNING and not frame.is_outside:
             waits_for = "callback"
         return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for)
+
+
+def _is_of_its_work(frame: Frame, event: TaskSubmitted | TaskSucceeded | TaskFailed) -> bool:
+    """Whether it tells what came of the work that only submits something, and not of the whole."""
+    if isinstance(event, TaskSubmitted):
+        return True
+    state = frame.definition
+    assert isinstance(state, Task)
+    return state.waits_for_token and not event.by_token
 
 
 def _parameters(state: Task, visit: flow.Visit) -> Payload:
