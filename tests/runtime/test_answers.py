@@ -22,6 +22,20 @@ BEATS = {"StartAt": "A", "States": {"A": {**WAITS, "HeartbeatSeconds": 10, "End"
 TIMED = {"StartAt": "A", "States": {"A": {**WAITS, "TimeoutSeconds": 10, "End": True}}}
 
 
+TWO = {"StartAt": "A", "States": {"A": {**JOB, "Next": "B"}, "B": {**WAITS, "End": True}}}
+
+
+async def another(stage: Stage) -> Stage:
+    """Another process of the same cluster, which has looked at the execution."""
+    other = Stage.__new__(Stage)
+    other.__dict__ |= stage.__dict__
+    other.reborn()
+    other.driver.open()
+    other.see()
+    await stage.passes(1)
+    return other
+
+
 async def waiting(stage: Stage, definition: Any = ONE) -> ExecutionKey:
     """An execution whose one Task was submitted, and waits for the answer to its token."""
     key = await stage.running(definition)
@@ -102,12 +116,7 @@ def test_a_doubled_answer_is_refused_only_when_the_first_is_saved() -> None:
 def test_after_a_conflict_both_answers_are_judged_by_what_is_stored() -> None:
     async def play(stage: Stage) -> None:
         key = await waiting(stage)
-        other = Stage.__new__(Stage)
-        other.__dict__ |= stage.__dict__
-        other.reborn()
-        other.driver.open()
-        other.see()
-        await stage.passes(1)
+        other = await another(stage)
         # Another process takes an answer; this one knows nothing of it and conflicts.
         assert await other.driver.answer(key, success(stage, "theirs"))
         assert not await stage.driver.answer(key, success(stage, "ours"))
@@ -117,19 +126,9 @@ def test_after_a_conflict_both_answers_are_judged_by_what_is_stored() -> None:
 
 
 def test_a_process_that_is_behind_looks_before_it_refuses() -> None:
-    two = {
-        "StartAt": "A",
-        "States": {"A": {**JOB, "Next": "B"}, "B": {**WAITS, "End": True}},
-    }
-
     async def play(stage: Stage) -> None:
-        key = await stage.running(two)
-        other = Stage.__new__(Stage)
-        other.__dict__ |= stage.__dict__
-        other.reborn()
-        other.driver.open()
-        other.see()
-        await stage.passes(1)
+        key = await stage.running(TWO)
+        other = await another(stage)
         # This one goes on, and the other one is not told.
         stage.succeed(key)
         await stage.passes(1)
@@ -147,6 +146,21 @@ def test_an_answer_to_what_nobody_knows_is_refused_after_a_look() -> None:
         reads = stage.api.count("get", EXECUTIONS)
         assert not await stage.driver.answer(key, nobody)
         assert stage.api.count("get", EXECUTIONS) == reads + 1
+
+    on_a_stage(play)
+
+
+def test_what_was_refused_is_not_taken_after_a_conflict() -> None:
+    async def play(stage: Stage) -> None:
+        key = await stage.running(TWO)
+        early = TaskSucceeded(TaskId(0, 2, 1), "7", stage.now(), by_token=True)
+        assert not await stage.driver.answer(key, early)
+        other = await another(stage)
+        other.succeed(key)
+        await stage.passes(1)
+        stage.succeed(key)  # it is behind, and finds out when it saves
+        await stage.passes(2)
+        assert stage.phase() == "Running"
 
     on_a_stage(play)
 
