@@ -217,3 +217,10 @@ def test_expressions_and_patterns_of_a_definition_have_a_number(texts: str, coun
     assert problems_of_value({"a": [texts] * count}) == []
     (problem,) = problems_of_value({"a": [texts] * (count + 1)})
     assert problem.code == "too-many-expressions"
+
+
+def test_a_merge_key_is_the_fault_that_is_told() -> None:
+    problem = problem_of("StartAt: A\nStates:\n  A:\n    <<: {Type: Pass}\n    End: true\n")
+    assert (problem.code, problem.pointer) == ("document-merge-key", "/States/A/<<")
+    assert (problem.line, problem.column) == (4, 5)
+    assert loads_document('"<<": 1') == {"<<": 1}

@@ -188,3 +188,59 @@ def test_no_bytes_raise(data: bytes) -> None:
     for machine in found.machines:
         machine.inspect()
     assert all(each.line for each in found.problems)
+
+
+def test_what_kubectl_reads_otherwise_in_a_manifest_is_told_at_its_place() -> None:
+    result = "{sold: no, mode: 0755, y: 1, when: 1:30}"
+    states = f"{{A: {{Type: Pass, Result: {result}, End: true}}}}"
+    definition = f"  definition:\n    StartAt: A\n    States: {states}\n"
+    found = file(f"# a comment\n---\n{HEAD}metadata: {{name: a}}\nspec:\n{definition}")
+    where = "/spec/definition/States/A/Result"
+    assert shown(found.problems) == [
+        (9, 45, f"{where}/sold", "manifest-yaml"),
+        (9, 55, f"{where}/mode", "manifest-yaml"),
+        (9, 61, f"{where}/y", "manifest-yaml"),
+    ]
+    assert len(found.machines) == 1
+    assert {each.severity for each in found.problems} == {"error"}
+
+
+def test_a_definition_that_is_a_text_or_bare_is_read_by_us_alone() -> None:
+    states = (
+        "    StartAt: A\n    States: {A: {Type: Pass, Result: {sold: no, y: 0755}, End: true}}\n"
+    )
+    assert file(f"{HEAD}metadata: {{name: a}}\nspec:\n  definition: |\n{states}").problems == ()
+    assert file(states).problems == ()
+
+
+def test_the_input_of_an_execution_is_read_by_kubectl_too() -> None:
+    head = "apiVersion: treadle.dev/v1alpha1\nkind: Execution\nmetadata: {name: a}\n"
+    found = file(f"{head}spec: {{stateMachineRef: {{name: a}}, input: {{sold: no}}}}\n")
+    assert shown(found.problems) == [(4, 50, "/spec/input/sold", "manifest-yaml")]
+
+
+def test_what_is_not_ours_may_be_written_as_it_likes() -> None:
+    other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, <<: {x: y}}\ndata: {a: no}\n"
+    mine = f"{HEAD}metadata: {{name: a}}\nspec: {{definition: {GOOD}}}\n"
+    assert file(f"{other}---\n{mine}").problems == ()
+    items = "".join(f"- {chunk}" for chunk in (_indented(other), _indented(mine)))
+    found = file(f"apiVersion: v1\nkind: List\nitems:\n{items}")
+    assert (found.problems, len(found.machines)) == ((), 1)
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ").rstrip(" ")
+
+
+def test_a_merge_key_is_told_and_not_what_it_would_have_taken_over() -> None:
+    base = "x: &p {Type: Pass, End: true}\n"
+    states = "StartAt: A\nStates: {A: {<<: *p}}\n"
+    manifest = f"{HEAD}metadata: {{name: a}}\n{base}spec:\n  definition:\n    "
+    found = file(manifest + states.replace("\n", "\n    "))
+    assert [code for *_, code in shown(found.problems)] == ["manifest-yaml"]
+    assert found.machines == ()
+    bare = file(base + states)
+    assert shown(bare.problems) == [(3, 14, "/States/A/<<", "document-merge-key")]
+    text = f"{HEAD}metadata: {{name: a}}\nspec:\n  definition: |\n    {base}    StartAt: A\n"
+    (_, problems) = file(text + "    States: {A: {<<: *p}}\n").machines[0].inspect()
+    assert shown(problems) == [(8, 18, "/spec/definition/States/A/<<", "document-merge-key")]

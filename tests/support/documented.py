@@ -57,7 +57,7 @@ def read(block: Block) -> Example:
         ValueError: it is none; with a sentence.
         InvalidDocument: it is not YAML.
     """
-    value, _ = parse_text(block.text)
+    value = parse_text(block.text).value
     unknown = value.keys() - _MEMBERS
     if unknown:
         raise ValueError(f"an example has no {', '.join(sorted(unknown))}")

@@ -67,7 +67,7 @@ def _inspected(
         shapeless = problems_of_value(definition) or _problems_of_size(definition)
         return (None, tuple(shapeless)) if shapeless else judge(definition)
     try:
-        value, place_of = parse_text(definition)
+        value, place_of, _ = parse_text(definition)
     except InvalidDocument as e:
         return None, e.problems
     program, problems = judge(value)

@@ -33,6 +33,7 @@ RULES: Final[Mapping[str, Rule]] = {
     # The document as a text and as JSON.
     "document-not-parsed": Rule("A definition in text is JSON or YAML.", _MACHINE, _JSON),
     "document-duplicate-key": Rule("A name occurs once in an object.", _MACHINE, _JSON),
+    "document-merge-key": Rule("A definition has no merge key (<<).", _MACHINE, _JSON),
     "document-not-json": Rule("A definition holds JSON values only.", _MACHINE, _JSON),
     "document-not-object": Rule("A definition is an object.", _MACHINE),
     "document-too-large": Rule("A definition has at most 1,048,576 bytes.", "AWS: quotas"),

@@ -6,7 +6,7 @@ beyond the bounds of a definition, and never turns a text into something else th
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Final, NamedTuple, TypeAlias
@@ -17,6 +17,7 @@ from treadle.asl.json import Json, is_well_formed
 from treadle.asl.pointers import escaped, unescaped
 from treadle.asl.rules import RULES
 from treadle.asl.yaml_events import YamlProblem, compose
+from treadle.asl.yaml_versions import Unlike
 
 Place: TypeAlias = tuple[int, int]
 """Line and column, both from 1."""
@@ -30,10 +31,14 @@ class Marks(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """A text's value, and the place of a JSON pointer into it."""
+    """A text's value, and the place of a JSON pointer into it.
+
+    `unlike` is what kubectl reads otherwise, if it is for kubectl too.
+    """
 
     value: Json
     place_of: Callable[[str], Place | None]
+    unlike: Sequence[Unlike] = ()
 
 
 def loads_document(text: str) -> Json:
@@ -46,8 +51,14 @@ def loads_document(text: str) -> Json:
     return parse_text(text).value
 
 
-def parse_text(text: str) -> Parsed:
-    """A text's value with its places. Raises as `loads_document` does."""
+def parse_text(text: str, *, for_kubectl: bool = False) -> Parsed:
+    """A text's value with its places. Raises as `loads_document` does.
+
+    Args:
+        text: JSON or YAML 1.2.
+        for_kubectl: whether it may be for kubectl, so that what YAML 1.1 reads otherwise is
+            gathered; else only `<<` is refused, which looks as if it did something.
+    """
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limits.DEFINITION_BYTES_MAX:
         raise _invalid(
@@ -58,7 +69,7 @@ def parse_text(text: str) -> Parsed:
     try:
         value = _parse_json(text)
     except json.JSONDecodeError as e:
-        return _parse_yaml(text, e)
+        return _parse_yaml(text, e, for_kubectl=for_kubectl)
     except RecursionError:
         raise _invalid("document-too-deep", _TOO_DEEP, (1, 1)) from None
     except ValueError as e:
@@ -215,17 +226,28 @@ def _invalid(code: str, message: str, place: Place, *, pointer: str = "") -> Inv
 _LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*["{\[\]])')
 
 
-def _parse_yaml(text: str, error: json.JSONDecodeError) -> Parsed:
+def _parse_yaml(text: str, error: json.JSONDecodeError, *, for_kubectl: bool) -> Parsed:
     try:
-        root = compose(text)
+        root, unlike = compose(text)
     except YamlProblem as e:
         if e.code == "document-not-parsed" and _LOOKS_LIKE_JSON.match(text):
             raise _invalid(
                 e.code, f"The JSON cannot be read: {error.msg}.", (error.lineno, error.colno)
             ) from None
         raise _invalid(e.code, e.message, (e.line, e.column), pointer=e.pointer) from None
+    if not for_kubectl and (merges := problems_of_merges(unlike)):
+        raise InvalidDocument(merges)
     marks = root.marks(Marks)
-    return _checked(Parsed(root.value, lambda pointer: _find(marks, pointer)))
+    return _checked(Parsed(root.value, lambda pointer: _find(marks, pointer), unlike))
+
+
+def problems_of_merges(unlike: Sequence[Unlike]) -> list[Problem]:
+    """Each `<<`, which no reading of a definition follows."""
+    return [
+        _problem("document-merge-key", each.message, (each.line, each.column), pointer=each.pointer)
+        for each in unlike
+        if each.is_merge
+    ]
 
 
 def _find(marks: Marks, pointer: str) -> Place | None:

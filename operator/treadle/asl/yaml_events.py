@@ -24,6 +24,7 @@ from ruamel.yaml.events import (
 from treadle.asl import limits
 from treadle.asl.json import Json
 from treadle.asl.pointers import escaped
+from treadle.asl.yaml_versions import MERGE, MERGE_MESSAGE, Unlike, key_unlike, value_unlike
 
 M = TypeVar("M")
 
@@ -64,8 +65,8 @@ class Node:
         return make((self.line, self.column), inner)
 
 
-def compose(text: str) -> Node:
-    """The one document of a text.
+def compose(text: str) -> tuple[Node, list[Unlike]]:
+    """The one document of a text, and the first of what kubectl reads otherwise in it.
 
     Raises:
         YamlProblem: it is not YAML, not one document, not JSON in meaning, or too large or deep.
@@ -78,7 +79,7 @@ def compose(text: str) -> Node:
         composer.take(event)
     if composer.root is None:
         raise YamlProblem("document-not-parsed", "The text holds no definition.", 1, 1)
-    return composer.root
+    return composer.root, composer.unlike
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -104,6 +105,7 @@ class _Composer:
 
     def __init__(self) -> None:
         self.root: Node | None = None
+        self.unlike: list[Unlike] = []
         self._open: list[Node] = []
         self._anchors: dict[str, Node] = {}
         self._documents = 0
@@ -131,6 +133,9 @@ class _Composer:
 
     def _scalar(self, event: ScalarEvent) -> Json:
         if self._is_key():
+            if event.implicit[0] and event.style in (None, ""):
+                message = MERGE_MESSAGE if event.value == MERGE else key_unlike(event.value)
+                self._note(event, message)
             return event.value
         tag = str(event.ctag) if event.ctag is not None else ""
         if tag in ("!", "tag:yaml.org,2002:str", "!!str"):
@@ -139,7 +144,19 @@ class _Composer:
             raise _wrong(event, f"The tag {tag} is not taken; write the value as JSON has it.")
         if event.style not in (None, ""):
             return event.value
-        return _plain(event)
+        value = _plain(event)
+        self._note(event, value_unlike(event.value, value))
+        return value
+
+    def _note(self, event: ScalarEvent, message: str) -> None:
+        """What kubectl reads otherwise, if there is something to be said of it."""
+        is_merge = message is MERGE_MESSAGE
+        # There is always room for a `<<`: a definition with one is refused.
+        most = limits.PROBLEMS_MAX * (2 if is_merge else 1)
+        if message and len(self.unlike) < most:
+            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            pointer = self._pointer(event.value if self._is_key() else None)
+            self.unlike.append(Unlike(pointer, message, line, column, is_merge))
 
     def _is_key(self) -> bool:
         return (
@@ -210,12 +227,13 @@ class _Composer:
             holder.inner[name] = node
             holder.key = None
 
-    def _pointer(self, name: str) -> str:
-        """Of a member of the innermost object."""
-        names: list[str] = []
-        for node in self._open[:-1]:
-            names.append(str(node.key.value if node.key else len(node.value)))
-        tokens = [escaped(token) for token in (*names, name)]
+    def _pointer(self, name: str | None) -> str:
+        """Of a member of the innermost object, or of the value that is read now."""
+        names = [
+            str(node.key.value if node.key else len(node.value))
+            for node in (self._open if name is None else self._open[:-1])
+        ]
+        tokens = [escaped(token) for token in (names if name is None else (*names, name))]
         return "".join(f"/{token}" for token in tokens)[: limits.DEFINITION_POINTER_CHARS_MAX]
 
     def _spend(self, weight: int, event: Event) -> None:

@@ -4,7 +4,7 @@ One rule: everything found in a file has the file's own line and column, also in
 that is a text in a manifest; nothing here raises, whatever the bytes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final, TypeAlias
@@ -14,16 +14,18 @@ from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.json import Json
 from treadle.asl.program import Program
 from treadle.asl.rules import RULES
-from treadle.asl.texts import Parsed, Place, parse_text
+from treadle.asl.texts import Parsed, Place, parse_text, problems_of_merges
 from treadle.kube.kinds import EXECUTIONS, GROUP, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.quoting import Quoted
 
 KIND: Final = "manifest-kind"
 SHAPE: Final = "manifest-shape"
+UNLIKE: Final = "manifest-yaml"
 
 CODES: Final[Mapping[str, str]] = {
     KIND: "apiVersion and kind of a manifest of ours are ones that there are.",
     SHAPE: "A manifest has the members that its resource definition allows.",
+    UNLIKE: "A manifest says the same to kubectl, which reads YAML 1.1, as to us.",
 }
 """The rules for manifests, beside `treadle.asl.rules.RULES`."""
 
@@ -48,6 +50,13 @@ class _Document:
         """The text at a pointer as it is spelled in the file, if that can be told."""
         found = self.parsed.place_of(pointer)
         return found and Quoted.after_key(self.text, found, pointer.rpartition("/")[2])
+
+    def unlike(self, pointer: str) -> Iterator[tuple[Problem, bool]]:
+        """What kubectl reads otherwise in the manifest at a pointer, and whether that is `<<`."""
+        for at, message, line, column, is_merge in self.parsed.unlike:
+            if at.startswith(f"{pointer}/"):
+                place = self.lines_before + line
+                yield Problem(at, UNLIKE, message, line=place, column=column), is_merge
 
     def problem(self, pointer: str, code: str, message: str, severity: str = "error") -> Problem:
         """A problem at a pointer into the document."""
@@ -207,11 +216,9 @@ class _Reading:
         """The next document."""
         self.seen = True
         try:
-            parsed = parse_text(text)
+            parsed = parse_text(text, for_kubectl=True)
         except InvalidDocument as e:
-            self.problems += [
-                replace(each, line=(each.line or 1) + lines_before) for each in e.problems
-            ]
+            self._add(e.problems, lines_before)
             return
         source = _Document(text, lines_before, parsed)
         value = parsed.value
@@ -222,7 +229,13 @@ class _Reading:
         ):
             self._manifest(value, "", source)
         elif self._is_chosen or (isinstance(value, dict) and _ASL & value.keys()):
+            if merges := problems_of_merges(parsed.unlike):
+                self._add(merges, lines_before)
+                return
             self.machines.append(Machine("", {"definition": value}, "", "", source))
+
+    def _add(self, problems: Sequence[Problem], lines_before: int) -> None:
+        self.problems += [replace(each, line=(each.line or 1) + lines_before) for each in problems]
 
     def _manifest(self, value: Mapping[str, Json], pointer: str, source: _Document) -> None:
         api_version, kind = value.get("apiVersion"), value.get("kind")
@@ -238,7 +251,13 @@ class _Reading:
             member, message = wrong
             at = f"{pointer}/{member}" if member in value else pointer
             self.problems.append(source.problem(at, KIND, message))
-        elif kind == STATE_MACHINES.name and api_version == STATE_MACHINES.api_version:
+            return
+        if _is_ours(api_version, kind):
+            unlike = list(source.unlike(pointer))
+            self.problems += [problem for problem, _ in unlike]
+            if any(is_merge for _, is_merge in unlike):
+                return  # what is missing may be what it takes over
+        if kind == STATE_MACHINES.name and api_version == STATE_MACHINES.api_version:
             self._machine(value, pointer, source)
         elif isinstance(metadata := value.get("metadata"), dict) and metadata.get("name"):
             self.others.append(value)
@@ -266,6 +285,10 @@ class _Reading:
     ) -> None:
         pointer = f"{at}/{member}" if member in holder else at
         self.problems.append(source.problem(pointer, SHAPE, message))
+
+
+def _is_ours(api_version: Json, kind: Json) -> bool:
+    return isinstance(kind, str) and kind in _OURS and _OURS[kind].api_version == api_version
 
 
 def _wrong_kind(api_version: Json, kind: Json) -> tuple[str, str] | None:
