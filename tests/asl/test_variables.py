@@ -99,3 +99,40 @@ def test_branches_side_by_side_have_their_own() -> None:
         {"StartAt": name, "States": {name: {**PASS, "Assign": {"x": 1}}}} for name in ("B", "C")
     ]
     assert problems({"A": {"Type": "Parallel", "Branches": branches, "End": True}}) == []
+
+
+@pytest.mark.parametrize(
+    ("member", "state"),
+    [
+        ("Assign", {**PASS, "Assign": {"x.$": 1}}),
+        (
+            "Choices/0/Assign",
+            {"Type": "Choice", "Choices": [{"Condition": True, "Next": "B", "Assign": {"x.$": 1}}]},
+        ),
+        (
+            "Catch/0/Assign",
+            {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Arguments": {"FunctionName": "f"},
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "B", "Assign": {"x.$": 1}}],
+                "End": True,
+            },
+        ),
+    ],
+)
+def test_in_jsonata_the_whole_key_is_the_name_of_a_variable(member: str, state: Any) -> None:
+    # Nothing could read it: no expression has a name with a dot and a dollar in it.
+    states = {"A": {"QueryLanguage": "JSONata", **state}, "B": PASS}
+    assert (f"/States/A/{member}/x.$", "variable-name") in problems(states)
+
+
+def test_a_state_in_jsonata_does_not_assign_what_jsonpath_would() -> None:
+    inner = {"Type": "Pass", "QueryLanguage": "JSONata", "Assign": {"x.$": 1}, "End": True}
+    branch = {"StartAt": "I", "States": {"I": inner}}
+    states = {
+        "A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "P"},
+        "P": {"Type": "Parallel", "Branches": [branch], "End": True},
+    }
+    where = "/States/P/Branches/0/States/I/Assign/x.$"
+    assert problems(states) == [(where, "variable-name")]

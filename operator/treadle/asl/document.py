@@ -18,6 +18,7 @@ from treadle.asl.lint_jsonata import check_expressions
 from treadle.asl.lint_members import Common
 from treadle.asl.lint_states import FLOWING, KINDS, read_state
 from treadle.asl.lint_variables import check_variables
+from treadle.asl.paths import assigned_name
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Machine, Program, State
 from treadle.asl.rules import RULES
@@ -98,15 +99,17 @@ def _problems_of_size(value: Json) -> list[Problem]:
     return [Problem("", code, message, RULES[code].spec)]
 
 
-def _assigned(states: Fields) -> list[tuple[str, str]]:
+def _assigned(states: Fields, language: str) -> list[tuple[str, str]]:
     """Every variable that a list of states assigns: where, and its name."""
     found = []
     for name, state in states.value.items():
+        own = state.get("QueryLanguage", language) if isinstance(state, dict) else language
+        named = partial(assigned_name, is_jsonata=own == "JSONata")
         for pointer, holder in _holders(states.at(name), state):
             given = holder.get("Assign")
             if isinstance(given, dict):
                 place = f"{pointer}/Assign"
-                found += [(f"{place}/{escaped(key)}", key.removesuffix(".$")) for key in given]
+                found += [(f"{place}/{escaped(key)}", named(key)) for key in given]
     return found
 
 
@@ -164,7 +167,7 @@ class _Reading:
             message = "States is empty; a machine needs a state."
             machine.wrong("States", "states-empty", message)
             return Machine(start or "", {})
-        outer, own = self.outer, _assigned(states)
+        outer, own = self.outer, _assigned(states, self.language)
         for pointer, name in own:
             if name in outer:
                 self.report.add(

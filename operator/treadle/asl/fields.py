@@ -15,6 +15,7 @@ from treadle.asl.paths import (
     Path,
     PathSyntaxError,
     Reference,
+    assigned_name,
     compile_path,
     compile_reference,
     is_variable_name,
@@ -316,7 +317,7 @@ class Fields:
             self._not_a("Assign", "an object of variables")
             return None
         for name in given:
-            variable = name.removesuffix(".$")
+            variable = assigned_name(name, is_jsonata=self.is_jsonata)
             if not is_variable_name(variable) or variable == _STATES:
                 self.report.add(
                     f"{self.at('Assign')}/{escaped(name)}",

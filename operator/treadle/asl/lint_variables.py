@@ -15,7 +15,7 @@ from treadle.asl.json import Json
 from treadle.asl.jsonata import JsonataSyntaxError, compile_expression, is_expression
 from treadle.asl.lint import Report
 from treadle.asl.lint_maps import mode_of
-from treadle.asl.paths import PathSyntaxError, compile_path
+from treadle.asl.paths import PathSyntaxError, assigned_name, compile_path
 from treadle.asl.pointers import escaped
 
 _ELSEWHERE: Final = frozenset(
@@ -73,8 +73,7 @@ class _Check:
             if here is None:
                 continue  # nothing leads to it, which is told already
             where = f"{pointer}/States/{escaped(name)}"
-            is_jsonata = state.get("QueryLanguage", self._language) == "JSONata"
-            for read in _reads(state, where, is_jsonata=is_jsonata):
+            for read in _reads(state, where, is_jsonata=self._is_jsonata(state)):
                 if not here & self._bits.get(read.name, 0):
                     _tell(read, self._report)
             for suffix, inner in _inner(state):
@@ -105,13 +104,17 @@ class _Check:
         return known
 
     def _edges(self, state: Mapping[str, Json]) -> Iterator[_Edge]:
-        own = self._set(_names(state))
+        is_jsonata = self._is_jsonata(state)
+        own = self._set(_names(state, is_jsonata=is_jsonata))
         for member in ("Next", "Default"):
             if member in state:
                 yield _Edge(state[member], own)
         for member in ("Choices", "Catch"):
             for rule in state.get(member, ()):
-                yield _Edge(rule["Next"], self._set(_names(rule)))
+                yield _Edge(rule["Next"], self._set(_names(rule, is_jsonata=is_jsonata)))
+
+    def _is_jsonata(self, state: Mapping[str, Json]) -> bool:
+        return bool(state.get("QueryLanguage", self._language) == "JSONata")
 
     def _set(self, names: Iterable[str]) -> _Set:
         found = 0
@@ -129,8 +132,8 @@ def _tell(read: _Read, report: Report) -> None:
     report.add(read.pointer, "variable-unassigned", message)
 
 
-def _names(holder: Mapping[str, Json]) -> Iterator[str]:
-    return (name.removesuffix(".$") for name in holder.get("Assign", ()))
+def _names(holder: Mapping[str, Json], *, is_jsonata: bool) -> Iterator[str]:
+    return (assigned_name(key, is_jsonata=is_jsonata) for key in holder.get("Assign", ()))
 
 
 def _inner(state: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:

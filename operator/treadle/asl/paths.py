@@ -186,6 +186,11 @@ def is_variable_name(text: str) -> bool:
     return text.isidentifier() and len(text) <= limits.VARIABLE_NAME_CHARS_MAX
 
 
+def assigned_name(key: str, *, is_jsonata: bool) -> str:
+    """The variable that a key of an Assign names: `.$` belongs to JSONPath's templates alone."""
+    return key if is_jsonata else key.removesuffix(".$")
+
+
 def _variable(path: str) -> str:
     """The name behind the `$`, if there is one."""
     found = _NAME.match(path, 1)
