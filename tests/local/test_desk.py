@@ -270,6 +270,41 @@ def test_three_months_cost_nothing(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
+def test_a_hundred_years_of_virtual_time_are_the_end(tmp_path: Path) -> None:
+    waits = {"Type": "Wait", "Seconds": 99_999_999, "Next": "W"}
+    ends = {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "E"}]}
+    definition = states(W={**waits, "Next": "C"}, C={**ends, "Default": "W"}, E={"Type": "Succeed"})
+    write(tmp_path, definition)
+    done = treadle(tmp_path, "run", "machine.json", "--name", "a", "--time", "virtual")
+    said = "'a': the execution has lasted a hundred years; shorten what it waits for"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    again = treadle(tmp_path, "run", "--resume", "a")
+    assert again.returncode == 2
+    assert said in again.stderr
+
+
+def test_an_error_of_ours_names_the_log_of_its_run(tmp_path: Path) -> None:
+    write(tmp_path, states(A={"Type": "Wait", "Seconds": 5, "End": True}))
+    program = (
+        "import sys\nfrom treadle.engine import walk\nfrom treadle.cli.main import main\n"
+        "walk.Walk.run = None\nmain(sys.argv[1:])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", "machine.json", "--name", "a"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    log = tmp_path / ".treadle" / "runs" / "a" / "treadle.log"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"an internal error; see {log}" in done.stderr
+    assert "TypeError" in log.read_text()
+
+
 def test_virtual_time_does_not_go_back_after_a_kill(tmp_path: Path) -> None:
     waits = {"Type": "Wait", "Seconds": 90 * 86_400, "Next": "A"}
     last = {**waits, "End": True}

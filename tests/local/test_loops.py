@@ -68,3 +68,29 @@ def test_an_earlier_run_may_have_been_ahead() -> None:
     loop.not_before(ahead - timedelta(days=1))
     assert ahead <= loop.now() < ahead + timedelta(minutes=1)
     loop.close()
+
+
+def test_a_hundred_years_are_the_end() -> None:
+    loop, ends = VirtualLoop(), list[bool]()
+
+    async def sleep() -> None:
+        ended = asyncio.Event()
+
+        def end() -> None:
+            ends.append(True)
+            ended.set()
+
+        loop.at_end = end
+        await asyncio.sleep(99 * 366 * DAY)
+        assert not loop.is_over
+        later = asyncio.create_task(asyncio.sleep(2 * 366 * DAY))
+        await ended.wait()
+        assert loop.is_over
+        began = time.monotonic()
+        await asyncio.sleep(0.2)  # time is real now
+        assert time.monotonic() - began >= 0.2
+        later.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(sleep())
+    assert ends == [True]

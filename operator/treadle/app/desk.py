@@ -34,7 +34,7 @@ from treadle.kube.podtemplates import with_api
 from treadle.local import engines, mocks
 from treadle.local.commands import POD_DEFAULTS
 from treadle.local.files import NAMESPACE, FileApi
-from treadle.local.loops import VirtualLoop
+from treadle.local.loops import LASTED, VirtualLoop
 from treadle.local.processes import ProcessRunner, ProcessSettings
 from treadle.local.runs import Run, Runs
 from treadle.local.volumes import Volumes
@@ -228,6 +228,7 @@ class _Desk:
         obj = await self._ready(machines)
         if self._virtual:
             self._virtual.busy = lambda: processes.busy or http.busy
+            self._virtual.at_end = self._ended.set
             for entry in (await histories.read(self._api, obj))[-1:]:
                 self._virtual.not_before(entry.at)
         key = decode.key(obj)
@@ -265,6 +266,7 @@ class _Desk:
             alarm_seconds_max=math.inf if self._virtual else ALARM_SECONDS_MAX,
             stopwatch=None if self._virtual else time.thread_time,
             tokens=None if self._virtual else tokens.issue,
+            log=str(self._runs.log(self._run.name)),
         )
 
     def _process_settings(self, url: str) -> ProcessSettings:
@@ -313,6 +315,8 @@ class _Desk:
         status = obj["status"]
         if why := _parked(status):
             raise NotRunnable(why)
+        if self._virtual and self._virtual.is_over and status["phase"] not in TERMINAL:
+            raise NotRunnable(LASTED)
         entries = await histories.read(self._api, obj)
         said = entries[-1].details if entries else {}
         return Result(

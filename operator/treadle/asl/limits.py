@@ -280,6 +280,7 @@ EXPRESSIONS_MAX = 4_000  # of JSONata in one definition, 0.3 ms each; the cache 
 ASSIGNMENTS_MAX = 600  # `:=` in the JSONata of one definition: 0.1 to 3 ms each
 FILTER_TERMS_MAX = 40_000  # `@` in the paths of one definition, 25 µs each
 PATTERNS_MAX = 100  # behind `=~` in one definition: each may take 12 ms and 400 KiB
+VIRTUAL_SECONDS_MAX = 100 * 366 * 86_400  # of an execution in virtual time: a hundred years
 PROBLEM_CHARS_MAX = 1_000  # of one sentence about a problem
 PROBLEMS_MAX = 200  # problems kept of one document: enough to mend, and a status stays small
 VISIT_NODES_MAX = 500_000  # nodes visited by all paths of one visit to a state: about a second

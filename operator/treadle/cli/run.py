@@ -255,7 +255,7 @@ def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
     from treadle.engine.snapshot import Unreadable
     from treadle.runtime.ports import Fault
 
-    _log_to(runs.of(wanted.name) / "treadle.log")
+    _log_to(runs.log(wanted.name))
     resumable = f"go on with it by: treadle run --resume {wanted.name}"
     if asked.state_dir != ".treadle":
         resumable += f" --state-dir {shlex.quote(asked.state_dir)}"

@@ -4,7 +4,7 @@ One rule: an attempt is named by frame, entry and number; whatever arrives for a
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED, TIMEOUT, StateError
@@ -19,6 +19,7 @@ from treadle.engine.memory import Closing, Memory
 from treadle.engine.payloads import Payload
 from treadle.engine.states import task
 from treadle.engine.steps import RunTask, Step
+from treadle.engine.times import after
 from treadle.engine.visits import Visits
 
 
@@ -79,7 +80,7 @@ class Attempts:
         self._journal.add(frame, f"{records.family(state.resource)}Scheduled", now, details)
         deadline_at = None
         if step.timeout_seconds is not None:
-            deadline_at = now + timedelta(seconds=step.timeout_seconds)
+            deadline_at = after(now, step.timeout_seconds)
         frame.heartbeat_seconds = None
         if step.heartbeat_seconds is not None and records.has_heartbeat(state.resource):
             frame.heartbeat_seconds = step.heartbeat_seconds
@@ -90,7 +91,7 @@ class Attempts:
     def _time(self, frame: Frame, beat_at: datetime) -> bool:
         due = [frame.deadline_at] if frame.deadline_at is not None else []
         if frame.heartbeat_seconds is not None:
-            due.append(beat_at + timedelta(seconds=frame.heartbeat_seconds))
+            due.append(after(beat_at, frame.heartbeat_seconds))
         # An older sign of life, which comes late, takes no time away.
         if not due or (frame.due_at is not None and min(due) <= frame.due_at):
             return False

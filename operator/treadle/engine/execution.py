@@ -5,7 +5,7 @@ One rule: `handle` is the only way in; an event that is late, repeated or unknow
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from treadle.asl.errors import INVALID_RESULT, TIMEOUT, StateError
@@ -33,7 +33,7 @@ from treadle.engine.payloads import Payload
 from treadle.engine.states import task as task_state
 from treadle.engine.states import wait as wait_state
 from treadle.engine.steps import RunTask, Step
-from treadle.engine.times import whole_ms
+from treadle.engine.times import after, whole_ms
 from treadle.engine.walk import Walk
 
 CLOSING_SECONDS = 120.0
@@ -112,7 +112,7 @@ class Execution:
         memory = Memory(seed, payload, now, suspended=suspended)
         seconds = [s for s in (program.timeout_seconds, limits.execution_seconds_max) if s]
         if seconds:
-            memory.deadline_at = now + timedelta(seconds=min(seconds))
+            memory.deadline_at = after(now, min(seconds))
         execution = cls(program, revision, identity, memory, limits, stopwatch, evaluator)
         details = {"input": payload, "roleArn": identity.role_arn}
         memory.history.add("ExecutionStarted", 0, now, details)

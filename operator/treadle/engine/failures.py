@@ -7,7 +7,7 @@ Spec: Errors, "Retrying after error" and "Fallback states".
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import TypeAlias
 
@@ -15,9 +15,9 @@ from treadle.asl import retrying
 from treadle.asl.chance import Chance
 from treadle.asl.errors import ALL, DATA_LIMIT_EXCEEDED, HEARTBEAT_TIMEOUT, StateError
 from treadle.asl.program import Catcher, Map, Parallel, State, Task
-from treadle.engine.times import whole_ms
+from treadle.engine.times import after, whole_ms
 
-# timedelta ends near here, and nobody waits longer: a BackoffRate of 1e300 is legal.
+# Nobody waits longer: a BackoffRate of 1e300 is legal.
 _DELAY_SECONDS_MAX = 99_999_999.0
 
 
@@ -81,8 +81,7 @@ def next_step(
     if index is not None and used[index] < state.retry[index].attempts_max:
         retrier = state.retry[index]
         seconds = retrying.delay_seconds(retrier, used[index] + 1, chance.unit())
-        delay = timedelta(seconds=min(seconds, _DELAY_SECONDS_MAX))
-        return RetryAt(whole_ms(now + delay), index)
+        return RetryAt(whole_ms(after(now, min(seconds, _DELAY_SECONDS_MAX))), index)
     for catcher in state.catch:
         too_large = ended is Ended.REPORTED and name == DATA_LIMIT_EXCEEDED
         if (too_large and ALL in catcher.errors) or retrying.matches(catcher.errors, name):

@@ -5,8 +5,19 @@ One rule: the engine is told the time; it never asks.
 
 from datetime import UTC, datetime, timedelta
 
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""No clock of ours goes on from here: a datetime cannot."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+def after(instant: datetime, seconds: float) -> datetime:
+    """So many seconds, from 0 to 1e9, behind an instant; `LATEST` where that would be later."""
+    try:
+        return min(instant + timedelta(seconds=seconds), LATEST)
+    except OverflowError:
+        return LATEST
 
 
 def to_ms(instant: datetime) -> int:

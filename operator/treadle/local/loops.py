@@ -1,13 +1,19 @@
 """An event loop whose clock may run ahead: where nothing is under way, it waits for nobody.
 
-One rule: time jumps only while no process, call or thread could still change what happens next.
+One rule: time jumps only while no process, call or thread could still change what happens next, and
+a hundred years at most.
 """
 
 import asyncio
 import selectors
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
+
+from treadle.asl import limits
+
+LASTED: Final = "the execution has lasted a hundred years; shorten what it waits for"
+"""Why no virtual time goes on beyond `limits.VIRTUAL_SECONDS_MAX`."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -15,10 +21,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     Attributes:
         busy: says whether something outside is under way; time is real while it is.
+        at_end: told once that no more time will be passed over; from then on it is real.
+        is_over: whether it was.
     """
 
     def __init__(self) -> None:
         self.busy: Callable[[], bool] = lambda: False
+        self.at_end: Callable[[], None] = lambda: None
+        self.is_over = False
         self._ahead = 0.0
         self._threads = 0
         super().__init__(_Selector(self))
@@ -39,8 +49,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def skip(self, seconds: float) -> bool:
         """Go ahead by so much where nothing is under way; gives whether it did."""
-        if self._threads or self.busy():
+        if self.is_over or self._threads or self.busy():
             return False
+        if self._ahead + seconds > limits.VIRTUAL_SECONDS_MAX:
+            self.is_over = True
+            self.at_end()
+            return True  # what it wakes is to run at once
         self._ahead += seconds
         return True
 

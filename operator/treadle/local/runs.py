@@ -66,6 +66,10 @@ class Runs:
             )
         return self.folder / "runs" / name
 
+    def log(self, name: str) -> Path:
+        """Where what happens to a run is written down, for whoever looks for an error of ours."""
+        return self.of(name) / "treadle.log"
+
     def keep(self, run: Run) -> None:
         """Write a run down, while `alone`. Raises: ValueError (one has that name); OSError."""
         path = self.of(run.name) / "run.json"

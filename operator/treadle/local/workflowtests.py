@@ -11,6 +11,7 @@ from typing import Final
 
 from treadle.asl.errors import StateError
 from treadle.asl.json import Json, dumps
+from treadle.asl.limits import VIRTUAL_SECONDS_MAX
 from treadle.asl.program import Map, Program
 from treadle.engine.commands import Task
 from treadle.engine.context import Identity
@@ -20,6 +21,7 @@ from treadle.engine.events import (
 from treadle.engine.execution import Execution
 from treadle.engine.memory import Status
 from treadle.local.coverage import Coverage, Watch
+from treadle.local.loops import LASTED
 from treadle.local.mocks import Answer, Mocks, find
 from treadle.local.world import Reply, World
 from treadle.stores import histories
@@ -30,9 +32,6 @@ BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 STEPS_MAX: Final = 200_000
 """Of one test. The bound of a history's events comes first, but in distributed Maps."""
-
-SECONDS_MAX: Final = 100 * 366 * 86_400
-"""That a test may last, in virtual time: a hundred years."""
 
 PHASES: Final[Mapping[Status, str]] = {
     Status.SUCCEEDED: "Succeeded",
@@ -136,8 +135,8 @@ class _Run:
             for _ in range(STEPS_MAX):
                 if self._execution.status is not Status.RUNNING:
                     return ""
-                if self._seconds > SECONDS_MAX:
-                    return "the execution has lasted a hundred years; shorten what it waits for"
+                if self._seconds > VIRTUAL_SECONDS_MAX:
+                    return LASTED
                 if not (self._world.act() or self._world.pass_time()):
                     return "the execution waits for what never comes"
         except _Unanswered as why:

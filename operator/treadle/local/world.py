@@ -6,7 +6,7 @@ One rule: nothing outside is touched, not even a clock; a second run gives the s
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 from typing import Protocol, TypeAlias
 
@@ -24,6 +24,7 @@ from treadle.engine.events import (
 )
 from treadle.engine.execution import Execution
 from treadle.engine.frames import Frame, Phase
+from treadle.engine.times import after
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class World:
             if reply.submitted is not None:
                 execution.handle(TaskSubmitted(task_id, reply.submitted, self.now), self.now)
             if reply.output is not None or reply.error is not None:
-                at = self.now + timedelta(seconds=reply.after_seconds)
+                at = after(self.now, reply.after_seconds)
                 heapq.heappush(self._due, _Due(at, len(self._asked), task_id, reply))
         return bool(fresh)
 

@@ -69,8 +69,10 @@ class Driver:
         evaluator: Evaluator | None = None,
         aside: Aside | None = None,
         tokens: Tokens | None = None,
+        log: str = "the operator's log",
     ) -> None:
         self._store = store
+        self._log = log
         self._leadership = leadership
         self._clock = clock
         self._meter = meter or NoMeter()
@@ -311,7 +313,7 @@ class Driver:
             # it is, and the turns of all others go on.
             _log.exception("turn of %s: parked", run.key.name)
             self._meter.failed("runtime")
-            await self._park(run, "an internal error; see the operator's log")
+            await self._park(run, f"an internal error; see {self._log}")
             return None
         if not self._quiet:
             self._reconciler.align(run)

@@ -1,6 +1,6 @@
 """Wait: until an instant, at no cost. Spec: "Wait State"."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from treadle.asl.errors import RUNTIME, EvaluationFailed
 from treadle.asl.json import Json, dumps
@@ -10,6 +10,7 @@ from treadle.asl.queries import Query
 from treadle.asl.timestamps import parse_timestamp
 from treadle.engine.flow import Visit, assigned, effective_input, output
 from treadle.engine.steps import Done, Sleep, Step
+from treadle.engine.times import after
 
 # AWS counts the delay in 32 bits of seconds (24,855 days are accepted, 24,856 are not).
 _DELAY_SECONDS_MAX = 2**31 - 1
@@ -50,7 +51,7 @@ def _until(state: Wait, visit: Visit) -> datetime:
         case _:
             assert state.seconds is not None
             seconds = state.seconds
-    return visit.now + timedelta(seconds=seconds)
+    return after(visit.now, seconds)
 
 
 def _read(path: Path, field: str, visit: Visit) -> Json:
