@@ -1,14 +1,16 @@
 """Files of tests: what is read, and what is wrong with one, at which line."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support.treadles import manifest, states
+from tests.support.treadles import manifest, states, write
 from tests.support.workflows import succeed, task
+from treadle.asl import limits
 from treadle.local import testfiles, testschema
 from treadle.local.testfiles import TestFile
 from treadle.local.workflowtests import BEGIN
@@ -264,3 +266,34 @@ def test_the_examples_are_as_the_schema_says(path: Path) -> None:
 
     assert list(SCHEMA.iter_errors(loads_document(path.read_text(encoding="utf-8")))) == []
     assert testfiles.read(path, path.name).problems == []
+
+
+def test_a_wrong_file_costs_no_more_than_its_first_problems(tmp_path: Path) -> None:
+    names = [f"Task{number:06}" for number in range(4_000)]
+    machine = states(**{name: succeed() for name in names})
+    misspelt = [name.replace("a", "o") for name in names] * 5
+    tests = [
+        {"name": "t", "expect": {"visited": misspelt}},
+        {"name": "u", "expect": {"visitedContains": misspelt}},
+        {"name": "v", "mocks": {name: {} for name in misspelt}, "expect": {"visited": []}},
+    ]
+    write(tmp_path, machine, "m.json")
+    began = time.process_time()
+    found = problems(read(tmp_path, {"machine": "m.json", "tests": tests}))
+    assert time.process_time() - began < 15
+    assert len(found) == limits.PROBLEMS_MAX + 1
+    assert found[0] == (
+        "/tests/0/expect/visited/0",
+        "There is no state 'Tosk000000'; did you mean 'Task000000'?",
+    )
+    assert found[-1] == ("", "There are more than 200 problems; the rest is not listed.")
+
+
+def test_many_members_that_are_not_known_are_told_up_to_a_bound(tmp_path: Path) -> None:
+    found = problems(read(tmp_path, with_test(**{f"x{number}": 1 for number in range(1_000)})))
+    assert len(found) == limits.PROBLEMS_MAX + 1
+
+
+def test_many_problems_of_tests_are_told_up_to_a_bound(tmp_path: Path) -> None:
+    tests = [{**TEST, "name": f"t{number}", "expect": {}} for number in range(999)]
+    assert len(problems(read(tmp_path, {**GOOD, "tests": tests}))) == limits.PROBLEMS_MAX + 1

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from pydantic import ValidationError
 
 from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.json import Json, dumps
-from treadle.asl.limits import FILE_BYTES_MAX
+from treadle.asl.limits import FILE_BYTES_MAX, PROBLEMS_MAX
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Program, Task
 from treadle.asl.texts import Parsed, parse_text
@@ -30,6 +31,9 @@ from treadle.stores.judgement import states
 
 YEAR_MIN, YEAR_MAX = 1970, 9000
 """Of the time when a test begins: beyond that no clock has room for what it waits for."""
+
+HINTS_MAX: Final = 10
+"""Of a file, for names that are misspelt."""
 
 SHAPE, MACHINE, MOCKS = "test-shape", "test-machine", "test-mocks"
 
@@ -110,6 +114,24 @@ def read(path: Path, label: str, data: bytes | None = None) -> TestFile:
     return reading.found
 
 
+Names: TypeAlias = Mapping[str, None]
+"""In their order, and found at once."""
+
+
+class _Known(NamedTuple):
+    """The names of a machine's states, and of its Tasks."""
+
+    states: Names
+    tasks: Names
+
+    @classmethod
+    def of(cls, program: Program) -> "_Known":
+        """Of a machine."""
+        named = {state.name: state for _, state, _ in states(program.machine, program.definition)}
+        are_tasks = [name for name, state in named.items() if isinstance(state, Task)]
+        return cls(dict.fromkeys(named), dict.fromkeys(are_tasks))
+
+
 class _Reading:
     """One file being read."""
 
@@ -117,6 +139,7 @@ class _Reading:
         self._path = path
         self.found = TestFile(label, paths=[path])
         self._parsed = Parsed(None, lambda _: None)
+        self._misspelt = 0
 
     def all(self, data: bytes | None) -> None:
         """Read all of it, up to what is wrong."""
@@ -127,25 +150,36 @@ class _Reading:
         try:
             tests = Tests.model_validate(self._parsed.value)
         except ValidationError as why:
-            for error in why.errors(include_url=False, include_input=False):
+            for error in why.errors(include_url=False, include_input=False)[: PROBLEMS_MAX + 1]:
                 self._misshapen(error)
             return
         self.found.title = tests.name or self.found.file
         machine = self._machine(tests.machine)
         if machine is not None:
             names: set[str] = set()
+            known = _Known.of(machine.program)
             for number, test in enumerate(tests.tests):
                 where = f"/tests/{number}"
                 if test.name in names:
                     self._wrong(f"{where}/name", SHAPE, "Another test has the same name.")
                 names.add(test.name)
-                case = self._case(test, where, machine.program)
+                case = self._case(test, where, known)
                 if case is not None:
                     self.found.cases.append(case)
         if not self.found.problems:
             self.found.machine = machine
 
+    @property
+    def _is_full(self) -> bool:
+        """Whether no further problem would be told, so that none need be looked for."""
+        return len(self.found.problems) > PROBLEMS_MAX
+
     def _wrong(self, pointer: str, code: str, message: str) -> None:
+        if self._is_full:
+            return
+        if len(self.found.problems) == PROBLEMS_MAX:
+            pointer, code = "", "too-many-problems"
+            message = f"There are more than {PROBLEMS_MAX} problems; the rest is not listed."
         line, column = self._parsed.place_of(pointer) or (None, None)
         problem = Problem(pointer, code, message, line=line, column=column)
         self.found.problems.append(Wrong(self.found.file, problem))
@@ -224,12 +258,12 @@ class _Reading:
 
     # ---------------------------------------------------------------------------------- a test
 
-    def _case(self, test: Test, where: str, program: Program) -> Case | None:
+    def _case(self, test: Test, where: str, known: _Known) -> Case | None:
+        if self._is_full:
+            return None
         before = len(self.found.problems)
-        named = {state.name: state for _, state, _ in states(program.machine, program.definition)}
-        known = [name for name, state in named.items() if isinstance(state, Task)]
-        answers = self._answers(test.mocks, f"{where}/mocks", known)
-        expected = self._expected(test.expect, f"{where}/expect", list(named))
+        answers = self._answers(test.mocks, f"{where}/mocks", known.tasks)
+        expected = self._expected(test.expect, f"{where}/expect", known.states)
         begins_at = BEGIN if test.start_time is None else parse_timestamp(test.start_time)
         if begins_at is None or not YEAR_MIN <= begins_at.year <= YEAR_MAX:
             message = (
@@ -250,11 +284,20 @@ class _Reading:
             expected,
         )
 
-    def _answers(self, given: Mapping[str, Json], where: str, known: list[str]) -> mocks.Mocks:
+    def _did_you_mean(self, name: str, known: Names) -> str:
+        # It takes a look at every name, and one who has misspelt many has begun with these.
+        self._misspelt += 1
+        near = get_close_matches(name[:80], known, 1) if self._misspelt <= HINTS_MAX else ()
+        told = ", ".join(f"'{each:.80}'" for each in islice(known, 10)) or "none"
+        return f"; did you mean '{near[0]:.80}'?" if near else f"; there are: {told}."
+
+    def _answers(self, given: Mapping[str, Json], where: str, known: Names) -> mocks.Mocks:
         found: dict[str, mocks.Answers] = {}
         for name, answers in given.items():
+            if self._is_full:
+                break
             if name not in known:
-                message = f"'{name:.80}' is no Task of the machine{_did_you_mean(name, known)}"
+                message = f"'{name:.80}' is no Task of the machine{self._did_you_mean(name, known)}"
                 self._wrong(f"{where}/{escaped(name)}", MOCKS, message)
                 continue
             try:
@@ -263,7 +306,7 @@ class _Reading:
                 self._wrong(why.pointer, MOCKS, f"{why.sentence[0].upper()}{why.sentence[1:]}.")
         return found
 
-    def _expected(self, expect: Expect, where: str, known: list[str]) -> Expected | None:
+    def _expected(self, expect: Expect, where: str, known: Names) -> Expected | None:
         if not expect.model_dump(exclude_none=True) and not _OUTPUTS & expect.model_fields_set:
             self._wrong(where, SHAPE, "A test must expect something, for example a status.")
         for member, names in (
@@ -271,8 +314,8 @@ class _Reading:
             ("visitedContains", expect.visited_contains),
         ):
             for number, name in enumerate(names or ()):
-                if name not in known:
-                    message = f"There is no state '{name:.80}'{_did_you_mean(name, known)}"
+                if name not in known and not self._is_full:
+                    message = f"There is no state '{name:.80}'{self._did_you_mean(name, known)}"
                     self._wrong(f"{where}/{member}/{number}", MACHINE, message)
         pattern = None
         if expect.cause_matches is not None:
@@ -299,12 +342,6 @@ class _Reading:
 
 _OUTPUTS: Final = {"output", "output_contains"}
 """Members of `expect` that expect something even where they are null."""
-
-
-def _did_you_mean(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, 1)
-    told = ", ".join(f"'{each:.80}'" for each in known[:10]) or "none"
-    return f"; did you mean '{near[0]:.80}'?" if near else f"; there are: {told}."
 
 
 def _near(name: str, tokens: list[str]) -> str:
