@@ -113,3 +113,13 @@ def test_a_refused_pattern_says_where() -> None:
     with pytest.raises(PatternError) as caught:
         Pattern("ab(c")
     assert caught.value.position == 4
+
+
+@pytest.mark.parametrize("source", ["b", "^a", "b$", "^ab$", "a|b", "a.b", "", r"\d"])
+def test_a_pattern_is_found_anywhere_as_python_finds_it(source: str) -> None:
+    pattern = Pattern.anywhere(source)
+    assert pattern.source == source
+    for text in TEXTS:
+        assert pattern.matches(text, free) is (re.search(source, text) is not None), text
+    with pytest.raises(PatternError, match="unmatched"):
+        Pattern.anywhere(f"{source})(")

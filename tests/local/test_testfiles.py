@@ -121,8 +121,19 @@ def problems(found: TestFile) -> list[tuple[str, str]]:
         (
             with_test(expect={"causeMatches": "("}),
             "/tests/0/expect/causeMatches",
-            "no regular expression",
+            "causeMatches cannot be read at character 2: Invalid pattern: expected ')'",
         ),
+        (
+            with_test(expect={"causeMatches": "a)(b"}),
+            "/tests/0/expect/causeMatches",
+            "at character 2: Invalid pattern: unmatched ')'",
+        ),
+        (
+            with_test(expect={"causeMatches": "(?:a{0,65000}){0,65000}"}),
+            "/tests/0/expect/causeMatches",
+            "expected {n}",
+        ),
+        (with_test(expect={"causeMatches": "(?=a)"}), "/tests/0/expect/causeMatches", "expected"),
         (
             with_test(expect={"visited": ["A", "a"]}),
             "/tests/0/expect/visited/1",

@@ -1,6 +1,6 @@
 """Each kind of expectation holds, and fails with a difference that says where and what."""
 
-import re
+import time
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from tests.support.treadles import states
 from tests.support.workflows import ran, succeed
 from treadle.asl.json import Json
+from treadle.asl.patterns import Pattern
 from treadle.local import verdicts
 from treadle.local.verdicts import Expected, compared, differences
 
@@ -38,8 +39,8 @@ def test_what_is_as_expected_has_no_difference(expected: Expected) -> None:
     "expected",
     [
         Expected(status="Failed", error="E", cause="order 7 is lost"),
-        Expected(cause_pattern=re.compile(r"order \d")),
-        Expected(cause_pattern=re.compile("lost$")),
+        Expected(cause_pattern=Pattern.anywhere(r"order \d")),
+        Expected(cause_pattern=Pattern.anywhere("lost$")),
         Expected(visited=["F"]),
     ],
 )
@@ -69,7 +70,7 @@ def test_a_failure_may_be_expected(expected: Expected) -> None:
         (Expected(error="E"), ("error", "", '"E"', "nothing")),
         (Expected(cause="c"), ("cause", "", '"c"', "nothing")),
         (
-            Expected(cause_pattern=re.compile("x+")),
+            Expected(cause_pattern=Pattern.anywhere("x+")),
             ("causeMatches", "", "something like x+", "nothing"),
         ),
         (Expected(visited=["A"]), ("visited", "/1", "nothing", '"B"')),
@@ -106,7 +107,7 @@ def test_what_is_not_as_expected_says_where_and_what(
         (Expected(error="F"), ("error", "", '"F"', '"E"')),
         (Expected(cause="order 7"), ("cause", "", '"order 7"', '"order 7 is lost"')),
         (
-            Expected(cause_pattern=re.compile("^lost")),
+            Expected(cause_pattern=Pattern.anywhere("^lost")),
             ("causeMatches", "", "something like ^lost", '"order 7 is lost"'),
         ),
     ],
@@ -153,3 +154,21 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "error",
         "visited",
     ]
+
+
+@pytest.mark.parametrize("source", ["(a+)+$", "(a|a)+$", "a*a*a*a*b", "(?:a?){30}a{30}$"])
+def test_no_pattern_makes_a_comparison_hang(source: str) -> None:
+    pattern, cause = Pattern.anywhere(source), "a" * 32_000 + "!"
+    failed = ran(states(F={"Type": "Fail", "Error": "E", "Cause": cause}))
+    began = time.process_time()
+    (difference,) = differences(Expected(cause_pattern=pattern), failed)
+    assert time.process_time() - began < 10
+    assert difference.expected == f"something like {source}"
+
+
+def test_a_comparison_that_takes_too_long_says_so() -> None:
+    cause = "a" * 32_000
+    failed = ran(states(F={"Type": "Fail", "Error": "E", "Cause": cause}))
+    pattern = Pattern.anywhere("(?:a?){200}b")
+    (difference,) = differences(Expected(cause_pattern=pattern), failed)
+    assert difference.came.endswith("which takes too long to compare; simplify the pattern")

@@ -42,15 +42,24 @@ class _Part:
 class Pattern:
     """A compiled regular expression. `matches` takes the whole text, as Jayway's `=~` does."""
 
-    __slots__ = ("_final", "_first")
+    __slots__ = ("_final", "_first", "source")
 
     def __init__(self, source: str, *, ignore_case: bool = False) -> None:
+        self.source = source
         parser = _Parser(source, ignore_case=ignore_case)
         part = parser.parse()
         self._final = _Place()
         for end in part.ends:
             end.then.append(self._final)
         self._first = part.first
+
+    @classmethod
+    def anywhere(cls, source: str) -> "Pattern":
+        """One that also takes a text in which the pattern matches somewhere."""
+        cls(source)  # by itself, so that what is wrong has its place
+        found = cls(rf"[\s\S]*(?:{source})[\s\S]*")
+        found.source = source
+        return found
 
     def matches(self, text: str, spend: Callable[[int], None]) -> bool:
         """Whether the whole text matches.

@@ -4,7 +4,6 @@ One rule: a problem has the file's own line, or that of the machine's file, and 
 """
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.json import Json, dumps
 from treadle.asl.limits import FILE_BYTES_MAX, PROBLEMS_MAX
+from treadle.asl.patterns import Pattern, PatternError
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Program, Task
 from treadle.asl.texts import Parsed, parse_text
@@ -320,9 +320,11 @@ class _Reading:
         pattern = None
         if expect.cause_matches is not None:
             try:
-                pattern = re.compile(expect.cause_matches)
-            except (re.error, OverflowError, RecursionError) as why:
-                message = f"causeMatches is no regular expression: {why}."
+                pattern = Pattern.anywhere(expect.cause_matches)
+            except PatternError as why:
+                message = (
+                    f"causeMatches cannot be read at character {why.position + 1}: {why.message}."
+                )
                 self._wrong(f"{where}/causeMatches", SHAPE, message)
                 return None
         return Expected(

@@ -117,7 +117,8 @@ class Expect(_Model):
     cause: str | None = None
     """The cause of its error, exactly."""
     cause_matches: str | None = Field(None, max_length=PATTERN_CHARS_MAX)
-    """A regular expression, of Python's kind, that the cause has a match of somewhere in it."""
+    """A regular expression that the cause has a match of somewhere in it: characters, classes,
+    groups, alternatives, repetitions, ^ and $. It cannot look around or back."""
     visited: Names | None = None
     """The names of all states that are entered, in order. Those within a distributed Map are not
     among them: its children are executions of their own."""

@@ -3,13 +3,14 @@
 One rule: a difference names its place, what was expected there and what came, and is bounded.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from typing import Final, NamedTuple
 
 from treadle.asl.json import Json, dumps
+from treadle.asl.limits import VISIT_NODES_MAX
+from treadle.asl.patterns import Pattern
 from treadle.asl.pointers import escaped
 from treadle.local.workflowtests import Ran
 
@@ -50,7 +51,7 @@ class Expected:
     part: Json = None
     error: str | None = None
     cause: str | None = None
-    cause_pattern: re.Pattern[str] | None = None
+    cause_pattern: Pattern | None = None
     visited: Sequence[str] | None = None
     visited_part: Sequence[str] | None = None
     history: Sequence[str] | None = field(default=None)
@@ -93,9 +94,30 @@ def _texts(expected: Expected, ran: Ran) -> Iterator[Difference]:
         if wanted is not None and wanted != came:
             yield Difference(what, "", shown(wanted), NOTHING if came is None else shown(came))
     pattern = expected.cause_pattern
-    if pattern is not None and not (ran.cause is not None and pattern.search(ran.cause)):
-        came = NOTHING if ran.cause is None else shown(ran.cause)
-        yield Difference("causeMatches", "", f"something like {_bounded(pattern.pattern)}", came)
+    if pattern is not None and (came := _unlike(pattern, ran.cause)):
+        yield Difference("causeMatches", "", f"something like {_bounded(pattern.source)}", came)
+
+
+class _Spent(Exception):  # noqa: N818 - no error, but the end of the work
+    """A comparison takes too much work."""
+
+
+def _unlike(pattern: Pattern, cause: str | None) -> str:
+    """What came instead of a cause that a pattern matches in; empty where it does."""
+    if cause is None:
+        return NOTHING
+    left = VISIT_NODES_MAX
+
+    def spend(work: int) -> None:
+        nonlocal left
+        left -= work
+        if left < 0:
+            raise _Spent
+
+    try:
+        return "" if pattern.matches(cause, spend) else shown(cause)
+    except _Spent:
+        return f"{shown(cause)}, which takes too long to compare; simplify the pattern"
 
 
 def _in_order(wanted: Sequence[str], came: Sequence[str]) -> Iterator[Difference]:
