@@ -385,6 +385,21 @@ def test_tests_run_again_when_another_file_comes_or_goes(
     assert any("there is no *.test.yaml" in line for line in told[4:])
 
 
+def test_tests_run_when_the_machine_appears(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay_out(here, GOOD, machine="m.json")
+    told = watch(here, capsys, lambda: write(here, MACHINE, "m.json"))
+    assert told[:2] == ["0", "1 passed, 0 failed"]
+    assert "m.json cannot be read" in told[2]
+
+
+def test_a_machine_that_no_file_can_be_is_waited_for_in_vain(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out(here, GOOD, machine="m\0.json")
+    told = watch(here, capsys, lambda: lay_out(here, GOOD))
+    assert told[:2] == ["0", "1 passed, 0 failed"]
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_watching(here: Path) -> None:
     import signal

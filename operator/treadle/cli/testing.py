@@ -90,8 +90,8 @@ def _stamps(asked: Asked, paths: Sequence[Path]) -> Mapping[Path, tuple[int, int
     for path in every:
         try:
             stat = path.stat()
-        except OSError:
-            continue
+        except (OSError, ValueError):
+            continue  # it is not there, or no file can have such a name
         found[path] = (stat.st_mtime_ns, stat.st_size)
     return found
 

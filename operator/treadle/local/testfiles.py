@@ -87,7 +87,7 @@ class TestFile:
 
     Attributes:
         file: its name, for people.
-        paths: files that it was made from.
+        paths: files that it was made from, or would have been.
         machine: None where there are problems.
     """
 
@@ -225,10 +225,10 @@ class _Reading:
             self._wrong("/machine", SHAPE, "machine must be the name of a file, or a definition.")
             return None
         path = self._path.parent / given
+        self.found.paths.append(path)  # also one that is not there: it may appear
         data = self._bytes(path, given, "/machine")
         if data is None:
             return None
-        self.found.paths.append(path)
         label = os.path.normpath(Path(self.found.file).parent / given)
         return self._first(data, label, given)
 
