@@ -53,3 +53,43 @@ def test_what_aws_takes_has_no_problem(state: Any) -> None:
 )
 def test_what_aws_refuses_is_told_at_its_place(state: Any, pointer: str, code: str) -> None:
     assert found(state) == [(f"/States/A{pointer}", code)]
+
+
+CHOICES = [{"Condition": "{% true %}", "Next": "Z", "Output": {"a": "{% 1 %}\n"}}]
+
+
+@pytest.mark.parametrize(
+    ("state", "pointer"),
+    [
+        ({**PASS, "Output": "{% 1 %}\n"}, "/Output"),
+        ({**PASS, "Output": {"a": [" {% 1 %} "]}}, "/Output/a/0"),
+        ({**PASS, "Assign": {"x": "\t{% 1 %}"}}, "/Assign/x"),
+        ({"Type": "Choice", "Choices": CHOICES, "Default": "Z"}, "/Choices/0/Output/a"),
+    ],
+)
+def test_an_expression_with_blanks_outside_is_literal_and_told(state: Any, pointer: str) -> None:
+    states = {"A": state, "Z": PASS}
+    definition = {"QueryLanguage": "JSONata", "StartAt": "A", "States": states}
+    program, problems = document.inspect(definition)
+    assert program is not None
+    told = [(p.pointer, p.code, p.severity) for p in problems if p.pointer.startswith("/States/A")]
+    assert told == [(f"/States/A{pointer}", "jsonata-blanks-outside", "warning")]
+
+
+def test_in_jsonpath_and_in_a_comment_it_is_a_text_like_others() -> None:
+    states = {"A": {**PASS, "Result": "{% 1 %}\n"}}
+    assert document.inspect({"StartAt": "A", "States": states})[1] == ()
+    states = {"A": {**PASS, "QueryLanguage": "JSONata", "Comment": "{% 1 %} "}}
+    commented = {"StartAt": "A", "States": states}
+    assert document.inspect(commented)[1] == ()
+
+
+def test_the_usual_block_of_yaml_is_told_with_the_remedy() -> None:
+    text = (
+        "QueryLanguage: JSONata\nStartAt: A\nStates:\n  A:\n    Type: Pass\n"
+        "    Output: |\n      {% $states.input %}\n    End: true\n"
+    )
+    _, (problem,) = document.inspect(text)
+    assert (problem.code, problem.line) == ("jsonata-blanks-outside", 6)
+    assert "write |- or >-" in problem.message
+    assert document.inspect(text.replace("|", "|-"))[1] == ()

@@ -81,6 +81,13 @@ def _check(text: str, pointer: str, allowed: frozenset[str], state: Fields) -> N
             f"{shown(text)} has one end of an expression; it begins with {{% and ends with %}}.",
         )
     if not is_expression(text):
+        if is_expression(text.strip()):
+            state.report.add(
+                pointer,
+                "jsonata-blanks-outside",
+                f"{shown(text)} is taken literally, for it has blanks or line ends outside of "
+                "{% and %}; in YAML write |- or >- in place of | or >.",
+            )
         return
     try:
         expression = compile_expression(text)

@@ -142,6 +142,11 @@ RULES: Final[Mapping[str, Rule]] = {
     "variable-unassigned": Rule(
         "A variable is assigned on a way to the state that reads it.", "Variables", is_warning=True
     ),
+    "jsonata-blanks-outside": Rule(
+        "A text that would be an expression has nothing outside of {% and %}.",
+        _QUERIES,
+        is_warning=True,
+    ),
     "jsonata-function-unknown": Rule(
         "An expression calls functions that there are.", _QUERIES, is_warning=True
     ),
