@@ -243,3 +243,34 @@ def test_an_input_that_is_not_json_is_refused() -> None:
 def test_an_inner_state_that_caused_it_is_taken() -> None:
     found = answer(mapping(INNER, End=True), [1], mock=ends("E"), caused_by="I")
     assert found["status"] == "FAILED"
+
+
+SENDING = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+PATH = {"Parameters": {"QueueUrl": "u", "MessageBody": {"t.$": "$$.Task.Token"}}}
+QUERY = {
+    "QueryLanguage": "JSONata",
+    "Arguments": {"QueueUrl": "u", "MessageBody": "{% $states.context.Task.Token %}"},
+}
+
+
+@pytest.mark.parametrize(
+    ("members", "stage"), [(PATH, "afterParameters"), (QUERY, "afterArguments")]
+)
+def test_a_task_has_a_token_that_stands_for_one(members: Any, stage: str) -> None:
+    state = {"Type": "Task", "Resource": SENDING, **members, "End": True}
+    found = answer(state, mock=gives({}), level="DEBUG")
+    assert (found["status"], found["output"]) == ("SUCCEEDED", {})
+    assert "<task token>" in dumps(found["inspectionData"][stage])
+
+
+def test_a_context_that_is_given_has_its_own_token_or_none() -> None:
+    state = {"Type": "Task", "Resource": SENDING, **PATH, "End": True}
+    own = {"Task": {"Token": "mine"}}
+    found = answer(state, mock=gives({}), level="DEBUG", context=own)
+    assert found["inspectionData"]["afterParameters"]["MessageBody"] == {"t": "mine"}
+    assert answer(state, mock=gives({}), context={})["error"] == "States.Runtime"
+
+
+def test_a_task_that_waits_for_no_token_has_none() -> None:
+    state = {"Type": "Task", "Resource": SENDING.partition(".")[0], **PATH, "End": True}
+    assert answer(state, mock=gives({}))["error"] == "States.Runtime"

@@ -39,6 +39,7 @@ from treadle.engine.payloads import Payload
 from treadle.engine.states import fork, task, wait
 from treadle.engine.steps import Done, Failed, Sleep, StartFork, Step
 from treadle.engine.times import aws_text
+from treadle.engine.visits import TOKEN
 
 Level: TypeAlias = Literal["INFO", "DEBUG", "TRACE"]
 
@@ -411,6 +412,8 @@ class _Test:
             "State": state,
             "StateMachine": {"Id": f"{_ARN}:stateMachine:{machine}", "Name": machine},
         }
+        if isinstance(self._state, Task) and self._state.has_token:
+            context["Task"] = {"Token": TOKEN}
         if item is not None:
             context["Map"] = {"Item": item}
         return context
