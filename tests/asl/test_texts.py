@@ -1,9 +1,13 @@
 """Definitions as texts."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from treadle.asl import limits
 from treadle.asl.errors import InvalidDocument, Problem
+from treadle.asl.json import dumps
 from treadle.asl.texts import loads_document, parse_text, problems_of_value
 
 
@@ -182,12 +186,12 @@ def test_a_value_that_holds_itself_is_too_deep() -> None:
     assert problems_of_value(loop)[0].code == "document-too-deep"
 
 
-def test_a_value_shared_too_often_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "DEFINITION_BYTES_MAX", 10_000)
+def test_a_value_shared_too_often_is_too_large() -> None:
+    few = replace(limits.OF_DEFINITIONS, bytes_max=10_000)
     value: object = "x"
     for _ in range(30):
         value = [value, value]
-    assert problems_of_value(value)[0].code == "document-too-large"
+    assert problems_of_value(value, few)[0].code == "document-too-large"
 
 
 @pytest.mark.parametrize(
@@ -224,3 +228,17 @@ def test_a_merge_key_is_the_fault_that_is_told() -> None:
     assert (problem.code, problem.pointer) == ("document-merge-key", "/States/A/<<")
     assert (problem.line, problem.column) == (4, 5)
     assert loads_document('"<<": 1') == {"<<": 1}
+
+
+def test_a_file_of_tests_has_bounds_of_its_own() -> None:
+    large = json.dumps({"a": "x" * (2 * limits.DEFINITION_BYTES_MAX), "b": ["{% 1 %}"] * 5_000})
+    assert loads_document(large, limits.OF_TESTS)["b"][0] == "{% 1 %}"
+    deep = "[" * 250 + "]" * 250
+    assert dumps(loads_document(deep, limits.OF_TESTS)) == deep
+    assert loads_document(f"a: {deep}", limits.OF_TESTS)
+    with pytest.raises(InvalidDocument, match="The file of tests is nested deeper than 254 levels"):
+        loads_document(f"a: [[[[[[{deep}]]]]]]", limits.OF_TESTS)
+    few = replace(limits.OF_TESTS, bytes_max=20)
+    for text in ('{"a": "' + "x" * 20 + '"}', "a: &a [xxxxxxx]\nb: *a"):
+        with pytest.raises(InvalidDocument, match=r"[Tt]he file of tests has"):
+            loads_document(text, few)

@@ -9,7 +9,9 @@ from click.testing import CliRunner, Result
 
 from tests.support.treadles import gives, manifest, shell, states, write
 from treadle.asl.texts import loads_document
+from treadle.cli import run as cli_run
 from treadle.cli.main import main
+from treadle.local import testfiles
 
 FAILS = shell("echo no; exit 3", Next="Z", Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Z"}])
 AGAIN = shell(
@@ -145,12 +147,41 @@ def test_odd_data_is_kept_as_it_is(here: Path) -> None:
     assert test["input"] == test["expect"]["output"] == odd
 
 
-def test_what_is_too_large_for_a_file_is_told(here: Path) -> None:
+@pytest.mark.parametrize(
+    "given", [["x" * 1_000_000], [[]] * 20_000, "deep"], ids=["", "many", "deep"]
+)
+def test_what_is_large_or_deep_is_recorded_and_tested(given: Any, here: Path) -> None:
+    text = "[" * 200 + "]" * 200 if given == "deep" else json.dumps(given)
+    (here / "i.json").write_text(text)
+    run(here, states(A={"Type": "Pass", "End": True}), "--input", "@i.json")
+    found = call("record", "r", "-o", "r.test.yaml")
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert call("test", "r.test.yaml").exit_code == 0
+
+
+def test_mocks_may_be_as_large_as_a_file_of_tests(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = states(A=shell("exit 1"))
+    write(here, {"A": {"Return": "x" * 5_000_000}}, "mocks.json")
+    assert run(here, machine, "--mocks", "mocks.json") == 1
+    monkeypatch.setattr(cli_run, "TESTS_BYTES_MAX", 1_000_000)
+    write(here, machine)
+    found = call("run", "machine.json", "--mocks", "mocks.json")
+    assert (found.exit_code, "the mocks have more than 1,000,000 bytes" in found.output) == (
+        2,
+        True,
+    )
+
+
+def test_what_is_too_large_for_a_file_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testfiles, "TESTS_BYTES_MAX", 1_000_000)
     given = json.dumps(["x" * 600_000])
     (here / "i.json").write_text(given)
     run(here, states(A={"Type": "Pass", "End": True}), "--input", "@i.json")
     found = call("record", "r", "-o", "r.test.yaml")
-    assert (found.exit_code, "it may have 1,048,576" in found.stderr) == (1, True)
+    told = "A file of tests has at most 1,000,000 bytes; make two of it."
+    assert (found.exit_code, told in found.stderr) == (1, True)
 
 
 def test_a_file_that_is_there_is_not_written_over(here: Path) -> None:

@@ -210,7 +210,7 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "a.test.json"
     path.write_bytes(b"\xff")
     assert problems(testfiles.read(path, "a")) == [("", "The file is not UTF-8.")]
-    path.write_bytes(b" " * 5_000_000)
+    path.write_bytes(b" " * (limits.TESTS_BYTES_MAX + 1))
     assert "bytes" in problems(testfiles.read(path, "a"))[0][1]
     ((_, message),) = problems(testfiles.read(tmp_path / "b", "b"))
     assert message == "b cannot be read: No such file or directory."

@@ -17,6 +17,7 @@ from treadle.app.testing import Outcome, names, run_one
 from treadle.asl import document
 from treadle.asl.errors import InvalidDocument
 from treadle.asl.json import Json, dumps
+from treadle.asl.limits import DEFINITION_BYTES_MAX, OF_TESTS
 from treadle.asl.texts import loads_document
 from treadle.kube.kinds import STATE_MACHINES
 from treadle.local import coverage, recording, testfiles
@@ -94,13 +95,15 @@ def _manifest(name: str, spec: Json) -> Json:
 def _written(value: Json, path: Path) -> str:
     """A value as YAML, or as JSON where the file is called so or YAML has no word for it."""
     exact = dumps(value)
+    if len(exact) > DEFINITION_BYTES_MAX:
+        return exact + "\n"  # as YAML it would take long to write and to read
     stream = io.StringIO()
     try:
         if path.suffix == ".json":
             stream.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
         else:
             _yaml().dump(value, stream)
-        if dumps(loads_document(stream.getvalue())) == exact:
+        if dumps(loads_document(stream.getvalue(), OF_TESTS)) == exact:
             return stream.getvalue()
     except (InvalidDocument, ValueError, RecursionError):
         pass

@@ -249,6 +249,8 @@ DEFINITION_BYTES_MAX = 1_048_576  # AWS: 1 MB, also the most that fits in an obj
 FILE_BYTES_MAX = 4 * 1024 * 1024  # of manifests; an object of a cluster has at most 1.5 MiB
 FILE_DOCUMENTS_MAX = 1_000  # of one file of manifests
 DEFINITION_DEPTH_MAX = 200  # nesting of a definition's JSON; Python's own stack ends near 1,000
+TESTS_BYTES_MAX = 16 * 1024 * 1024  # of a file of workflow tests: inputs, answers and outputs
+TESTS_DEPTH_MAX = 254  # of its nesting: more is written by nothing of ours
 STATE_NAME_CHARS_MAX = 80  # AWS
 VARIABLE_NAME_CHARS_MAX = 80  # AWS
 STATES_MAX = 10_000  # AWS has no number; bounds validation time
@@ -300,3 +302,40 @@ TURN_NODES_MAX = 250_000  # after so many a turn lets others have the loop
 FORMAT_CHARS_MAX = 4 * 1024 * 1024  # of one States.Format; more than any payload may have
 UNMEASURED_BYTES_MAX = 64 * 1024 * 1024  # what a template may at most make before it is measured
 TURN_BYTES_MAX = 8 * 1024 * 1024  # of states' outputs; then a turn is saved, and its pages counted
+
+
+@dataclass(frozen=True, slots=True)
+class TextBounds:
+    """What a text of JSON or YAML may have.
+
+    Attributes:
+        what: it is, for people.
+        bytes_max: of it, of the values in it, and of what aliases stand for.
+        depth_max: levels of nesting.
+        remedy: what to do about one that has more.
+        is_program: whether expressions in it are compiled, so that they are counted.
+    """
+
+    what: str
+    bytes_max: int
+    depth_max: int
+    remedy: str
+    is_program: bool
+
+    @property
+    def too_deep(self) -> str:
+        """What is said of one with more levels."""
+        remedy = f"; {self.remedy}" if self.is_program else ""
+        return f"The {self.what} is nested deeper than {self.depth_max} levels{remedy}."
+
+
+OF_DEFINITIONS: Final = TextBounds(
+    "definition",
+    DEFINITION_BYTES_MAX,
+    DEFINITION_DEPTH_MAX,
+    "make a part of it a machine of its own",
+    is_program=True,
+)
+OF_TESTS: Final = TextBounds(
+    "file of tests", TESTS_BYTES_MAX, TESTS_DEPTH_MAX, "make two of it", is_program=False
+)

@@ -1,7 +1,7 @@
-"""Definitions as texts: JSON or YAML, and where in the text each value stands.
+"""Definitions, and tests of them, as texts: JSON or YAML, and where in the text each value stands.
 
 One rule: a text gives JSON values or problems with line and column; it never runs code, never grows
-beyond the bounds of a definition, and never turns a text into something else than it looks like.
+beyond its bounds, and never turns a text into something else than it looks like.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from treadle.asl import limits
 from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.json import Json, is_well_formed
+from treadle.asl.limits import OF_DEFINITIONS, TextBounds
 from treadle.asl.pointers import escaped, unescaped
 from treadle.asl.rules import RULES
 from treadle.asl.yaml_events import YamlProblem, compose
@@ -41,40 +42,43 @@ class Parsed(NamedTuple):
     unlike: Sequence[Unlike] = ()
 
 
-def loads_document(text: str) -> Json:
-    """The value of a definition's text, JSON or YAML 1.2.
+def loads_document(text: str, bounds: TextBounds = OF_DEFINITIONS) -> Json:
+    """The value of a text, JSON or YAML 1.2.
 
     Raises:
-        InvalidDocument: it is neither, repeats a key, or goes beyond `DEFINITION_BYTES_MAX` or
-            `DEFINITION_DEPTH_MAX`; with line and column.
+        InvalidDocument: it is neither, repeats a key, or goes beyond its bounds; with line and
+            column.
     """
-    return parse_text(text).value
+    return parse_text(text, bounds).value
 
 
-def parse_text(text: str, *, for_kubectl: bool = False) -> Parsed:
+def parse_text(
+    text: str, bounds: TextBounds = OF_DEFINITIONS, *, for_kubectl: bool = False
+) -> Parsed:
     """A text's value with its places. Raises as `loads_document` does.
 
     Args:
         text: JSON or YAML 1.2.
+        bounds: of it.
         for_kubectl: whether it may be for kubectl, so that what YAML 1.1 reads otherwise is
             gathered; else only `<<` is refused, which looks as if it did something.
     """
     size = len(text.encode("utf-8", "surrogatepass"))
-    if size > limits.DEFINITION_BYTES_MAX:
+    if size > bounds.bytes_max:
         raise _invalid(
             "document-too-large",
-            f"The text has {size:,} bytes; it may have {limits.DEFINITION_BYTES_MAX:,}.",
+            f"The {bounds.what} has {size:,} bytes; it may have {bounds.bytes_max:,}.",
             (1, 1),
         )
     try:
         value = _parse_json(text)
     except json.JSONDecodeError as e:
-        return _parse_yaml(text, e, for_kubectl=for_kubectl)
+        return _parse_yaml(text, e, bounds, for_kubectl=for_kubectl)
     except RecursionError:
-        raise _invalid("document-too-deep", _TOO_DEEP, (1, 1)) from None
+        raise _invalid("document-too-deep", bounds.too_deep, (1, 1)) from None
     except ValueError as e:
         raise _invalid("document-not-parsed", f"The JSON cannot be read: {e}.", (1, 1)) from None
-    return _checked(Parsed(value, _LazyPlaces(text).find))
+    return _checked(Parsed(value, _LazyPlaces(text).find), bounds)
 
 
 def _parse_json(text: str) -> Json:
@@ -86,8 +90,8 @@ def _parse_json(text: str) -> Json:
         raise InvalidDocument(_duplicates(text)) from None
 
 
-def _checked(parsed: Parsed) -> Parsed:
-    problems = problems_of_value(parsed.value)
+def _checked(parsed: Parsed, bounds: TextBounds) -> Parsed:
+    problems = problems_of_value(parsed.value, bounds)
     if problems:
         placed = []
         for problem in problems:
@@ -97,21 +101,21 @@ def _checked(parsed: Parsed) -> Parsed:
     return parsed
 
 
-def problems_of_value(value: Json) -> list[Problem]:
-    """What keeps a value from being a definition's JSON: its depth, size, keys and classes.
+def problems_of_value(value: Json, bounds: TextBounds = OF_DEFINITIONS) -> list[Problem]:
+    """What keeps a value from being JSON within bounds: its depth, size, keys and classes.
 
     Nothing here recurses or compiles, so that whatever follows may.
     """
     stack: list[tuple[Json, str, int]] = [(value, "", 0)]
     weight = 0
-    counts = _Counts()
+    counts = _Counts() if bounds.is_program else None
     while stack:
         node, pointer, depth = stack.pop()
         weight += 1
-        if weight > limits.DEFINITION_BYTES_MAX:
-            return [_problem("document-too-large", "The definition holds too many values.")]
-        if depth > limits.DEFINITION_DEPTH_MAX:
-            return [_problem("document-too-deep", _TOO_DEEP)]
+        if weight > bounds.bytes_max:
+            return [_problem("document-too-large", f"The {bounds.what} holds too many values.")]
+        if depth > bounds.depth_max:
+            return [_problem("document-too-deep", bounds.too_deep)]
         if len(pointer) > limits.DEFINITION_POINTER_CHARS_MAX:
             return [
                 _problem(
@@ -132,10 +136,10 @@ def problems_of_value(value: Json) -> list[Problem]:
     return []
 
 
-def _problem_of_scalar(value: Json, pointer: str, counts: "_Counts") -> Problem | None:
+def _problem_of_scalar(value: Json, pointer: str, counts: "_Counts | None") -> Problem | None:
     if wrong := _wrong_scalar(value):
         return _problem("document-not-json", wrong, pointer=pointer)
-    if wrong := counts.too_many_with(value):
+    if counts is not None and (wrong := counts.too_many_with(value)):
         return _problem("too-many-expressions", wrong, pointer=pointer)
     return None
 
@@ -172,11 +176,6 @@ class _Counts:
 
 
 _PATHS: Final = ("$", "States.")
-
-_TOO_DEEP: Final = (
-    f"The definition is nested deeper than {limits.DEFINITION_DEPTH_MAX} levels; "
-    "make a part of it a machine of its own."
-)
 
 _HALF: Final = (
     r"Here stands half of a surrogate pair (\ud800 to \udfff), which no UTF-8 can hold; "
@@ -226,9 +225,11 @@ def _invalid(code: str, message: str, place: Place, *, pointer: str = "") -> Inv
 _LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*["{\[\]])')
 
 
-def _parse_yaml(text: str, error: json.JSONDecodeError, *, for_kubectl: bool) -> Parsed:
+def _parse_yaml(
+    text: str, error: json.JSONDecodeError, bounds: TextBounds, *, for_kubectl: bool
+) -> Parsed:
     try:
-        root, unlike = compose(text)
+        root, unlike = compose(text, bounds)
     except YamlProblem as e:
         if e.code == "document-not-parsed" and _LOOKS_LIKE_JSON.match(text):
             raise _invalid(
@@ -238,7 +239,7 @@ def _parse_yaml(text: str, error: json.JSONDecodeError, *, for_kubectl: bool) ->
     if not for_kubectl and (merges := problems_of_merges(unlike)):
         raise InvalidDocument(merges)
     marks = root.marks(Marks)
-    return _checked(Parsed(root.value, lambda pointer: _find(marks, pointer), unlike))
+    return _checked(Parsed(root.value, lambda pointer: _find(marks, pointer), unlike), bounds)
 
 
 def problems_of_merges(unlike: Sequence[Unlike]) -> list[Problem]:

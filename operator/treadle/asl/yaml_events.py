@@ -23,6 +23,7 @@ from ruamel.yaml.events import (
 
 from treadle.asl import limits
 from treadle.asl.json import Json
+from treadle.asl.limits import TextBounds
 from treadle.asl.pointers import escaped
 from treadle.asl.yaml_versions import MERGE, MERGE_MESSAGE, Unlike, key_unlike, value_unlike
 
@@ -65,13 +66,13 @@ class Node:
         return make((self.line, self.column), inner)
 
 
-def compose(text: str) -> tuple[Node, list[Unlike]]:
+def compose(text: str, bounds: TextBounds) -> tuple[Node, list[Unlike]]:
     """The one document of a text, and the first of what kubectl reads otherwise in it.
 
     Raises:
         YamlProblem: it is not YAML, not one document, not JSON in meaning, or too large or deep.
     """
-    composer = _Composer()
+    composer = _Composer(bounds)
     for count, event in enumerate(_events(text)):
         if count == limits.YAML_EVENTS_MAX:
             message = "The YAML has too many parts to be read in good time; give it as JSON."
@@ -103,7 +104,8 @@ def _events(text: str) -> Iterator[Event]:
 class _Composer:
     """Builds nodes from events with a stack of its own: no text makes Python recurse."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: TextBounds) -> None:
+        self._bounds = bounds
         self.root: Node | None = None
         self.unlike: list[Unlike] = []
         self._open: list[Node] = []
@@ -238,22 +240,18 @@ class _Composer:
 
     def _spend(self, weight: int, event: Event) -> None:
         self._weight += weight
-        if self._weight > limits.DEFINITION_BYTES_MAX:
+        bounds = self._bounds
+        if self._weight > bounds.bytes_max:
             raise _wrong(
                 event,
-                "With its aliases written out the definition has more than "
-                f"{limits.DEFINITION_BYTES_MAX:,} bytes.",
+                f"With its aliases written out the {bounds.what} has more than "
+                f"{bounds.bytes_max:,} bytes.",
                 "document-too-large",
             )
 
     def _check_depth(self, depth: int, event: Event) -> None:
-        if depth > limits.DEFINITION_DEPTH_MAX:
-            raise _wrong(
-                event,
-                f"The definition is nested deeper than {limits.DEFINITION_DEPTH_MAX} levels; "
-                "make a part of it a machine of its own.",
-                "document-too-deep",
-            )
+        if depth > self._bounds.depth_max:
+            raise _wrong(event, self._bounds.too_deep, "document-too-deep")
 
 
 def _wrong(event: Event, message: str, code: str = "document-not-parsed") -> YamlProblem:

@@ -143,7 +143,7 @@ def json_text(given: str, what: str) -> str:
         raise ValueError(f"{what} is not JSON: {why}") from None
 
 
-def content_of(name: str) -> bytes:
-    """A file; at most one byte more than a file may have. Raises: OSError."""
+def content_of(name: str, bytes_max: int = FILE_BYTES_MAX) -> bytes:
+    """A file; at most one byte more than it may have. Raises: OSError."""
     with Path(name).open("rb") as file:
-        return file.read(FILE_BYTES_MAX + 1)
+        return file.read(bytes_max + 1)

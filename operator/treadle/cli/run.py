@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from treadle.asl.json import Json, dumps, loads
+from treadle.asl.limits import TESTS_BYTES_MAX
 from treadle.asl.program import Program
 from treadle.cli import validate
 from treadle.cli.files import content_of, json_text, let_go, printable
@@ -198,8 +199,11 @@ def _mocks(text: str | None, program: Program) -> tuple[str | None, str, frozens
     from treadle.stores.judgement import tasks
 
     file, _, case = text.partition("#")
+    data = content_of(file, TESTS_BYTES_MAX)
+    if len(data) > TESTS_BYTES_MAX:
+        raise ValueError(f"the mocks have more than {TESTS_BYTES_MAX:,} bytes")
     try:
-        content = content_of(file).decode()
+        content = data.decode()
     except UnicodeDecodeError:
         raise ValueError(f"the mocks are not JSON: {file} is not UTF-8") from None
     # A state that is not in it is run: one that is misspelt must not be.

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from treadle.asl.errors import InvalidDocument, StateError
 from treadle.asl.json import Json, dumps, loads
-from treadle.asl.limits import SECONDS_MAX
+from treadle.asl.limits import OF_TESTS, SECONDS_MAX
 from treadle.asl.pointers import escaped
 from treadle.asl.texts import loads_document
 from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSucceeded
@@ -127,7 +127,7 @@ def _document(text: str) -> Json:
     except ValueError:
         pass
     try:
-        return loads_document(text)
+        return loads_document(text, OF_TESTS)
     except InvalidDocument as why:
         first = why.problems[0]
         where = f"line {first.line}: " if first.line else ""

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.json import Json, dumps
-from treadle.asl.limits import FILE_BYTES_MAX, PROBLEMS_MAX
+from treadle.asl.limits import FILE_BYTES_MAX, OF_TESTS, PROBLEMS_MAX, TESTS_BYTES_MAX
 from treadle.asl.patterns import Pattern, PatternError
 from treadle.asl.pointers import escaped
 from treadle.asl.program import Program, Task
@@ -185,9 +185,10 @@ class _Reading:
         self.found.problems.append(Wrong(self.found.file, problem))
 
     def _bytes(self, path: Path, shown: str, pointer: str) -> bytes | None:
+        most = FILE_BYTES_MAX if pointer else TESTS_BYTES_MAX
         try:
             with path.open("rb") as file:
-                data = file.read(FILE_BYTES_MAX + 1)
+                data = file.read(most + 1)
         except (OSError, ValueError) as why:
             said = why.strerror if isinstance(why, OSError) else str(why)
             self._wrong(pointer, MACHINE if pointer else SHAPE, f"{shown} cannot be read: {said}.")
@@ -195,8 +196,12 @@ class _Reading:
         return data
 
     def _parse(self, data: bytes) -> bool:
+        if len(data) > TESTS_BYTES_MAX:
+            what = f"A file of tests has at most {TESTS_BYTES_MAX:,} bytes; make two of it."
+            self._wrong("", SHAPE, what)
+            return False
         try:
-            self._parsed = parse_text(data.decode("utf-8-sig"))
+            self._parsed = parse_text(data.decode("utf-8-sig"), OF_TESTS)
         except UnicodeDecodeError:
             self._wrong("", SHAPE, "The file is not UTF-8.")
         except InvalidDocument as why:
