@@ -78,3 +78,9 @@ def test_no_more_than_254_levels_are_written(value: Any) -> None:
         deep = [deep]
     with pytest.raises(ValueError, match=r".+"):
         dumps(deep)
+
+
+def test_an_integer_with_too_many_digits_is_told_in_our_words() -> None:
+    assert loads("-" + "9" * 4_300) == -int("9" * 4_300)
+    with pytest.raises(ValueError, match=r"^an integer has more than 4,300 digits$"):
+        loads("9" * 4_301)

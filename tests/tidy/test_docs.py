@@ -1,7 +1,9 @@
 """What users meet by name is in the docs, by these tests and not by goodwill."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -17,7 +19,9 @@ from treadle.asl.limits import BOUNDS, Bound
 from treadle.asl.lint_states import KINDS, MEMBERS
 from treadle.asl.rules import RULES
 from treadle.asl.texts import loads_document
+from treadle.cli.files import Input
 from treadle.cli.main import main
+from treadle.cli.validate import judge
 from treadle.kube.sources import CODES
 from treadle.local import mocks, testfiles, testschema
 from treadle.stores import calling, limiting
@@ -158,3 +162,33 @@ def test_no_limit_is_documented_that_is_not() -> None:
     known = [*map(limits.row, BOUNDS), *limits.fixed()]
     assert [row for row in rows if not row.startswith(tuple(known))] == []
     assert len(rows) == len(known)
+
+
+OF_CALLS = (
+    calling.NOT_YET,
+    *(f"task-parameter-{what}" for what in ("missing", "unknown", "value")),
+)
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_the_severity_of_every_rule_is_documented(code: str) -> None:
+    severity = "warning" if RULES[code].is_warning else "error"
+    told = "error or warning" if code in OF_CALLS else severity
+    assert re.search(rf"^\| `{code}` \|.*\| {told} \|$", DOCS["rules.md"], re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({}, "task-parameter-missing"),
+        ({"FunctionName": "f", "Funktion": 1}, "task-parameter-unknown"),
+        ({"FunctionName": "f", "Qualifier": 1}, "task-parameter-value"),
+        ({"FunctionName": "f", "ClientContext": "x"}, calling.NOT_YET),
+    ],
+)
+def test_of_a_call_it_is_a_warning(parameters: dict[str, Any], code: str) -> None:
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
+    states = {"A": {**task, "Parameters": parameters}}
+    text = json.dumps({"StartAt": "A", "States": states})
+    found = judge(Input("m.json", text.encode(), True)).problems
+    assert (code, "warning") in [(each.code, each.severity) for each in found]

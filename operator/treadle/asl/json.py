@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from treadle.asl.limits import INTEGER_DIGITS_MAX
+
 Json: TypeAlias = Any
 """What `loads` gives: None, bool, int, float, str, lists and dicts with text keys."""
 
@@ -49,13 +51,23 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 def _loads_slowly(text: str) -> Json:
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(
+            text, parse_constant=refuse_constant, parse_float=_finite, parse_int=whole
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _refuse_constant(name: str) -> Json:
+def refuse_constant(name: str) -> Json:
+    """For the standard parser: NaN and its like. Raises: ValueError."""
     raise ValueError(f"{name} is not JSON")
+
+
+def whole(text: str) -> int:
+    """For the standard parser: an integer. Raises: ValueError, where it has too many digits."""
+    if len(text) > INTEGER_DIGITS_MAX and len(text.lstrip("-")) > INTEGER_DIGITS_MAX:
+        raise ValueError(f"an integer has more than {INTEGER_DIGITS_MAX:,} digits")
+    return int(text)
 
 
 def _finite(text: str) -> float:

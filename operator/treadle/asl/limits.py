@@ -254,6 +254,7 @@ TESTS_DEPTH_MAX = 254  # of its nesting: more is written by nothing of ours
 STATE_NAME_CHARS_MAX = 80  # AWS
 VARIABLE_NAME_CHARS_MAX = 80  # AWS
 STATES_MAX = 10_000  # AWS has no number; bounds validation time
+INTEGER_DIGITS_MAX = 4_300  # Python's own bound: reading more takes the square of their number
 PATH_CHARS_MAX = 4_096  # a path is a line of text, not a program
 PATH_STEPS_MAX = 256
 PATH_NODES_MAX = 250_000  # nodes visited by one evaluation, so that `$..*..*` ends: about 0.4 s

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from treadle.asl import limits
 from treadle.asl.errors import InvalidDocument, Problem
-from treadle.asl.json import Json, is_well_formed
+from treadle.asl.json import Json, is_well_formed, refuse_constant, whole
 from treadle.asl.limits import OF_DEFINITIONS, TextBounds
 from treadle.asl.pointers import escaped, unescaped
 from treadle.asl.rules import RULES
@@ -77,16 +77,19 @@ def parse_text(
     except RecursionError:
         raise _invalid("document-too-deep", bounds.too_deep, (1, 1)) from None
     except ValueError as e:
-        raise _invalid("document-not-parsed", f"The JSON cannot be read: {e}.", (1, 1)) from None
+        message = f"The JSON cannot be read: {e}."
+        raise _invalid("document-not-parsed", message, _place_of_number(text)) from None
     return _checked(Parsed(value, _LazyPlaces(text).find), bounds)
 
 
 def _parse_json(text: str) -> Json:
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=refuse_constant, parse_int=whole
+        )
     except _DuplicateKeyError:
         # The places of keys are found in what is JSON: this was not read to its end.
-        json.loads(text, parse_constant=_refuse_constant)
+        json.loads(text, parse_constant=refuse_constant, parse_int=whole)
         raise InvalidDocument(_duplicates(text)) from None
 
 
@@ -194,10 +197,6 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return value
 
 
-def _refuse_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not a JSON number")
-
-
 def _wrong_key(name: Json) -> str:
     if name.__class__ is not str:
         return f"The key {name!r:.40} is no text."
@@ -289,6 +288,20 @@ def _duplicates(text: str) -> list[Problem]:
 
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+
+
+_NOT_NUMBERS: Final = frozenset(("NaN", "Infinity", "-Infinity"))
+
+
+def _place_of_number(text: str) -> Place:
+    """The place of the first number that is none in JSON, or that has too many digits."""
+    for token in _TOKEN.finditer(text):
+        word = token[0]
+        is_long = len(word) > limits.INTEGER_DIGITS_MAX and word.lstrip("-").isdecimal()
+        if is_long or word in _NOT_NUMBERS:
+            before = text[: token.start()]
+            return before.count("\n") + 1, len(before) - before.rfind("\n")
+    return 1, 1
 
 
 def _marks_of_json(text: str) -> tuple[Marks, list[tuple[str, Place]]]:

@@ -22,7 +22,7 @@ from ruamel.yaml.events import (
 )
 
 from treadle.asl import limits
-from treadle.asl.json import Json
+from treadle.asl.json import Json, whole
 from treadle.asl.limits import TextBounds
 from treadle.asl.pointers import escaped
 from treadle.asl.yaml_versions import MERGE, MERGE_MESSAGE, Unlike, key_unlike, value_unlike
@@ -267,20 +267,25 @@ _WORDS: Final = {
 _INT = re.compile(r"[-+]?[0-9]+")
 _OTHER_INT = re.compile(r"0o([0-7]+)|0x([0-9a-fA-F]+)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_BITS_MAX: Final = limits.INTEGER_DIGITS_MAX * 3  # less than so many digits, written in base 10
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_DIGITS_MAX: Final = 4_000  # Python's own bound on reading a number is 4,300
 
 
 def _plain(event: ScalarEvent) -> Json:
     text: str = event.value
     if text in _WORDS:
         return _WORDS[text]
-    if len(text) > _DIGITS_MAX:
-        return text
     if _INT.fullmatch(text):
-        return int(text)
+        try:
+            return whole(text.lstrip("+"))
+        except ValueError as why:
+            raise _wrong(event, f"The YAML cannot be read: {why}.") from None
     if match := _OTHER_INT.fullmatch(text):
-        return int(match[1], 8) if match[1] else int(match[2], 16)
+        number = int(match[1], 8) if match[1] else int(match[2], 16)
+        if number.bit_length() > _BITS_MAX:
+            what = f"an integer has more than {limits.INTEGER_DIGITS_MAX:,} digits"
+            raise _wrong(event, f"The YAML cannot be read: {what}.")
+        return number
     if _FLOAT.fullmatch(text):
         return float(text)
     if _NOT_FINITE.fullmatch(text):
