@@ -379,3 +379,60 @@ def test_items_of_batches_are_counted_alike_before_and_after_a_restart() -> None
     assert desk.status == "FAILED"
     progress = desk.execution.progress
     assert (progress.done, progress.total) == (0, 0)
+
+
+BATCHED = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+
+
+def bounded(language: str, field: str, value: Any) -> Desk:
+    """A Map of one item whose number is written, at a path, or of an expression."""
+    inner: Any = chain(I=passing())
+    batch: dict[str, Any] = {field: value}
+    if language == "Path":
+        batch = {f"{field}Path": "$.n"}
+    elif language == "Query":
+        batch = {field: f"{{% {value} %}}"}
+    members: dict[str, Any] = batch
+    if field.startswith("MaxI"):
+        inner, members = {**inner, "ProcessorConfig": BATCHED}, {"ItemBatcher": batch}
+    if language == "Query":
+        members |= {"QueryLanguage": "JSONata", "Items": "{% [1] %}"}
+    else:
+        members |= {"ItemsPath": "$.l"}
+    return Desk(chain(mapping(inner, **members)), {"l": [1], "n": value})
+
+
+@pytest.mark.parametrize("language", ["Written", "Path", "Query"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("MaxConcurrency", 100_000_000),
+        ("MaxConcurrency", 2**53),
+        ("MaxItemsPerBatch", 99_999_999),
+        ("MaxInputBytesPerBatch", 262_144),
+    ],
+)
+def test_a_number_may_be_as_large_wherever_it_comes_from(
+    language: str, field: str, value: int
+) -> None:
+    assert bounded(language, field, value).status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("language", "field", "value", "cause"),
+    [
+        ("Path", "MaxConcurrency", 2**63, "may be 9,223,372,036,854,775,807 at most"),
+        ("Path", "MaxConcurrency", 10**400, "MaxConcurrency is larger; it may be"),
+        ("Path", "MaxItemsPerBatch", 100_000_000, "is 100,000,000; it may be 99,999,999 at most"),
+        ("Path", "MaxInputBytesPerBatch", 262_145, "is 262,145; it may be 262,144 at most"),
+        ("Query", "MaxItemsPerBatch", 100_000_000, "between 1 and 99999999"),
+        ("Query", "MaxInputBytesPerBatch", 262_145, "between 1 and 262144"),
+    ],
+)
+def test_a_number_beyond_is_refused_with_its_own_bound(
+    language: str, field: str, value: int, cause: str
+) -> None:
+    desk = bounded(language, field, value)
+    assert desk.status == "FAILED"
+    assert desk.error is not None
+    assert cause in str(desk.error[1])

@@ -9,7 +9,7 @@ from treadle.asl.errors import (
     EvaluationFailed,
 )
 from treadle.asl.json import Json, is_plain, is_too_deep, loads
-from treadle.asl.limits import BATCH_BYTES_MAX
+from treadle.asl.limits import BATCH_BYTES_MAX, CONCURRENCY_MAX, COUNT_MAX
 from treadle.asl.paths import Path
 from treadle.asl.program import Batcher, Machine, Map, Parallel
 from treadle.asl.queries import Query, type_name
@@ -48,7 +48,7 @@ def iterate(state: Map, visit: Visit) -> Step:
     is_keyed = isinstance(value, dict)
     items = [{"Key": k, "Value": v} for k, v in value.items()] if is_keyed else value
     scope = visit.scope(effective.value, "MaxConcurrency")
-    concurrency_max = count(state.concurrency_max, "MaxConcurrency", scope)
+    concurrency_max = count(state.concurrency_max, "MaxConcurrency", scope, CONCURRENCY_MAX)
     bound = visit.limits.map_concurrency_max
     if bound and len(items) > bound and not state.is_distributed:
         concurrency_max = min(concurrency_max or bound, bound)
@@ -82,7 +82,9 @@ def tolerance(state: Map, visit: Visit) -> Tolerance:
     """How many items may fail. Raises: EvaluationFailed."""
     scope = visit.input_scope("ToleratedFailure")
     number, given = state.tolerated_count, state.tolerated_percentage
-    allowed = None if number is None else count(number, "ToleratedFailureCount", scope)
+    allowed = None
+    if number is not None:
+        allowed = count(number, "ToleratedFailureCount", scope, COUNT_MAX)
     share = None if given is None else percentage(given, "ToleratedFailurePercentage", scope)
     return Tolerance(allowed, share)
 
@@ -94,10 +96,10 @@ def _batches(state: Map, batcher: Batcher, visit: Visit, found: Fork) -> list[in
     scope = visit.input_scope("ItemBatcher")
     most = total
     if batcher.items_max is not None:
-        most = positive(batcher.items_max, "MaxItemsPerBatch", scope)
+        most = positive(batcher.items_max, "MaxItemsPerBatch", scope, COUNT_MAX)
     if batcher.bytes_max is None:
         return [*range(0, total, most), total] if total else [0]
-    room = min(positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope), BATCH_BYTES_MAX)
+    room = positive(batcher.bytes_max, "MaxInputBytesPerBatch", scope, BATCH_BYTES_MAX)
     room -= _batch(state, visit, found, []).size_bytes
     starts, taken, size = [0], 0, 0
     for index in range(total):

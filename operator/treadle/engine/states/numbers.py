@@ -6,13 +6,15 @@ language that gave it.
 
 from treadle.asl.errors import RUNTIME, EvaluationFailed
 from treadle.asl.json import Json, told
-from treadle.asl.limits import COUNT_MAX, SECONDS_MAX
+from treadle.asl.limits import SECONDS_MAX
 from treadle.asl.paths import Path
 from treadle.asl.program import Whole
 from treadle.asl.queries import Query
 from treadle.asl.scope import Scope
 from treadle.asl.values import is_number
 from treadle.engine.flow import Visit, find
+
+_SHOWN_BITS = 64
 
 
 def positive_seconds(given: Whole | None, field: str, visit: Visit) -> int | None:
@@ -32,11 +34,11 @@ def positive_seconds(given: Whole | None, field: str, visit: Visit) -> int | Non
             return given
 
 
-def count(given: Whole, field: str, scope: Scope) -> int:
-    """A whole number from 0, such as MaxConcurrency. Source: recorded causes."""
+def count(given: Whole, field: str, scope: Scope, most: int) -> int:
+    """A whole number from 0 to the member's bound. Source: recorded causes."""
     match given:
         case Query():
-            return given.whole(scope, 0, COUNT_MAX)
+            return given.whole(scope, 0, most)
         case Path():
             value = find(given, scope)
             if value.__class__ is not int:
@@ -45,21 +47,21 @@ def count(given: Whole, field: str, scope: Scope) -> int:
                 raise EvaluationFailed(RUNTIME, f"{field} cannot be negative.")
             if value < 0:
                 raise _refused(given, field, value, "integer")
-            return _at_most(COUNT_MAX, value, field)
+            return _at_most(most, value, field)
         case _:
             return given
 
 
-def positive(given: Whole, field: str, scope: Scope) -> int:
-    """A whole number from 1, of an ItemBatcher."""
+def positive(given: Whole, field: str, scope: Scope, most: int) -> int:
+    """A whole number from 1 to the member's bound, of an ItemBatcher."""
     match given:
         case Query():
-            return given.whole(scope, 1, COUNT_MAX)
+            return given.whole(scope, 1, most)
         case Path():
             value = find(given, scope)
             if value.__class__ is not int or value <= 0:
                 raise _refused(given, field, value, "positive integer")
-            return _at_most(COUNT_MAX, value, field)
+            return _at_most(most, value, field)
         case _:
             return given
 
@@ -82,7 +84,8 @@ def percentage(given: float | Path | Query, field: str, scope: Scope) -> float:
 
 def _at_most(most: int, value: int, field: str) -> int:
     if value > most:
-        raise EvaluationFailed(RUNTIME, f"{field} is {value:.6g}; it may be {most:,} at most.")
+        text = f"{value:,}" if value.bit_length() <= _SHOWN_BITS else "larger"
+        raise EvaluationFailed(RUNTIME, f"{field} is {text}; it may be {most:,} at most.")
     return value
 
 
