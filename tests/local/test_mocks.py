@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from treadle.asl.errors import StateError
 from treadle.engine.commands import Task
@@ -238,3 +241,39 @@ async def test_visits_are_told_apart_by_their_entries() -> None:
     last = ended[-1]
     assert isinstance(last, TaskFailed)
     assert last.error.name == "Treadle.NoMock"
+
+
+RANGES = st.lists(
+    st.tuples(st.integers(0, 12), st.integers(0, 6)).map(lambda each: (each[0], sum(each))),
+    max_size=8,
+)
+
+
+@given(RANGES)
+def test_of_ranges_that_overlap_the_first_one_that_fits_is_taken(ranges: Any) -> None:
+    rows = [(first, last, index) for index, (first, last) in enumerate(ranges)]
+    numbered = mocks.Numbered(rows)
+    assert numbered == rows
+    for number in range(21):
+        fitting = (row for row in rows if row[0] <= number <= row[1])
+        assert numbered.at(number) == next(fitting, None)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"Items": {str(number): {"Return": number} for number in range(20_000)}},
+        {"Visits": {str(number): {"Return": number} for number in range(20_000)}},
+        [{"Return": number} for number in range(20_000)],
+    ],
+    ids=["items", "visits", "attempts"],
+)
+def test_many_rows_are_not_looked_at_one_by_one(answers: Any) -> None:
+    found = read({"A": answers})["A"]
+    began = time.process_time()
+    for number in range(20_000):
+        attempt = number if isinstance(answers, list) else 0
+        answer = mocks.find(found, attempt, number, (number,))
+        assert answer is not None
+        assert answer.result == number
+    assert time.process_time() - began < 1

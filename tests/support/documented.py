@@ -122,7 +122,7 @@ def agrees(shown: Json, found: Json) -> bool:
 def _script(answers: mocks.Mocks) -> Script:
     def answer(task: Task) -> Answer:
         number = task.id.attempt - 1
-        found = mocks.find(answers.get(task.state, ()), number, visit=0)
+        found = mocks.find(answers.get(task.state, mocks.Numbered()), number, visit=0)
         if found is None:
             return Fails("Treadle.NoMock", f"no answer for attempt {number} of '{task.state}'")
         return (

@@ -7,9 +7,11 @@ Source: AWS, "Testing state machines with Step Functions Local", MockConfigFile.
 
 import asyncio
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from heapq import heappop, heappush
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from treadle.asl.errors import InvalidDocument, StateError
 from treadle.asl.json import Json, dumps, loads
@@ -34,6 +36,36 @@ class WrongMocks(ValueError):  # noqa: N818 - it says what they are
         self.sentence = sentence
 
 
+R = TypeVar("R", bound=tuple[Any, ...])
+
+
+class Numbered(list[R]):
+    """Rows that each begin with a first and a last number; `at` finds the first row that fits.
+
+    Ranges may overlap; where each row holds is computed once, so that thousands cost little.
+    """
+
+    def __init__(self, rows: Iterable[R] = ()) -> None:
+        super().__init__(rows)
+        self._begins, self._rows = list[int](), list[R | None]()
+        order = sorted(range(len(self)), key=lambda index: self[index][0])
+        open_rows: list[int] = []
+        at = 0
+        for begin in sorted({row[0] for row in self} | {row[1] + 1 for row in self}):
+            while at < len(order) and self[order[at]][0] == begin:
+                heappush(open_rows, order[at])
+                at += 1
+            while open_rows and self[open_rows[0]][1] < begin:
+                heappop(open_rows)
+            self._begins.append(begin)
+            self._rows.append(self[open_rows[0]] if open_rows else None)
+
+    def at(self, number: int) -> R | None:
+        """The first row whose range holds a number; None where there is none."""
+        found = bisect_right(self._begins, number)
+        return self._rows[found - 1] if found else None
+
+
 class Answer(NamedTuple):
     """What attempts `first` to `last` (from 0) get after `delay_seconds`: a result or an error."""
 
@@ -54,10 +86,10 @@ class By:
     """
 
     what: str
-    rows: Sequence[tuple[int, int, "Answers"]]
+    rows: Numbered[tuple[int, int, "Answers"]]
 
 
-Answers: TypeAlias = Sequence[Answer] | By
+Answers: TypeAlias = Numbered[Answer] | By
 Mocks: TypeAlias = Mapping[str, Answers]
 
 
@@ -76,9 +108,11 @@ def find(answers: Answers, attempt: int, visit: int, items: Sequence[int] = ()) 
             if not items:
                 return None
             number, items = items[0], items[1:]
-        fitting = (inner for first, last, inner in answers.rows if first <= number <= last)
-        answers = next(fitting, ())
-    return next((each for each in answers if each.first <= attempt <= each.last), None)
+        row = answers.rows.at(number)
+        if row is None:
+            return None
+        answers = row[2]
+    return answers.at(attempt)
 
 
 def by_item(mocks: Mocks) -> list[str]:
@@ -182,11 +216,11 @@ def _answers(given: Json, where: str, allowed: frozenset[str]) -> Answers:
     if {"Visits", "Items"} & given.keys():
         return _by(given, where, allowed)
     if {"Return", "Throw", "Delay"} & given.keys():
-        return [_answer(0, _LAST, given, where)]
-    return [
+        return Numbered([_answer(0, _LAST, given, where)])
+    return Numbered(
         _answer(*_numbers(text, place := f"{where}/{escaped(text)}", "an attempt"), answer, place)
         for text, answer in given.items()
-    ]
+    )
 
 
 def _by(given: Mapping[str, Json], where: str, allowed: frozenset[str]) -> By:
@@ -206,7 +240,7 @@ def _by(given: Mapping[str, Json], where: str, allowed: frozenset[str]) -> By:
         which = "an item" if what == "Items" else "a visit"
         first, last = (0, _LAST) if text == _OTHERS else _numbers(text, place, which)
         rows.append((first, last, _answers(answers, place, within)))
-    return By(what, rows)
+    return By(what, Numbered(rows))
 
 
 def _numbers(text: str, where: str, what: str) -> tuple[int, int]:
@@ -265,7 +299,7 @@ class MockRunner:
         self._behind = behind
         self._mailbox = mailbox
         self._clock = clock
-        self._entries: dict[tuple[ExecutionKey, int, str], list[int]] = {}
+        self._entries: dict[tuple[ExecutionKey, int, str], dict[int, int]] = {}
         self._later: dict[Attempt, asyncio.TimerHandle] = {}
 
     def current(self) -> bool:
@@ -300,10 +334,8 @@ class MockRunner:
 
     def _visit(self, order: Order) -> int:
         task = order.task
-        entries = self._entries.setdefault((order.execution, task.id.frame, task.state), [])
-        if task.id.entry not in entries:
-            entries.append(task.id.entry)
-        return entries.index(task.id.entry)
+        entries = self._entries.setdefault((order.execution, task.id.frame, task.state), {})
+        return entries.setdefault(task.id.entry, len(entries))
 
     def _give(self, order: Order, answer: Answer) -> None:
         self._later.pop(order.attempt, None)
