@@ -255,6 +255,13 @@ def test_a_history_may_go_to_a_device(here: Path) -> None:
     assert os.stat("/dev/null").st_rdev == before
 
 
+def test_a_history_that_cannot_be_written_hides_no_result(here: Path) -> None:
+    write(here, PASS)
+    code, out, err = run("machine.json", "--input", "[7]", "--history", "/dev/full")
+    assert (code, out) == (2, "[7]\n")
+    assert "the history cannot be written to /dev/full: No space left on device" in err
+
+
 def test_a_directory_with_all_that_is_needed(here: Path) -> None:
     folder = here / "d"
     folder.mkdir()

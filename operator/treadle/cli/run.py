@@ -281,15 +281,30 @@ def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
                 quit_now=quit_now,
                 serving=screen.serving,
             )
-        if asked.history is not None:
-            desk.write_history(runs.folder, wanted.name, Path(asked.history))
     except (desk.NotRunnable, Fault, Unreadable) as why:
         raise click.UsageError(f"'{wanted.name}': {why}") from None
-    if not_printed := _not_printed(result, asked.output):
+    not_printed = _not_printed(result, asked.output)
+    if asked.history is not None:
+        _write_history(wanted, runs, asked.history)
+    if not_printed:
         raise click.UsageError(
             f"the result cannot be printed: {not_printed}; to see it, {resumable}"
         )
     return 0 if result.status == "Succeeded" else 1
+
+
+def _write_history(wanted: Run, runs: Runs, name: str) -> None:
+    from treadle.app import desk
+    from treadle.engine.snapshot import Unreadable
+    from treadle.runtime.ports import Fault
+
+    try:
+        desk.write_history(runs.folder, wanted.name, Path(name))
+    except (Fault, Unreadable) as why:
+        raise click.UsageError(f"'{wanted.name}': {why}") from None
+    except OSError as why:
+        told = f"the history cannot be written to {printable(name)}: {why.strerror}"
+        raise click.UsageError(told) from None
 
 
 def _log_to(path: Path) -> None:
