@@ -122,6 +122,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "an empty folder": ({}, ["."], "there is no *.test.yaml, *.test.yml, *.test.json in '.'"),
     "another format": ({"a.test.json": {}}, [".", "-o", "xml"], "'xml' is not one of"),
     "coverage": ({"a.test.json": {}}, [".", "--coverage-min", "101"], "not in the range"),
+    "no coverage": ({"a.test.json": {}}, [".", "--coverage-min", "nan"], "nan is no finite number"),
     "nothing chosen": (
         {"a.test.json": {"machine": MACHINE, "tests": [GOOD]}},
         [".", "-k", "zebra"],

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from io import TextIOWrapper
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -30,6 +31,18 @@ class _Commands(click.Group):
                 raise  # nobody reads on, which is nobody's fault: click ends
             let_go(sys.stdout)
             raise click.ClickException(f"it cannot be printed: {why.strerror}") from None
+
+
+class _Number(click.FloatRange):
+    """A number in a range. NaN is not, though it is not outside of one either."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -238,7 +251,7 @@ def test_state(**flags: Any) -> None:
 @click.option("-k", "--select", "text", metavar="TEXT", default="", help="Of a name: run those.")
 @click.option(
     "--coverage-min",
-    type=click.FloatRange(0, 100),
+    type=_Number(0, 100),
     metavar="PERCENT",
     help="Fail where a machine is covered less.",
 )
@@ -321,7 +334,7 @@ def free_pods(all_namespaces: bool, namespaces: tuple[str, ...], **flags: object
 @main.command("try")
 @_credentials
 @click.option("-n", "--namespace", default="default", help="Where. Default: default.")
-@click.option("--seconds", type=click.FloatRange(min=0), default=60.0, help="Default: 60.")
+@click.option("--seconds", type=_Number(min=0), default=60.0, help="Default: 60.")
 def try_(namespace: str, seconds: float, **flags: object) -> None:
     """See whether the operator works: run a tiny Execution to its end, and remove it."""
     from treadle.app import settings as settings_
