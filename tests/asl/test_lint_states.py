@@ -240,7 +240,7 @@ STATES: list[tuple[object, str, str]] = [
     ({**TASK, "Retry": [{}]}, "/Retry/0", "member-missing"),
     (retry(ErrorEquals=[]), "/Retry/0/ErrorEquals", "error-equals-empty"),
     (retry(ErrorEquals="A"), "/Retry/0/ErrorEquals", "member-type"),
-    (retry(ErrorEquals=[1]), "/Retry/0/ErrorEquals", "member-type"),
+    (retry(ErrorEquals=["A", 1]), "/Retry/0/ErrorEquals/1", "member-type"),
     (retry(ErrorEquals=["States.ALL", "A"]), "/Retry/0/ErrorEquals", "error-all-not-alone"),
     (
         {**TASK, "Retry": [{"ErrorEquals": ["States.ALL"]}, {"ErrorEquals": ["A"]}]},

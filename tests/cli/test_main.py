@@ -90,6 +90,15 @@ def test_without_flags_the_environment_counts(ran: list[Settings]) -> None:
         (["free-pods", "-A", "--kubeconfig", "/no/such/file"], {}, "no credentials for a cluster"),
         (["try", "--kubeconfig", "/no/such/file"], {}, "no credentials for a cluster"),
         (["try", "--seconds", "-1"], {}, "-1.0 is not in the range"),
+        (["try", "--seconds", "inf"], {}, "inf is no finite number"),
+        (["validate", ""], {}, "'FILE...': the name is empty"),
+        (["validate", "a", ""], {}, "the name is empty"),
+        (["test", ""], {}, "'PATH...': the name is empty"),
+        (["run", ""], {}, "'MACHINE': the name is empty"),
+        (["run", "a", "--history", ""], {}, "'--history': the name is empty"),
+        (["run", "a", "--mocks", ""], {}, "'--mocks': the name is empty"),
+        (["ls", "--state-dir", ""], {}, "'--state-dir': the name is empty"),
+        (["record", "a", "--machine", ""], {}, "'--machine': the name is empty"),
     ],
 )
 def test_what_is_wrong_is_a_sentence(

@@ -95,7 +95,7 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "a limit": (
         {"a": manifest(PASS, limits={"payloadBytesMax": 1})},
         ["a"],
-        "error: payloadBytesMax: Input should be greater than or equal to 256",
+        "error: payloadBytesMax must be 256 or more.",
     ),
     "no limit": (
         {"a": manifest(PASS, limits={"payloadMax": 1_000})},

@@ -80,7 +80,11 @@ BROKEN: dict[str, tuple[bytes | str, int, str]] = {
     "kind": ("apiVersion: treadle.dev/v1alpha1\nkind: statemachine", 1, ":2:1: error: treadle.dev"),
     "no spec": (HEAD, 1, "[manifest-shape]"),
     "unknown member": (manifest("  definition: 1\n  defintion: 2\n"), 1, ":6:3: error: The spec"),
-    "member type": (manifest("  definition: 1\n  jobMode: x\n"), 1, ":6:3: error: jobMode: Input"),
+    "member type": (
+        manifest("  definition: 1\n  jobMode: x\n"),
+        1,
+        ":6:3: error: jobMode must be 'auto' or 'plain'.",
+    ),
     "pods": (
         manifest("  definition: 1\n  podTemplate:\n    spec: {hostNetwork: true}\n"),
         1,
@@ -96,7 +100,7 @@ BROKEN: dict[str, tuple[bytes | str, int, str]] = {
     "a limit": (
         manifest("  definition: 1\n  limits:\n    payloadBytesMax: 1\n"),
         1,
-        ":7:5: error: payloadBytesMax: Input should be greater than or equal to 256."
+        ":7:5: error: payloadBytesMax must be 256 or more."
         " [manifest-shape] at /spec/limits/payloadBytesMax",
     ),
     "no limit": (

@@ -103,13 +103,13 @@ def problems(found: TestFile) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("document", "pointer", "sentence"),
     [
-        ([], "", "Input should be"),
+        ([], "", "A file of tests must be an object."),
         ({"machine": MACHINE}, "", "'tests' is missing."),
-        ({**GOOD, "tests": []}, "/tests", "at least 1 item"),
+        ({**GOOD, "tests": []}, "/tests", "tests must have 1 item or more."),
         ({**GOOD, "test": 1}, "/test", "no member 'test' here; there are: machine, name, tests"),
         (with_test(input_=1), "/tests/0/input_", "there are: name, input, mocks, executionName"),
-        (with_test(name=""), "/tests/0/name", "at least 1 character"),
-        (with_test(name=1), "/tests/0/name", "valid string"),
+        (with_test(name=""), "/tests/0/name", "name must have 1 character or more."),
+        (with_test(name=1), "/tests/0/name", "name must be a text."),
         (with_test(expect={}), "/tests/0/expect", "must expect something"),
         (with_test(expect={"status": None}), "/tests/0/expect", "must expect something"),
         (
@@ -219,7 +219,7 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
 def test_too_many_tests_are_refused(tmp_path: Path) -> None:
     tests = [{**TEST, "name": str(n)} for n in range(testschema.TESTS_MAX + 1)]
     ((pointer, message),) = problems(read(tmp_path, {**GOOD, "tests": tests}))
-    assert (pointer, "at most 1000 items" in message) == ("/tests", True)
+    assert (pointer, "tests may have 1,000 items at most." in message) == ("/tests", True)
 
 
 # ------------------------------------------------------------------------------------- the schema

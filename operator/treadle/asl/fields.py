@@ -182,11 +182,15 @@ class Fields:
     def texts(self, name: str) -> tuple[str, ...] | None:
         """An array of texts."""
         value = self.value.get(name)
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        if name in self.value:
-            self._not_a(name, "an array of texts")
-        return None
+        if not isinstance(value, list):
+            if name in self.value:
+                self._not_a(name, "an array of texts")
+            return None
+        wrong = [index for index, item in enumerate(value) if not isinstance(item, str)]
+        for index in wrong:
+            message = f"An item of {name} is {shown(value[index])}; it must be a text."
+            self.report.add(f"{self.at(name)}/{index}", "member-type", message)
+        return None if wrong else tuple(value)
 
     def inner(self, name: str) -> "Fields | None":
         """An object."""

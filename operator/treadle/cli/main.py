@@ -33,6 +33,16 @@ class _Commands(click.Group):
             raise click.ClickException(f"it cannot be printed: {why.strerror}") from None
 
 
+def _not_empty(_: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """An empty name of a file is a mistake, such as of a script's variable, and no folder."""
+    if "" in (value if isinstance(value, tuple) else (value,)):
+        raise click.BadParameter("the name is empty", param=parameter)
+    return value
+
+
+_files: Any = {"shell_complete": completing.files, "callback": _not_empty}
+
+
 class _Number(click.FloatRange):
     """A number in a range. NaN is not, though it is not outside of one either."""
 
@@ -91,9 +101,7 @@ def operator(**flags: object) -> None:
 
 
 @main.command()
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", shell_complete=completing.files
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", **_files)
 @_output("text", "json")
 def validate(files: tuple[str, ...], output: str) -> None:
     """Say what is wrong with definitions and manifests.
@@ -111,8 +119,8 @@ _state_dir = click.option(
     default=".treadle",
     show_default=True,
     shell_complete=completing.folders,
+    callback=_not_empty,
 )
-_files: Any = {"shell_complete": completing.files}
 _machine: Any = {"metavar": "MACHINE", **_files}
 
 
@@ -183,7 +191,7 @@ def history(name: str, output: str, **where: Any) -> None:
     "--mocks",
     metavar="FILE[#CASE]",
     help="Answers to give instead of running Tasks.",
-    shell_complete=completing.files,
+    **_files,
 )
 @click.option("--time", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
 @click.option(
@@ -195,7 +203,7 @@ def history(name: str, output: str, **where: Any) -> None:
     "--history",
     metavar="FILE",
     help="Write the history there, as AWS gives it.",
-    shell_complete=completing.files,
+    **_files,
 )
 @_output("text", "json")
 def run(**flags: Any) -> None:

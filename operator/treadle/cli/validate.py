@@ -16,7 +16,7 @@ from treadle.asl.lint import diagnostic
 from treadle.asl.pointers import escaped
 from treadle.asl.rules import RULES
 from treadle.cli.files import Input, printable, read_all
-from treadle.kube import podtemplates, sources
+from treadle.kube import misshapen, podtemplates, sources
 from treadle.kube.podtemplates import PodDefaults
 from treadle.stores import calling, judgement, limiting
 
@@ -114,7 +114,7 @@ def _misshapen(machine: sources.Machine) -> Iterator[Problem]:
         for error in e.errors(include_url=False, include_input=False):
             tokens = [str(token) for token in error["loc"]]
             pointer = "".join(f"/{escaped(token)}" for token in tokens)
-            yield Problem(pointer, sources.SHAPE, f"{tokens[-1]:.80}: {error['msg']}.")
+            yield Problem(pointer, sources.SHAPE, misshapen.sentence(error, "The spec"))
 
 
 def _of_limits(machine: sources.Machine, told: Container[str]) -> Iterator[Problem]:

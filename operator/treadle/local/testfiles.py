@@ -22,7 +22,7 @@ from treadle.asl.pointers import escaped
 from treadle.asl.program import Program, Task
 from treadle.asl.texts import Parsed, parse_text
 from treadle.asl.timestamps import parse_timestamp
-from treadle.kube import sources
+from treadle.kube import misshapen, sources
 from treadle.local import mocks
 from treadle.local.testschema import Expect, Test, Tests
 from treadle.local.verdicts import Expected
@@ -218,7 +218,7 @@ class _Reading:
             pointer = pointer.rpartition("/")[0]
             message = f"'{last}' is missing."
         else:
-            message = f"{error['msg']}."
+            message = misshapen.sentence(error, "A file of tests")
         self._wrong(pointer, SHAPE, message)
 
     # ------------------------------------------------------------------------------ the machine
