@@ -69,6 +69,21 @@ def gated(folder: Path, then: str = "", **more: Any) -> None:
     write(folder, states(A=shell(GATED.replace("$$", "$$$$") + then, **more)))
 
 
+def test_sigterm_leaves_what_runs_as_a_kill_does(tmp_path: Path) -> None:
+    gated(tmp_path, gives("7"))
+    process = begin(tmp_path, *ONCE)
+    pid = pid_in(tmp_path / "pid")
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert runs(pid)
+    process = begin(tmp_path, *AGAIN)
+    (tmp_path / "go").touch()
+    code, found, _ = said(process)
+    assert (code, found["output"]) == (0, 7)
+    assert (tmp_path / "starts").read_text() == "x\n"
+
+
 @pytest.mark.parametrize("ends_meanwhile", [False, True])
 def test_what_runs_is_adopted_after_a_kill(tmp_path: Path, ends_meanwhile: bool) -> None:
     gated(tmp_path, gives("7"))
