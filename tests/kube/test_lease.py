@@ -102,6 +102,21 @@ def test_the_first_one_holds_it_at_once() -> None:
     in_a_world(test)
 
 
+def test_people_find_it_and_see_whom_it_serves() -> None:
+    async def test(world: World) -> None:
+        lease = Lease(Link(world.cluster), "default", "treadle", "a", serves=["x", "y"])
+        await lease.acquire()
+        found = await world.people.list(LEASES, None, labels="app.kubernetes.io/part-of=treadle")
+        (only,) = found.items
+        assert only["metadata"]["annotations"] == {"treadle.dev/namespaces": "x,y"}
+        await world.candidate("b")[0].acquire()  # which serves all of them
+        assert (await world.people.get(LEASES, "default", "treadle"))["metadata"][
+            "annotations"
+        ] == {"treadle.dev/namespaces": ""}
+
+    in_a_world(test)
+
+
 def test_it_is_kept_as_long_as_it_is_renewed() -> None:
     async def test(world: World) -> None:
         lease, _, _ = await world.leader("a")
