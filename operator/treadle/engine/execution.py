@@ -359,6 +359,7 @@ class Execution:
             due_at=frame.scheduled_at,
             deadline_at=frame.due_at,
             uid=frame.uid,
+            path=self._path(frame),
         )
 
     def attempts(self) -> Iterator[tuple[TaskId, bool]]:
@@ -402,16 +403,18 @@ class Execution:
         return found
 
     def _place(self, frame: Frame) -> Place:
+        assert frame.entered_at is not None
+        waits_for = _WAITS_FOR[frame.phase]
+        return Place(frame.state, self._path(frame), frame.entered_at, frame.attempt, waits_for)
+
+    def _path(self, frame: Frame) -> str:
         parts = [frame.state]
         walk: Frame = frame
         while walk.parent is not None:
             parent = self.memory.frames[walk.parent]
             parts.append(f"{parent.state}[{walk.index}]")
             walk = parent
-        assert frame.entered_at is not None
-        path = "/".join(reversed(parts))
-        waits_for = _WAITS_FOR[frame.phase]
-        return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for)
+        return "/".join(reversed(parts))
 
 
 _WAITS_FOR = {

@@ -13,10 +13,10 @@ from treadle.engine.memory import Status
 from treadle.engine.times import aws_text
 from treadle.kube import names
 from treadle.kube.conditions import set_condition
+from treadle.kube.manifests import PATH_CHARS_MAX
 from treadle.runtime.ports import Loaded, Record
 
 PLACES_MAX = 10  # of currentStates; design.md: bounded
-PATH_CHARS_MAX = 500
 CAPACITY_CHARS_MAX = 1_000
 CAUSE_CHARS_MAX = 4_096  # the whole cause is in the history
 
