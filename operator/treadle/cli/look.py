@@ -16,7 +16,7 @@ from treadle.asl.json import dumps
 from treadle.asl.timestamps import parse_timestamp
 from treadle.cli import printing
 from treadle.cli.files import duration, printable
-from treadle.cli.screens import Progress, line_of
+from treadle.cli.progress import Progress, line_of
 from treadle.engine.snapshot import Unreadable
 from treadle.kube.api import Obj
 from treadle.runtime.ports import Fault, Missing
