@@ -29,6 +29,7 @@ class Cluster(FileApi):
         broken: faults that watches end with, one each, before they go on.
         logs: by Pod: the parts of its log; a fault in them is raised.
         read: of every log that was read: Pod, container, and whether it was followed.
+        watched: the kind of every watch that was begun.
         asked: every namespace that was asked for.
     """
 
@@ -37,6 +38,7 @@ class Cluster(FileApi):
         self.refuses: dict[tuple[str, str], Fault] = {}
         self.broken: list[Fault] = []
         self.logs: dict[str, list[bytes | Fault]] = {}
+        self.watched: list[str] = []
         self.read: list[tuple[str, str, bool]] = []
         self.asked: list[str | None] = []
         self.places: list[looking.Cluster] = []
@@ -78,6 +80,7 @@ class Cluster(FileApi):
         **chosen: Any,
     ) -> AsyncIterator[Change]:
         self._ask("watch", kind, namespace)
+        self.watched.append(kind.plural)
         seen = {
             o["metadata"]["name"]: o for o in (await super().list(kind, namespace, **chosen)).items
         }

@@ -11,6 +11,7 @@ from treadle.cli import completion as completing
 from treadle.cli import options
 
 if TYPE_CHECKING:
+    from treadle.app.looking import Cluster
     from treadle.cli.look import Where
 
 LISTS = ("text", "wide", "json", "yaml", "name")
@@ -27,4 +28,80 @@ def get(name: str | None, output: str, where: "Where") -> None:
     raise SystemExit(look.get(where, name, output))
 
 
-COMMANDS: Final = (get,)
+DEEDS = ("text", "json", "yaml", "name")
+
+
+@click.command()
+@click.argument("machine")
+@click.option("--input", "given", metavar="JSON|@FILE|-", help="Default: {}.")
+@click.option("--name", help="Of the execution. Default: the machine's and five letters more.")
+@click.option("--watch", "then_watch", is_flag=True, help="Show it until it has ended.")
+@options.on_cluster
+@options.output(*DEEDS)
+def start(
+    cluster: "Cluster",
+    machine: str,
+    given: str | None,
+    name: str | None,
+    then_watch: bool,
+    output: str,
+) -> None:
+    """Start an execution of a StateMachine of a cluster."""
+    from treadle.cli import acting
+
+    raise SystemExit(acting.start(cluster, machine, given, name, output, then_watch=then_watch))
+
+
+@click.command()
+@click.argument("name", shell_complete=completing.kept_names)
+@options.where(usually="cluster")
+def watch(name: str, where: "Where") -> None:
+    """Show an execution until it has ended: its states, times, attempts and items.
+
+    Exit status: 0 Succeeded; 1 Failed, TimedOut, Aborted or deleted; 130 after Ctrl-C, which
+    leaves the execution as it is.
+    """
+    from treadle.cli import watch as watching
+
+    raise SystemExit(watching.run(where, name))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--error", metavar="NAME", help="The error that it ends with.")
+@click.option("--cause", metavar="TEXT", help="Why, for people.")
+@click.option("--wait", is_flag=True, help="Return once it has ended.")
+@options.on_cluster
+@options.output(*DEEDS)
+def stop(
+    cluster: "Cluster", name: str, error: str | None, cause: str | None, wait: bool, output: str
+) -> None:
+    """Stop an execution of a cluster: whatever runs is stopped, and it becomes Aborted."""
+    from treadle.cli import acting
+
+    raise SystemExit(acting.stop(cluster, name, error, cause, output, wait=wait))
+
+
+@click.command()
+@click.argument("name")
+@options.on_cluster
+@options.output(*DEEDS)
+def suspend(cluster: "Cluster", name: str, output: str) -> None:
+    """Suspend an execution of a cluster: nothing new starts; what runs may end."""
+    from treadle.cli import acting
+
+    raise SystemExit(acting.suspend(cluster, name, True, output))
+
+
+@click.command()
+@click.argument("name")
+@options.on_cluster
+@options.output(*DEEDS)
+def resume(cluster: "Cluster", name: str, output: str) -> None:
+    """Let a suspended execution of a cluster go on."""
+    from treadle.cli import acting
+
+    raise SystemExit(acting.suspend(cluster, name, False, output))
+
+
+COMMANDS: Final = (get, start, watch, stop, suspend, resume)
