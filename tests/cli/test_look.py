@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 
 from tests.support.clusters import reached
 from tests.support.treadles import shell, states, write
+from treadle.app.ages import age
 from treadle.app.looking import Cluster, Desk
 from treadle.cli.look import Where
 from treadle.cli.main import main
-from treadle.cli.printing import age
 from treadle.kube.kinds import EXECUTIONS
 from treadle.runtime.ports import Refused
 

@@ -114,12 +114,19 @@ class Cluster(FileApi):
     # ----------------------------------------------------------------------------- for a test
 
     def put(
-        self, kind: Kind, name: str, *, spec: Any = None, status: Any = None, **metadata: Any
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        spec: Any = None,
+        status: Any = None,
+        also: Obj | None = None,
+        **metadata: Any,
     ) -> Obj:
-        """Make an object as it is stored, or change it."""
+        """Make an object as it is stored, or change its status."""
 
         async def work() -> Obj:
-            given = {"metadata": {"name": name, **metadata}, "spec": spec or {}}
+            given = {"metadata": {"name": name, **metadata}, "spec": spec or {}, **(also or {})}
             head = {"apiVersion": kind.api_version, "kind": kind.name}
             try:
                 made = await super(Cluster, self).get(kind, None, name)

@@ -104,4 +104,40 @@ def resume(cluster: "Cluster", name: str, output: str) -> None:
     raise SystemExit(acting.suspend(cluster, name, False, output))
 
 
-COMMANDS: Final = (get, start, watch, stop, suspend, resume)
+@click.command()
+@click.argument("name")
+@click.argument("state", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Until the container ends.")
+@click.option("--attempt", type=click.IntRange(1), help="Default: the last one.")
+@click.option("--index", metavar="N", help="Of the item of a Map; of nested ones N.N.")
+@options.on_cluster
+def logs(
+    cluster: "Cluster",
+    name: str,
+    state: str | None,
+    follow: bool,
+    attempt: int | None,
+    index: str | None,
+) -> None:
+    """Print what the container of a state has printed.
+
+    Without STATE it is the only Pod there is, or the only one that runs.
+    """
+    from treadle.app.podlogs import Wanted
+    from treadle.cli import logs as reading
+
+    raise SystemExit(reading.run(cluster, Wanted(name, state, attempt, index), follow=follow))
+
+
+@click.command()
+@click.argument("name")
+@options.on_cluster
+@options.output("text", "json", "yaml")
+def why(cluster: "Cluster", name: str, output: str) -> None:
+    """Say why an execution is as it is: one cause, and what shows it."""
+    from treadle.cli import why as asking
+
+    raise SystemExit(asking.run(cluster, name, output))
+
+
+COMMANDS: Final = (get, start, watch, stop, suspend, resume, logs, why)

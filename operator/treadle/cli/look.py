@@ -12,6 +12,7 @@ from typing import TypeVar
 import click
 
 from treadle.app import looking
+from treadle.app.ages import age
 from treadle.asl.json import dumps
 from treadle.asl.timestamps import parse_timestamp
 from treadle.cli import printing
@@ -106,7 +107,7 @@ def _row(obj: Obj, now: datetime, wide: bool) -> tuple[str, ...]:
     places = status.get("currentStates") or [{}]
 
     def ago(instant: object) -> str:
-        return printing.age(parse_timestamp(instant) if isinstance(instant, str) else None, now)
+        return age(parse_timestamp(instant) if isinstance(instant, str) else None, now)
 
     row = (
         obj["metadata"]["name"],
