@@ -44,7 +44,7 @@ class Place:
     """Where an execution is, for people.
 
     `path` names the enclosing states, with the index of a branch or item; `waits_for` is a word
-    for what must happen next.
+    for what must happen next, and `until` when that is at the latest, where it is known.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Place:
     entered_at: datetime
     attempt: int
     waits_for: str
+    until: datetime | None = None
 
 
 class Execution:
@@ -404,8 +405,8 @@ class Execution:
 
     def _place(self, frame: Frame) -> Place:
         assert frame.entered_at is not None
-        waits_for = _WAITS_FOR[frame.phase]
-        return Place(frame.state, self._path(frame), frame.entered_at, frame.attempt, waits_for)
+        waits_for, path = _WAITS_FOR[frame.phase], self._path(frame)
+        return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for, frame.due_at)
 
     def _path(self, frame: Frame) -> str:
         parts = [frame.state]
