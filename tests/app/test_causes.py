@@ -285,6 +285,17 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         Kind.RETRIES,
         "Work waits for its next attempt; attempt 1 failed: Kubernetes.ExitCode.3: exit code 3",
     ),
+    "a retry that says when": (
+        evidence(execution(running("retry", until=ago(-90))), history=FAILED_ONCE),
+        Kind.RETRIES,
+        "Work waits for its next attempt, 2026-01-01T12:01:30Z, in 90s; attempt 1 failed: "
+        "Kubernetes.ExitCode.3: exit code 3",
+    ),
+    "a wait that says when": (
+        evidence(execution(running("time", until=ago(-300)))),
+        Kind.SLEEPS,
+        "Work waits for a time to come, 2026-01-01T12:05:00Z, in 5m, since 30s",
+    ),
     "a retry whose history is away": (
         evidence(execution(running("retry", attempt=2))),
         Kind.RETRIES,

@@ -46,6 +46,15 @@ def test_the_version_is_said() -> None:
     assert run("--version").output == f"treadle, version {__version__}\n"
 
 
+@pytest.mark.parametrize("name", ["treadle", "kubectl-treadle"])
+def test_the_programs_of_make_setup(name: str) -> None:
+    program = Path(sys.executable).with_name(name)
+    done = subprocess.run(
+        [program, "get", "-h"], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.startswith(f"Usage: {name.replace('-', ' ')} get ")
+
+
 @pytest.mark.parametrize(
     "arguments", [["-h"], ["operator", "--help"], ["free-pods", "-h"], ["try", "-h"]]
 )

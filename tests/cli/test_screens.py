@@ -1,6 +1,7 @@
 """What a run shows: on a real terminal of some size, and where nobody looks."""
 
 import io
+import re
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -285,11 +286,44 @@ def test_states_are_a_tree_with_attempts(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("waits_for", "said"),
-    [("retry", "retries · Busy"), ("time", "waits · Busy")],
+    [("retry", "retries in"), ("time", "goes on in")],
 )
 def test_what_a_state_waits_for(waits_for: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    status = {"phase": "Running", "currentStates": [{"name": "Right", "waitsFor": waits_for}]}
-    assert drawn(TWO_DEEP[:15], status, monkeypatch)[-2].endswith(said)
+    place = {"name": "Right", "waitsFor": waits_for}
+    status = {"phase": "Running", "currentStates": [place]}
+    alone = drawn(TWO_DEEP[:15], status, monkeypatch)[-2]
+    assert alone.endswith(f"{said.removesuffix(' in')} · Busy")
+    until = TWO_DEEP[14].at + timedelta(seconds=90)
+    place["until"] = until.isoformat().replace("+00:00", "Z")
+    row = drawn(TWO_DEEP[:15], status, monkeypatch)[-2]
+    assert re.search(rf"{said} 1m(30|29)s · Busy$", row), row
+
+
+STANDS = [
+    ({"phase": "Pending", "message": "no machine\x1b"}, "no machine\\x1b"),
+    (
+        {
+            "phase": "Running",
+            "conditions": [
+                {"type": "Suspended", "status": "False", "message": "not any more"},
+                {"type": "WaitingForCapacity", "status": "True", "message": "a quota is full"},
+            ],
+        },
+        "WaitingForCapacity: a quota is full",
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), STANDS)
+def test_what_all_of_it_waits_for(
+    status: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert drawn(TWO_DEEP[:1], status, monkeypatch)[-1] == said
+    stream = io.StringIO()
+    with screen_for(stream, RUN) as screen:
+        for each in (status, status, {"phase": "Running"}, status):
+            screen.show([], each)
+    assert [line.strip() for line in stream.getvalue().splitlines()] == ["name: m", said, said]
 
 
 def test_what_runs_is_shown_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:

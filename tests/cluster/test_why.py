@@ -6,6 +6,7 @@ By the scheduler, the Job controller, quotas, admission, and an operator that is
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ def test_a_job_that_is_suspended_by_others(people: People) -> None:
 def test_a_state_that_sleeps(people: People) -> None:
     people.run("asleep", chain(Nap={"Type": "Wait", "Seconds": 3_000}))
     found = told(people, "asleep", "sleeps")
-    assert found["cause"].startswith("Nap waits for a time to come, since ")
+    assert found["cause"].startswith("Nap waits for a time to come, 20")
+    assert re.search(r"Z, in (49|50)m, since \d+s$", found["cause"])
     people.patch("asleep", {"stop": {}})
 
 
@@ -125,9 +127,8 @@ def test_a_state_that_waits_for_its_next_attempt(people: People) -> None:
     retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 3_000}]
     people.run("again", chain(Work=task({"exitCode": 4, "message": "no luck"}, Retry=retry)))
     found = told(people, "again", "retries")
-    assert found["cause"] == (
-        "Work waits for its next attempt; attempt 1 failed: Kubernetes.ExitCode.4: no luck"
-    )
+    assert found["cause"].startswith("Work waits for its next attempt, 20")
+    assert found["cause"].endswith("; attempt 1 failed: Kubernetes.ExitCode.4: no luck")
     assert found["remedy"] == "treadle logs again Work"
     people.patch("again", {"stop": {}})
 

@@ -32,7 +32,14 @@ def execution(status: Obj | None = None, *, made: float = 60, **spec: Any) -> Ob
     return obj if status is None else {**obj, "status": status}
 
 
-def running(waits_for: str = "task", *, attempt: int = 1, path: str = "Work", **more: Any) -> Obj:
+def running(
+    waits_for: str = "task",
+    *,
+    attempt: int = 1,
+    path: str = "Work",
+    until: str | None = None,
+    **more: Any,
+) -> Obj:
     """A status of one that is in one state."""
     place = {
         "name": path.rpartition("/")[2],
@@ -40,6 +47,7 @@ def running(waits_for: str = "task", *, attempt: int = 1, path: str = "Work", **
         "enteredAt": ago(30),
         "attempt": attempt,
         "waitsFor": waits_for,
+        **({"until": until} if until else {}),
     }
     return {"phase": "Running", "startTime": ago(50), "currentStates": [place], **more}
 

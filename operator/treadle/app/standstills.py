@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from treadle.app.ages import age
 from treadle.app.evidence import Evidence
 from treadle.app.verdicts import Kind, Verdict, of_events, of_job, of_pod, short, since
 from treadle.kube import names
@@ -132,7 +133,7 @@ def _of_place(seen: Evidence, place: Place) -> Verdict:
         case "task":
             return _of_task(seen, place)
         case "time":
-            cause = f"{name} waits for a time to come, since {for_how_long}"
+            cause = f"{name} waits for a time to come{_until(seen, place)}, since {for_how_long}"
             return Verdict(Kind.SLEEPS, cause)
         case "retry":
             return _of_retry(seen, place)
@@ -142,11 +143,17 @@ def _of_place(seen: Evidence, place: Place) -> Verdict:
             return Verdict(Kind.WORKS, f"{name} is about to go on")
 
 
+def _until(seen: Evidence, place: Place) -> str:
+    due = podfacts.instant(place.get("until"))
+    return f", {due:%Y-%m-%dT%H:%M:%SZ}, in {age(seen.now, due)}" if due is not None else ""
+
+
 def _of_retry(seen: Evidence, place: Place) -> Verdict:
     last = failure(list(seen.history), str(place.get("name")))
     said = f": {error_of(last)}" if last is not None else ""
     name, attempt = place.get("name"), place.get("attempt")
-    cause = f"{name} waits for its next attempt; attempt {attempt} failed{said}"
+    when = _until(seen, place)
+    cause = f"{name} waits for its next attempt{when}; attempt {attempt} failed{said}"
     pods = _attempts(seen.pods, place)
     evidence = tuple(map(of_pod, pods[:1]))
     remedy = f"treadle logs {seen.name} {quoted(name)}" if pods else ""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TextIO, cast
 
 from treadle.asl.json import Json
+from treadle.asl.timestamps import parse_timestamp
 from treadle.cli.files import duration, let_go, printable
 from treadle.cli.progress import Progress, Row, line_of
 from treadle.stores.histories import HistoryEntry
@@ -114,6 +115,7 @@ class LineScreen:
         self._began: datetime | None = None
         self._progress = Progress()
         self._trouble = ""
+        self._waits = ""
 
     def __enter__(self) -> "LineScreen":
         self._say(printable(f"{self._subject.name}: {self._subject.machine}"))
@@ -129,7 +131,7 @@ class LineScreen:
         now: datetime | None = None,
     ) -> None:
         """See Screen."""
-        del status, now  # the history says it
+        del now
         self._trouble = ""
         for entry in entries:
             self._began = self._began or entry.at
@@ -138,6 +140,10 @@ class LineScreen:
             if text:
                 seconds = (entry.at - self._began).total_seconds()
                 self._say(f"{duration(seconds):>8}  {printable(text)}")
+        waits = _standing(status)
+        if waits and waits != self._waits:
+            self._say(f"{'':>8}  {printable(waits)}")
+        self._waits = waits
 
     def trouble(self, why: str) -> None:
         """See Screen."""
@@ -169,8 +175,9 @@ class LiveScreen:
         self._last: datetime | None = None
         self._progress = Progress()
         self._phase = "Pending"
-        self._current: Mapping[str, str] | None = None
+        self._current: Mapping[str, Mapping[str, Json]] | None = None
         self._items = ""
+        self._standing = ""
         self._ahead = timedelta()  # of the clock of whoever saves
         self._stopping = False
         self._trouble = ""
@@ -207,9 +214,10 @@ class LiveScreen:
         self._phase = str(status.get("phase", self._phase))
         places = status.get("currentStates") or []
         # The status names so many; where there are more, all that were entered may be among them.
-        found = {place["name"]: str(place.get("waitsFor", "")) for place in places}
+        found = {place["name"]: place for place in places}
         self._current = found if len(places) < PLACES_MAX else None
         self._items = str((status.get("progress") or {}).get("text", ""))
+        self._standing = _standing(status)
         self._trouble = ""
 
     def trouble(self, why: str) -> None:
@@ -231,6 +239,8 @@ class LiveScreen:
         items = f"  {self._items}" if self._items and self._phase == "Running" else ""
         took = duration(self._seconds())
         lines = [f"{printable(self._subject.name)}  {self._phase}  {took}{items}"]
+        if self._standing:
+            lines.append(printable(self._standing))
         if self._trouble:
             lines.append(printable(f"{self._trouble}; trying again"))
         if self._stopping:
@@ -274,11 +284,20 @@ class LiveScreen:
         for depth, name, row in rows[first:end]:
             mark, style = self._mark(name, row)
             indented = Text("  " * min(depth, _DEPTH_MAX) + printable(name))
-            note = _note(row, self._phase, (self._current or {}).get(name, ""))
+            note = _note(row, self._phase, self._waits(name))
             table.add_row(Text(mark, style=style), indented, self._times(row), note)
         if end < len(rows):
             table.add_row("", Text(f"… {len(rows) - end} states more", style="dim"), "", "")
         return table
+
+    def _waits(self, name: str) -> str:
+        """What a state waits for that does nothing; empty where it does something."""
+        place = (self._current or {}).get(name, {})
+        word = _WAITS.get(str(place.get("waitsFor")), "")
+        until = parse_timestamp(str(place.get("until")))
+        if not word or until is None:
+            return word
+        return f"{word} in {duration(max(0.0, (until - self._now()).total_seconds()))}"
 
     def _times(self, row: Row) -> Any:
         from rich.text import Text
@@ -290,11 +309,22 @@ class LiveScreen:
         return Text(count + ("" if seconds is None else duration(seconds)), style="dim")
 
 
+def _standing(status: Mapping[str, Json]) -> str:
+    """What all of it waits for, where its status says so."""
+    if status.get("phase") == "Pending":
+        return str(status.get("message") or "")
+    for each in status.get("conditions") or ():
+        if each.get("status") == "True" and each.get("type") in _STANDS:
+            return f"{each['type']}: {each.get('message')}"
+    return ""
+
+
+_STANDS = ("Parked", "WaitingForCapacity", "Suspended")
 _CUT_OFF = ("■", "dim")  # by a failure or a stop of what is around it
 
 
 _DEPTH_MAX = 8  # of indents: a name must still fit beside them
-_WAITS = {"retry": "retries", "time": "waits"}
+_WAITS = {"retry": "retries", "time": "goes on"}
 
 
 def _window(running: Sequence[bool], room: int) -> tuple[int, int]:
@@ -312,7 +342,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _note(row: Row, phase: str, waits_for: str) -> Any:
+def _note(row: Row, phase: str, waits: str) -> Any:
     from rich.text import Text
 
     if row.items and (row.running or row.items_done < row.items):
@@ -325,9 +355,7 @@ def _note(row: Row, phase: str, waits_for: str) -> Any:
     goes_on = bool(row.running) and phase == "Running"
     said = [row.note] if row.note else []
     if goes_on:
-        said = [_WAITS.get(waits_for, ""), row.note]
-        if row.attempt > 1 and waits_for == "task":
-            said[0] = f"attempt {row.attempt}"
+        said = [waits or (f"attempt {row.attempt}" if row.attempt > 1 else ""), row.note]
         if row.running > 1:
             said.insert(0, f"{row.running} at once")
     return Text(
