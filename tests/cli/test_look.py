@@ -48,7 +48,10 @@ def test_a_list_for_people(desk: Path) -> None:
 
 
 def test_a_list_for_programs(desk: Path) -> None:
-    assert sorted(call("ls", "-o", "name").stdout.split()) == ["first", "second"]
+    named = call("ls", "-o", "name").stdout.split()
+    assert sorted(named) == ["execution.treadle.dev/first", "execution.treadle.dev/second"]
+    # What is printed is taken again.
+    assert [call("history", name).exit_code for name in (*named, "ex/first", "first")] == [0] * 4
     items = json.loads(call("ls", "-o", "json").stdout)["items"]
     assert {item["metadata"]["name"] for item in items} == {"first", "second"}
 
@@ -110,7 +113,7 @@ def test_the_newest_is_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     write(tmp_path, states(A={"Type": "Pass", "End": True}))
     for name in ("b", "c", "a"):
         assert call("run", "machine.json", "--name", name).exit_code == 0
-    assert call("ls", "-o", "name").stdout.split() == ["a", "c", "b"]
+    assert [line.split()[0] for line in call("ls").stdout.splitlines()[1:]] == ["a", "c", "b"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +145,8 @@ def test_where_each_command_looks(
     cluster.put(EXECUTIONS, "afar")
 
     def listed(*words: str, **how: Any) -> str:
-        return CliRunner().invoke(main, [*words, "-o", "name"], **how).stdout
+        said = CliRunner().invoke(main, [*words, "-o", "name"], **how).stdout
+        return said.replace("execution.treadle.dev/", "")
 
     assert listed("ls") == listed("get", "--state-dir", ".treadle") == "second\nfirst\n"
     assert listed("get") == listed("ls", "-n", "x") == "afar\n"

@@ -1,5 +1,6 @@
 """`treadle why` and `treadle logs`, by what a cluster shows."""
 
+import errno
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -226,6 +227,17 @@ def test_without_a_pod_it_is_said_what_is_known(cluster: Cluster, uid: str) -> N
     cluster.refuses["list", "pods"] = Refused(403, "Forbidden", "you may not")
     assert call("logs", "run").stderr == "Error: Pods cannot be read: you may not\n"
     assert "no execution named 'nobody'" in call("logs", "nobody").stderr
+
+
+def test_a_pipe_that_nobody_reads_ends_it_quietly(
+    cluster: Cluster, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(podlogs, "read", closed)
+    found = call("logs", "run")
+    assert (found.exit_code, found.output) == (1, "")
 
 
 def test_ctrl_c_ends_quietly(cluster: Cluster, uid: str, monkeypatch: pytest.MonkeyPatch) -> None:

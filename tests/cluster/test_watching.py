@@ -57,11 +57,11 @@ def test_an_execution_is_started_and_watched_to_its_end(people: People) -> None:
     assert row[:4] == ["g-1", "good", "Succeeded", "2/2"]
     assert why(people, "g-1")["kind"] == "succeeded"
     assert treadle(people, "watch", "g-1").returncode == 0
-    named = treadle(people, "start", "good", "-o", "name").stdout.strip().partition("/")[2]
-    assert named.startswith("good-")
+    named = treadle(people, "start", "good", "-o", "name").stdout.strip()
+    assert named.startswith("execution.treadle.dev/good-")
     # Without its input there is nothing to go through.
     assert treadle(people, "watch", named).returncode == 1
-    assert why(people, named)["kind"] == "failed"
+    assert why(people, named.partition("/")[2])["kind"] == "failed"
 
 
 @pytest.mark.usefixtures("operator")
@@ -94,11 +94,11 @@ def test_kubectl_has_the_same_as_a_plugin(people: People, tmp_path: Path) -> Non
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "plugged" in kubectl("get", "-o", "name").split()
-    assert "plugged" in kubectl("ls", "-o", "name").split()
+    assert "execution.treadle.dev/plugged" in kubectl("get", "-o", "name").split()
+    assert "execution.treadle.dev/plugged" in kubectl("ls", "-o", "name").split()
     assert "ExecutionSucceeded" in kubectl("history", "plugged")
     assert kubectl("why", "plugged").startswith("plugged: nothing is wrong")
-    assert "plugged" in kubectl("get", "-A", "-o", "name").split()
+    assert "execution.treadle.dev/plugged" in kubectl("get", "-A", "-o", "name").split()
     assert kubectl("get", "--help").startswith("Usage: kubectl treadle get")
 
 

@@ -18,7 +18,7 @@ LISTS = ("text", "wide", "json", "yaml", "name")
 
 
 @click.command()
-@click.argument("name", required=False, shell_complete=completing.kept_names)
+@options.execution("name", required=False, shell_complete=completing.kept_names)
 @options.where(usually="cluster", everywhere=True)
 @options.output(*LISTS)
 def get(name: str | None, output: str, where: "Where") -> None:
@@ -53,7 +53,7 @@ def start(
 
 
 @click.command()
-@click.argument("name", shell_complete=completing.kept_names)
+@options.execution("name", shell_complete=completing.kept_names)
 @options.where(usually="cluster")
 def watch(name: str, where: "Where") -> None:
     """Show an execution until it has ended: its states, times, attempts and items.
@@ -67,7 +67,7 @@ def watch(name: str, where: "Where") -> None:
 
 
 @click.command()
-@click.argument("name")
+@options.execution("name")
 @click.option("--error", metavar="NAME", help="The error that it ends with.")
 @click.option("--cause", metavar="TEXT", help="Why, for people.")
 @click.option("--wait", is_flag=True, help="Return once it has ended.")
@@ -83,7 +83,7 @@ def stop(
 
 
 @click.command()
-@click.argument("name")
+@options.execution("name")
 @options.on_cluster
 @options.output(*DEEDS)
 def suspend(cluster: "Cluster", name: str, output: str) -> None:
@@ -94,7 +94,7 @@ def suspend(cluster: "Cluster", name: str, output: str) -> None:
 
 
 @click.command()
-@click.argument("name")
+@options.execution("name")
 @options.on_cluster
 @options.output(*DEEDS)
 def resume(cluster: "Cluster", name: str, output: str) -> None:
@@ -105,7 +105,7 @@ def resume(cluster: "Cluster", name: str, output: str) -> None:
 
 
 @click.command()
-@click.argument("name")
+@options.execution("name")
 @click.argument("state", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Until the container ends.")
 @click.option("--attempt", type=click.IntRange(1), help="Default: the last one.")
@@ -130,7 +130,7 @@ def logs(
 
 
 @click.command()
-@click.argument("name")
+@options.execution("name")
 @options.on_cluster
 @options.output("text", "json", "yaml")
 def why(cluster: "Cluster", name: str, output: str) -> None:

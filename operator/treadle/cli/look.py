@@ -68,6 +68,8 @@ def answered(ask: Callable[[], T], name: str | None = None, listed: str = "tread
     except Missing as why:
         said = f"there is no execution named '{name}'; see `{listed}`" if name else str(why)
         raise click.UsageError(printable(said)) from None
+    except BrokenPipeError:
+        raise  # nobody reads on, which is nobody's fault
     except (Fault, Unreadable, OSError, ValueError) as why:
         raise click.UsageError(printable(str(why))) from None
 
@@ -82,7 +84,7 @@ def get(where: Where, name: str | None, output: str) -> int:
         found = answered(lambda: looking.executions(where.place()))
     if output == "name":
         for obj in found:
-            click.echo(obj["metadata"]["name"])
+            click.echo(printing.resource(obj["metadata"]["name"]))
     elif output in ("json", "yaml"):
         listed = {"apiVersion": "v1", "kind": "List", "items": found}
         printing.document(listed if name is None else found[0], output)

@@ -107,7 +107,7 @@ def ls(output: str, where: "Where") -> None:
 
 
 @main.command()
-@click.argument("name", shell_complete=completing.names)
+@options.execution("name", shell_complete=completing.names)
 @options.where(usually="desk")
 @options.output("text", "json")
 def history(name: str, output: str, where: "Where") -> None:
@@ -238,7 +238,7 @@ def test(**flags: Any) -> None:
 
 
 @main.command()
-@click.argument("execution", shell_complete=completing.names)
+@options.execution("execution", shell_complete=completing.names)
 @options.where(usually="desk")
 @click.option("-o", "--output", metavar="FILE", help="Write it there, a new file.", **_files)
 @click.option("--machine", metavar="FILE", help="Test this one, not a copy of what ran.", **_files)

@@ -30,6 +30,28 @@ def output(*forms: str) -> Callable[[_Command], _Command]:
     return click.option(*names, type=click.Choice(forms), default=forms[0], show_default=True)
 
 
+_PREFIXES = (
+    "execution.treadle.dev/",
+    "executions.treadle.dev/",
+    "execution/",
+    "executions/",
+    "ex/",
+)
+
+
+def execution(argument: str, **how: Any) -> Callable[[_Command], _Command]:
+    """The name of an execution, also as kubectl writes it: `execution.treadle.dev/NAME`."""
+
+    def bare(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        del context, parameter
+        for prefix in _PREFIXES:
+            if value is not None and value.startswith(prefix):
+                return value.removeprefix(prefix)
+        return value
+
+    return click.argument(argument, callback=bare, **how)
+
+
 _NAMESPACE = click.option(
     "-n", "--namespace", metavar="NAME", help="Default: that of the kubeconfig's context."
 )
