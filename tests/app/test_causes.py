@@ -487,6 +487,22 @@ def test_the_newest_attempt_counts() -> None:
     assert "Pod pod-Work-2 is Running on node n1" in found.evidence
 
 
+def test_another_item_of_the_same_state_says_nothing() -> None:
+    other = job("Each[1]/Work")
+    other["metadata"]["creationTimestamp"] = ago(1)
+    found = causes.verdict(
+        evidence(
+            execution(running(path="Each[0]/Work")),
+            jobs=[job("Each[0]/Work"), other],
+            pods=[
+                pod("Each[0]/Work", phase="Running", **container(running={})),
+                pod("Each[1]/Work", **container(waiting={"reason": "ErrImagePull"})),
+            ],
+        )
+    )
+    assert found.kind is Kind.WORKS
+
+
 def test_jobs_of_an_earlier_release_are_known_by_their_state() -> None:
     old = pod(None, phase="Running", **container(running={}))
     found = causes.verdict(evidence(execution(running()), jobs=[job(None)], pods=[old]))

@@ -15,6 +15,7 @@ from tests.support.terminals import watched
 from tests.support.treadles import begin, shell, states, tidy, treadle, until, write
 from treadle.app import following
 from treadle.cli.main import main
+from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS
 from treadle.runtime.ports import Expired, Fault, Refused, Unavailable
 
@@ -127,6 +128,21 @@ def test_one_that_is_deleted(again: bool, cluster: Cluster) -> None:
     found = call("a")
     helper.join()
     assert (found.exit_code, found.stderr) == (1, "Error: 'a' was deleted\n")
+
+
+async def test_another_one_of_the_same_name_is_not_the_same(cluster: Cluster) -> None:
+    told: list[str] = []
+
+    def tell(entries: object, obj: Obj, now: object) -> None:
+        told.append(obj["metadata"]["uid"])
+
+    seen = following._Following(cluster, "team", "a", tell, told.append)
+    first = await cluster.get(EXECUTIONS, "team", "a")
+    assert await seen._take(first) is None
+    another = {**first, "metadata": {**first["metadata"], "uid": "another"}}
+    with pytest.raises(following.Deleted):
+        await seen._take(another)
+    assert told == [first["metadata"]["uid"]]
 
 
 def test_a_history_that_cannot_be_read_does_not_hide_the_end(cluster: Cluster) -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from tests.support.clusters import Cluster, reached
 from tests.support.evidences import container, job, pod, running
 from treadle.app import podlogs
+from treadle.app.evidence import gather
 from treadle.cli.main import main
 from treadle.kube.api import Obj
 from treadle.kube.kinds import (
@@ -126,6 +127,17 @@ def test_leases_that_may_not_be_listed_hide_nothing_else(cluster: Cluster) -> No
     assert why()["kind"] == "works"
     cluster.put(EXECUTIONS, "new")
     assert why("new")["kind"] == "not-seen"  # for a while
+
+
+async def test_that_a_namespace_has_no_lease_says_nothing(cluster: Cluster, uid: str) -> None:
+    cluster.refuses_in["list", "leases", None] = Refused(403, "Forbidden", "no")
+    seen = await gather(cluster, "team", "run")
+    assert seen.leases is not None
+    assert len(seen.leases) == 1
+    await cluster.delete(LEASES, None, "treadle")
+    assert (await gather(cluster, "team", "run")).leases is None
+    cluster.refuses_in.clear()
+    assert (await gather(cluster, "team", "run")).leases == []
 
 
 def test_a_history_that_cannot_be_read_is_said(cluster: Cluster) -> None:

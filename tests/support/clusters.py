@@ -26,6 +26,7 @@ class Cluster(FileApi):
 
     Attributes:
         refuses: by verb and kind's plural: the fault that is raised.
+        refuses_in: the same of one namespace, or of all of them (None).
         broken: faults that watches end with, one each, before they go on.
         logs: by Pod: the parts of its log; a fault in them is raised.
         read: of every log that was read: Pod, container, and whether it was followed.
@@ -36,6 +37,7 @@ class Cluster(FileApi):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, lambda: datetime.now(UTC))
         self.refuses: dict[tuple[str, str], Fault] = {}
+        self.refuses_in: dict[tuple[str, str, str | None], Fault] = {}
         self.broken: list[Fault] = []
         self.logs: dict[str, list[bytes | Fault]] = {}
         self.watched: list[str] = []
@@ -46,7 +48,8 @@ class Cluster(FileApi):
 
     def _ask(self, verb: str, kind: Kind, namespace: str | None) -> None:
         self.asked.append(namespace)
-        fault = self.refuses.get((verb, kind.plural))
+        usual = self.refuses.get((verb, kind.plural))
+        fault = self.refuses_in.get((verb, kind.plural, namespace), usual)
         if fault is not None:
             raise fault
 
