@@ -6,7 +6,10 @@ SEEDS ?= 1000
 SECONDS ?= 70
 N ?= 10
 ADD_OURSELVES := import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'treadle.pth').write_text(str(pathlib.Path('operator').resolve()))
-ADD_PROGRAM := printf '\#!%s\nfrom treadle.cli.main import main\n\nmain()\n' $(CURDIR)/$(BIN)/python > $(BIN)/treadle && chmod +x $(BIN)/treadle
+# `treadle`, and the same for kubectl: its plugins are programs of such names on the PATH.
+ADD_PROGRAMS := for each in treadle:main kubectl-treadle:plugin; do \
+	printf '\#!%s\nfrom treadle.cli.main import %s\n\n%s()\n' $(CURDIR)/$(BIN)/python $${each\#*:} $${each\#*:} > $(BIN)/$${each%:*} \
+	&& chmod +x $(BIN)/$${each%:*} || exit 1; done
 
 .DEFAULT_GOAL := check
 .PHONY: check demo setup format lint test unit golden crds schema services sim control-plane \
@@ -27,14 +30,14 @@ $(VENV)/.run-ready: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
 	$(BIN)/python -c "$(ADD_OURSELVES)"
-	$(ADD_PROGRAM)
+	$(ADD_PROGRAMS)
 	@touch $@
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -c "$(ADD_OURSELVES)"
-	$(ADD_PROGRAM)
+	$(ADD_PROGRAMS)
 	@touch $@
 
 $(VENV)/.docs-ready: requirements/docs.txt $(VENV)/.ready

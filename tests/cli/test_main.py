@@ -46,6 +46,15 @@ def test_the_version_is_said() -> None:
     assert run("--version").output == f"treadle, version {__version__}\n"
 
 
+@pytest.mark.parametrize("name", ["treadle", "kubectl-treadle"])
+def test_the_programs_of_make_setup(name: str) -> None:
+    program = Path(sys.executable).with_name(name)
+    done = subprocess.run(
+        [program, "get", "-h"], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.startswith(f"Usage: {name.replace('-', ' ')} get ")
+
+
 @pytest.mark.parametrize(
     "arguments", [["-h"], ["operator", "--help"], ["free-pods", "-h"], ["try", "-h"]]
 )
@@ -143,8 +152,7 @@ def treadle(*arguments: str, check: str = "") -> "subprocess.CompletedProcess[st
 def test_help_loads_nothing_that_is_slow() -> None:
     slow = "('kopf', 'kubernetes', 'aiohttp', 'pydantic', 'uvloop', 'prometheus_client')"
     check = f"print([name for name in {slow} if name in sys.modules])"
-    commands = ("operator", "free-pods", "try", "test", "record")
-    for arguments in (["--help"], *([name, "--help"] for name in commands)):
+    for arguments in (["--help"], *([name, "--help"] for name in main.commands)):
         found = treadle(*arguments, check=check)
         assert found.returncode == 0
         assert found.stdout.endswith("[]\n")

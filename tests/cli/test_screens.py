@@ -1,6 +1,7 @@
 """What a run shows: on a real terminal of some size, and where nobody looks."""
 
 import io
+import re
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -213,7 +214,7 @@ def test_a_table_of_what_goes_on(columns: int, monkeypatch: pytest.MonkeyPatch) 
     window = Window()
     screen = screen_for(window, RUN)
     with screen:
-        screen.show(HISTORY, {"phase": "Running"})
+        screen.show(HISTORY, {"phase": "Running"}, HISTORY[-1].at)
         screen.trouble("no room")
         screen.interrupted()
     terminal = shown(window, columns)
@@ -221,13 +222,124 @@ def test_a_table_of_what_goes_on(columns: int, monkeypatch: pytest.MonkeyPatch) 
     assert not terminal.wrapped
     assert terminal.cursor_shown
     assert "● Each" in text
-    assert "✓ 日本"[: columns // 5] in text
+    assert "✓   日本"[: columns // 5] in text  # within Each
     assert "name  Running" in text
     assert "no room; trying" in text
     assert "stopping; Ctrl-C" in text
     if columns == 60:
         assert "━━━╌╌╌╌╌╌╌╌╌ 1/4" in text
         assert "Busy" in text
+
+
+def drawn(
+    entries: list[HistoryEntry],
+    status: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    lines: int = 24,
+) -> list[str]:
+    for name, value in (("COLUMNS", "80"), ("LINES", str(lines)), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    window = Window()
+    with screen_for(window, RUN) as screen:
+        screen.show(entries, status, entries[-1].at)
+    return [line.rstrip() for line in shown(window, 80).lines if line.strip()]
+
+
+TWO_DEEP = [
+    entry(1, "ExecutionStarted", 0),
+    entry(2, "TaskStateEntered", 1, name="Before"),
+    entry(3, "TaskStateExited", 2, name="Before"),
+    entry(4, "MapStateEntered", 3, name="Each"),
+    entry(5, "MapStateStarted", 4, length=2),
+    entry(6, "MapIterationStarted", 5, name="Each", index=0),
+    entry(7, "ParallelStateEntered", 6, name="Both"),
+    entry(8, "MapIterationStarted", 5, name="Each", index=1),
+    entry(9, "ParallelStateEntered", 8, name="Both"),
+    entry(10, "ParallelStateStarted", 7),
+    entry(11, "PassStateEntered", 10, name="Left"),
+    entry(12, "PassStateExited", 11, name="Left"),
+    entry(13, "TaskStateEntered", 12, name="Right"),
+    entry(14, "TaskScheduled", 13),
+    entry(15, "TaskFailed", 14, error="Busy"),
+    entry(16, "TaskScheduled", 15),
+    entry(17, "ParallelStateStarted", 9),
+    entry(18, "PassStateEntered", 17, name="Left"),
+]
+
+
+def test_states_are_a_tree_with_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [{"name": "Left", "waitsFor": "turn"}, {"name": "Right", "waitsFor": "task"}]
+    status = {"phase": "Running", "currentStates": places, "progress": {"text": "0/2"}}
+    before, each, both, left, right, last = drawn(TWO_DEEP, status, monkeypatch)
+    assert before.startswith("✓ Before ")
+    assert each.startswith("● Each ")
+    assert each.endswith("0/2")
+    assert both.startswith("●   Both ")
+    assert both.endswith("2 at once")
+    assert left.startswith("●     Left ")
+    assert right.startswith("●     Right ")  # beside Left, not in it
+    assert right.split()[2] == "5.0s"
+    assert right.endswith("attempt 2 · Busy")
+    assert last.split() == ["name", "Running", "17.0s", "0/2"]
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "said"),
+    [("retry", "retries in"), ("time", "goes on in")],
+)
+def test_what_a_state_waits_for(waits_for: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = {"name": "Right", "waitsFor": waits_for}
+    status = {"phase": "Running", "currentStates": [place]}
+    alone = drawn(TWO_DEEP[:15], status, monkeypatch)[-2]
+    assert alone.endswith(f"{said.removesuffix(' in')} · Busy")
+    until = TWO_DEEP[14].at + timedelta(seconds=90)
+    place["until"] = until.isoformat().replace("+00:00", "Z")
+    row = drawn(TWO_DEEP[:15], status, monkeypatch)[-2]
+    assert re.search(rf"{said} 1m(30|29)s · Busy$", row), row
+
+
+STANDS = [
+    ({"phase": "Pending", "message": "no machine\x1b"}, "no machine\\x1b"),
+    (
+        {
+            "phase": "Running",
+            "conditions": [
+                {"type": "Suspended", "status": "False", "message": "not any more"},
+                {"type": "WaitingForCapacity", "status": "True", "message": "a quota is full"},
+            ],
+        },
+        "WaitingForCapacity: a quota is full",
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), STANDS)
+def test_what_all_of_it_waits_for(
+    status: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert drawn(TWO_DEEP[:1], status, monkeypatch)[-1] == said
+    stream = io.StringIO()
+    with screen_for(stream, RUN) as screen:
+        for each in (status, status, {"phase": "Running"}, status):
+            screen.show([], each)
+    assert [line.strip() for line in stream.getvalue().splitlines()] == ["name: m", said, said]
+
+
+def test_what_runs_is_shown_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [entry(1, "ExecutionStarted", 0)]
+    for number in range(30):
+        entered = "TaskStateEntered" if number == 9 else "PassStateEntered"
+        entries.append(entry(len(entries) + 1, entered, 1, name=f"S{number}"))
+        if number != 9:
+            entries.append(
+                entry(len(entries) + 1, "PassStateExited", len(entries), name=f"S{number}")
+            )
+    lines = drawn(entries, {"phase": "Running"}, monkeypatch, lines=10)
+    assert len(lines) <= 9
+    assert "S9" in "".join(lines)
+    assert lines[0].endswith("states before")
+    assert lines[-2].endswith("20 states more")
 
 
 def test_what_was_wrong_and_is_saved_again_is_no_longer_said(

@@ -38,7 +38,7 @@ def test_executions_are_listed_told_and_drawn(people: People, tmp_path: Path) ->
     assert listed.returncode == 0, listed.stderr
     (row,) = [line.split() for line in listed.stdout.splitlines() if line.startswith("looked-at ")]
     assert row[:3] == ["looked-at", "looked-at", "Succeeded"]
-    assert "looked-at" in treadle(people, "ls", "-o", "name").stdout.split()
+    assert "execution.treadle.dev/looked-at" in treadle(people, "ls", "-o", "name").stdout.split()
 
     told = treadle(people, "history", "looked-at", "-o", "json")
     events = json.loads(told.stdout)["events"]

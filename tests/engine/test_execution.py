@@ -426,7 +426,12 @@ def test_places_say_where_it_is() -> None:
         ("P[2]/R", "retry", 1),
         ("P[0]/M[0]/In", "task", 1),
     ]
+    times = [place.until for place in desk.execution.places(10)]
+    assert times == [BEGIN + timedelta(seconds=10), BEGIN + timedelta(seconds=60), None]
     assert [p.name for p in desk.execution.places(2)] == ["W", "R"]
+    (running,) = (desk.execution.task(t) for t in desk.wanted)
+    assert running is not None
+    assert running.path == "P[0]/M[0]/In"
     assert desk.execution.places(1)[0].entered_at == BEGIN
 
 

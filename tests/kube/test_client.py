@@ -455,6 +455,49 @@ async def test_a_silent_watch_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
             await anext(watch)
 
 
+# --------------------------------------------------------------------------------------- the logs
+
+
+async def said(stage: Stage, *, follow: bool = False) -> bytes:
+    return b"".join([part async for part in stage.client.log("ns", "a", "main", follow=follow)])
+
+
+async def test_a_log_comes_as_it_is() -> None:
+    async with answering(streaming(b"one\n\xff", b"two")) as stage:
+        assert await said(stage) == b"one\n\xfftwo"
+        await said(stage, follow=True)
+        assert [each.path for each in stage.asked] == ["/api/v1/namespaces/ns/pods/a/log"] * 2
+        assert [dict(each.query) for each in stage.asked] == [
+            {"container": "main"},
+            {"container": "main", "follow": "true"},
+        ]
+
+
+@pytest.mark.parametrize(
+    ("handler", "fault"),
+    [
+        (status(404, "NotFound"), Missing),
+        (status(400, "BadRequest", "container is waiting to start"), Refused),
+        (status(500), Unavailable),
+        (streaming(b"one", broken=True), Unavailable),
+    ],
+)
+async def test_a_log_that_cannot_be_had_says_why(handler: Handler, fault: type[Fault]) -> None:
+    async with answering(handler) as stage:
+        with pytest.raises(fault):
+            await said(stage)
+
+
+async def test_only_a_log_that_is_followed_may_be_silent() -> None:
+    async with answering(streaming(b"one", silent=True), request_seconds=0.05) as stage:
+        with pytest.raises(Unavailable):
+            await said(stage)
+        followed = aiter(stage.client.log("ns", "a", "main", follow=True))
+        assert await anext(followed) == b"one"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(followed), 0.5)
+
+
 # -------------------------------------------------------------------------------------- the time
 
 

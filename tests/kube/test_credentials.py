@@ -72,6 +72,29 @@ def test_the_context_is_chosen(tmp_path: Path) -> None:
     assert endpoint.tls is None
 
 
+def test_the_namespace_is_the_contexts(tmp_path: Path) -> None:
+    path = a_kubeconfig(tmp_path)
+    assert credentials.namespace(str(path), None, {}) == "default"
+    text = path.read_text().replace("cluster: two\n    user: me", "cluster: two\n    namespace: t")
+    path.write_text(text)
+    assert "namespace: t" in text
+    assert credentials.namespace(None, "two", {"KUBECONFIG": str(path)}) == "t"
+    assert credentials.namespace(None, None, {"KUBECONFIG": str(path)}) == "default"
+    with pytest.raises(ValueError, match="no credentials"):
+        credentials.namespace(str(tmp_path / "none"), None, {})
+
+
+def test_the_namespace_of_a_pod_is_its_own(
+    pod: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "namespace"
+    monkeypatch.setattr(credentials, "_POD_NAMESPACE", file)
+    where = {incluster_config.SERVICE_HOST_ENV_NAME: "10.0.0.1"}
+    assert credentials.namespace(None, None, where) == "default"
+    file.write_text("mine\n")
+    assert credentials.namespace(None, None, where) == "mine"
+
+
 def test_the_environment_names_the_usual_kubeconfig(tmp_path: Path) -> None:
     environment = {"KUBECONFIG": str(a_kubeconfig(tmp_path))}
     assert credentials.load(None, None, environment).server == SERVER

@@ -102,6 +102,42 @@ def test_the_first_one_holds_it_at_once() -> None:
     in_a_world(test)
 
 
+def test_people_find_it_and_see_whom_it_serves() -> None:
+    async def test(world: World) -> None:
+        link, where = Link(world.cluster), ("default", "treadle", "a")
+        lease = Lease(link, *where, serves=["x", "y"], address="http://10.0.0.1:8081")
+        await lease.acquire()
+        found = await world.people.list(LEASES, None, labels="app.kubernetes.io/part-of=treadle")
+        (only,) = found.items
+        assert only["metadata"]["annotations"] == {
+            "treadle.dev/namespaces": "x,y",
+            "treadle.dev/api": "http://10.0.0.1:8081",
+        }
+        await world.candidate("b")[0].acquire()  # which serves all of them
+        assert (await world.people.get(LEASES, "default", "treadle"))["metadata"][
+            "annotations"
+        ] == {"treadle.dev/namespaces": "", "treadle.dev/api": ""}
+
+    in_a_world(test)
+
+
+def test_who_waits_for_it_knows_where_its_holder_is_asked() -> None:
+    async def test(world: World) -> None:
+        first = Lease(Link(world.cluster), "default", "treadle", "a", address="http://first")
+        await first.acquire()
+        second = Lease(Link(world.cluster), "default", "treadle", "b", address="http://second")
+        assert second.leader() is None
+        waiting = asyncio.create_task(second.acquire())
+        await asyncio.sleep(2)
+        assert second.leader() == "http://first"
+        await first.release()
+        await asyncio.sleep(1.5)
+        assert second.fresh()
+        await waiting
+
+    in_a_world(test)
+
+
 def test_it_is_kept_as_long_as_it_is_renewed() -> None:
     async def test(world: World) -> None:
         lease, _, _ = await world.leader("a")

@@ -29,6 +29,7 @@ def an_order(parameters: Any = None, *, pods: dict[str, Any] | None = None, **mo
         "due_at": NOW,
         "deadline_at": None,
         "uid": "",
+        "path": "Each[4]/Resize Ünit",
         **more,
     }
     return Order(KEY, Task(**given), pods or {}, 1_048_576)
@@ -67,6 +68,7 @@ def test_the_smallest_job_reads_as_a_whole() -> None:
         "treadle.dev/task": "2.7.3",
         "treadle.dev/task-digest": "d1",
         "treadle.dev/state": "Resize Ünit",
+        "treadle.dev/path": "Each[4]/Resize Ünit",
         "treadle.dev/attempt-number": "3",
     }
     assert job(an_order(), create_before=NOW + timedelta(seconds=15)) == {

@@ -74,6 +74,19 @@ def test_big_payloads_are_read_from_their_pages() -> None:
     on_a_stage(play)
 
 
+def test_big_payloads_are_left_out_where_nobody_asks_for_them() -> None:
+    async def play(stage: Stage) -> None:
+        entries = await played(stage, input={"big": "x" * 9000})
+        before = stage.api.count("get", PAGES)
+        small = await histories.read(stage.api, stage.of(), payloads=False)
+        assert stage.api.count("get", PAGES) == before
+        assert [entry.type for entry in small] == [entry.type for entry in entries]
+        assert (small[0].details.get("input"), small[1].details["name"]) == (None, "A")
+        assert small[-1].details == entries[-1].details
+
+    on_a_stage(play)
+
+
 def test_split_payloads_are_put_together() -> None:
     text = "".join(f"{n:07d}" for n in range(90_000))
 

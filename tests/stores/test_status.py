@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.runtime.stage import FAILS, JOB, NOTHING, ONE_TASK
+from tests.support.machines import chain, waiting
 from treadle.asl import document
 from treadle.asl.errors import StateError
 from treadle.engine.context import Identity
@@ -57,6 +58,11 @@ def test_a_running_one_says_where_it_is() -> None:
     assert "conditions" not in status
     assert "completionTime" not in status
     assert "progress" not in status
+
+
+def test_a_waiting_one_says_until_when() -> None:
+    (place,) = shown(started(chain(W=waiting(10))))["currentStates"]
+    assert (place["waitsFor"], place["until"]) == ("time", "2026-01-01T00:00:10.123Z")
 
 
 def test_pending_says_why_and_since_when() -> None:

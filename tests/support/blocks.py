@@ -146,9 +146,12 @@ def prepare(folder: Path) -> None:
         if each.name[0] != ".":
             (folder / ".venv" / each.name).symlink_to(each)
     (folder / ".venv" / ".run-ready").touch()
-    program = folder / "bin" / "treadle"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m treadle "$@"\n')
-    program.chmod(0o755)
+    for name, entry in (("treadle", "main"), ("kubectl-treadle", "plugin")):
+        program = folder / "bin" / name
+        program.write_text(
+            f"#!{sys.executable}\nfrom treadle.cli.main import {entry}\n\n{entry}()\n"
+        )
+        program.chmod(0o755)
 
 
 def _path(*before: Path) -> str:

@@ -97,12 +97,14 @@ def watched(
     *words: str,
     columns: int,
     rows: int = 24,
+    out: bool = False,
     poke: Callable[["subprocess.Popen[bytes]", str], None] | None = None,
     **more: str,
 ) -> Seen:
     """Run a command whose standard error is a terminal.
 
     Args:
+        out: its standard output is one too.
         poke: told of the process and all that it wrote, whenever it writes.
     """
     ours, theirs = pty.openpty()
@@ -112,7 +114,7 @@ def watched(
         command(*words),
         cwd=folder,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=theirs if out else subprocess.PIPE,
         stderr=theirs,
         env=environment(**variables),
     ) as process:
@@ -122,8 +124,7 @@ def watched(
         except BaseException:
             process.kill()
             raise
-        assert process.stdout is not None
-        output = process.stdout.read().decode()
+        output = "" if process.stdout is None else process.stdout.read().decode()
         code = process.wait(timeout=WAIT_SECONDS)
     os.close(ours)
     terminal = Terminal(columns)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from tests.tidy import limits, reference
 from treadle.api.metrics import Metrics
+from treadle.app.verdicts import Kind
 from treadle.asl import errors
 from treadle.asl.choices import OPERATORS
 from treadle.asl.functions import FUNCTIONS
@@ -116,6 +117,12 @@ def test_every_option_of_a_command_is_documented(name: str) -> None:
     for parameter in main.commands[name].params:
         if isinstance(parameter, click.Option):
             assert f"`{max(parameter.opts, key=len)}" in section
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_cause_is_documented(kind: Kind) -> None:
+    section = DOCS["commands.md"].partition("## `treadle why")[2].partition("\n## ")[0]
+    assert f"\n| `{kind}` |" in section
 
 
 @pytest.mark.parametrize("code", [*CODES, *MANIFEST_CODES])

@@ -366,7 +366,14 @@ def _lease(settings: Settings, api: Api, metrics: Metrics) -> Lease | NoLease:
     if not settings.lease:
         return NoLease()
     where = (settings.lease_namespace, settings.lease_name)
-    return Lease(api, *where, settings.identity, address=settings.api_address, meter=metrics)
+    return Lease(
+        api,
+        *where,
+        settings.identity,
+        serves=settings.namespaces,
+        address=settings.api_address,
+        meter=metrics,
+    )
 
 
 def _job_settings(settings: Settings) -> JobSettings:

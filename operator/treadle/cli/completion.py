@@ -35,3 +35,8 @@ def names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[s
     del param
     folder = Path(ctx.params.get("state_dir") or ".treadle").absolute()
     return [name for name in Runs(folder).names() if name.startswith(incomplete)]
+
+
+def kept_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The same for a command that looks at a cluster, which is not asked here."""
+    return names(ctx, param, incomplete) if ctx.params.get("state_dir") else []

@@ -1,92 +1,133 @@
-"""`treadle ls` and `treadle history`: what there is, on the desk and on a cluster.
+"""`treadle get`, `ls` and `history`: what there is, on the desk and on a cluster.
 
 One rule: both are read through the same interface, so that both look alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from treadle.app import looking
+from treadle.app.ages import age
 from treadle.asl.json import dumps
+from treadle.asl.timestamps import parse_timestamp
+from treadle.cli import printing
 from treadle.cli.files import duration, printable
-from treadle.cli.screens import Progress, line_of
+from treadle.cli.progress import Progress, line_of
 from treadle.engine.snapshot import Unreadable
 from treadle.kube.api import Obj
 from treadle.runtime.ports import Fault, Missing
 from treadle.stores.histories import HistoryEntry, as_aws
 
-_HEADS = ("NAME", "MACHINE", "PHASE", "STATE", "PROGRESS", "STARTED")
+_HEADS = ("NAME", "MACHINE", "PHASE", "STATE", "PROGRESS", "AGE")
+_WIDE = ("STARTED", "ENDED", "ERROR", "REVISION")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where executions are; on the desk unless something of a cluster is named."""
+    """Where executions are: what an option names, or the usual place of the command."""
 
-    state_dir: str
+    state_dir: str | None
     kubeconfig: str | None
     context: str | None
     namespace: str | None
+    on_cluster: bool = False
+    all_namespaces: bool = False
 
     def place(self) -> looking.Place:
         """For `app`."""
-        if self.kubeconfig or self.context or self.namespace:
-            return looking.Cluster(self.kubeconfig, self.context, self.namespace or "default")
-        return looking.Desk(Path(self.state_dir).absolute())
+        named = self.kubeconfig or self.context or self.namespace or self.all_namespaces
+        if named or (self.on_cluster and self.state_dir is None):
+            return looking.Cluster(
+                self.kubeconfig, self.context, self.namespace, self.all_namespaces
+            )
+        return looking.Desk(Path(self.state_dir or ".treadle").absolute())
+
+    @property
+    def listed(self) -> str:
+        """The command that lists what there is."""
+        return "treadle ls" if isinstance(self.place(), looking.Desk) else "treadle get"
 
 
-def ls(where: Where, output: str) -> int:
-    """Print the executions, the newest first; gives the exit status."""
+def answered(ask: Callable[[], T], name: str | None = None, listed: str = "treadle get") -> T:
+    """What a place answers. Raises: UsageError (a sentence).
+
+    Args:
+        ask: asks it.
+        name: of the execution that is asked for.
+        listed: the command that lists what there is.
+    """
     try:
-        found = looking.executions(where.place())
-    except (Fault, OSError, ValueError) as why:
-        raise click.UsageError(str(why)) from None
+        return ask()
+    except Missing as why:
+        said = f"there is no execution named '{name}'; see `{listed}`" if name else str(why)
+        raise click.UsageError(printable(said)) from None
+    except BrokenPipeError:
+        raise  # nobody reads on, which is nobody's fault
+    except (Fault, Unreadable, OSError, ValueError) as why:
+        raise click.UsageError(printable(str(why))) from None
+
+
+def get(where: Where, name: str | None, output: str) -> int:
+    """Print one execution, or all of them, the newest first; gives the exit status."""
+    if name is not None and where.all_namespaces:
+        raise click.UsageError("a name is one of a namespace: leave out --all-namespaces")
+    if name is not None:
+        found = [answered(lambda: looking.execution(where.place(), name), name, where.listed)]
+    else:
+        found = answered(lambda: looking.executions(where.place()))
     if output == "name":
         for obj in found:
-            click.echo(obj["metadata"]["name"])
-    elif output == "json":
-        click.echo(dumps({"apiVersion": "v1", "kind": "List", "items": found}))
+            click.echo(printing.resource(obj["metadata"]["name"]))
+    elif output in ("json", "yaml"):
+        listed = {"apiVersion": "v1", "kind": "List", "items": found}
+        printing.document(listed if name is None else found[0], output)
     elif found:
-        _table([_HEADS, *(_row(obj) for obj in found)])
+        _table(found, where.all_namespaces, output == "wide")
     else:
-        click.echo("There are no executions; `treadle run MACHINE` makes one.", err=True)
+        click.echo("There are no executions; `treadle start` or `treadle run` makes one.", err=True)
     return 0
 
 
-def _row(obj: Obj) -> Sequence[str]:
-    status, places = obj.get("status") or {}, (obj.get("status") or {}).get("currentStates") or [{}]
-    return (
+def _table(found: Sequence[Obj], with_namespaces: bool, wide: bool) -> None:
+    now = datetime.now(UTC)
+    rows = [(*_HEADS, *(_WIDE if wide else ())), *(_row(obj, now, wide) for obj in found)]
+    if with_namespaces:
+        spaces = ["NAMESPACE", *(obj["metadata"].get("namespace", "") for obj in found)]
+        rows = [(space, *row) for space, row in zip(spaces, rows, strict=True)]
+    printing.table(rows)
+
+
+def _row(obj: Obj, now: datetime, wide: bool) -> tuple[str, ...]:
+    status = obj.get("status") or {}
+    places = status.get("currentStates") or [{}]
+
+    def ago(instant: object) -> str:
+        return age(parse_timestamp(instant) if isinstance(instant, str) else None, now)
+
+    row = (
         obj["metadata"]["name"],
         ((obj.get("spec") or {}).get("stateMachineRef") or {}).get("name", ""),
         status.get("phase", ""),
-        places[0].get("name", "") if places else "",
+        places[0].get("name", ""),
         (status.get("progress") or {}).get("text", ""),
-        status.get("startTime", ""),
+        ago(obj["metadata"].get("creationTimestamp")),
     )
-
-
-def _table(rows: Sequence[Sequence[str]]) -> None:
-    from rich.cells import cell_len
-
-    shown = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
-    for row in shown:
-        cells = [
-            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
-        ]
-        click.echo("   ".join(cells).rstrip())
+    if not wide:
+        return row
+    times = (ago(status.get("startTime")), ago(status.get("completionTime")))
+    return (*row, *times, status.get("error", ""), status.get("revision", ""))
 
 
 def entries(where: Where, name: str) -> list[HistoryEntry]:
     """The history of an execution, oldest first. Raises: UsageError."""
-    try:
-        return looking.history(where.place(), name)
-    except Missing:
-        raise click.UsageError(f"there is no execution named '{name}'; see `treadle ls`") from None
-    except (Fault, Unreadable, OSError, ValueError) as why:
-        raise click.UsageError(str(why)) from None
+    return answered(lambda: looking.history(where.place(), name), name, where.listed)
 
 
 def history(where: Where, name: str, output: str) -> int:

@@ -2,20 +2,20 @@
 
 import errno
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from io import TextIOWrapper
-from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from treadle import __version__
 from treadle.cli import completion as completing
+from treadle.cli import executions, options
 from treadle.cli.files import let_go
 
 if TYPE_CHECKING:
     from treadle.cli.graph.command import Output
+    from treadle.cli.look import Where
 
 
 class _Commands(click.Group):
@@ -33,26 +33,7 @@ class _Commands(click.Group):
             raise click.ClickException(f"it cannot be printed: {why.strerror}") from None
 
 
-def _not_empty(_: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """An empty name of a file is a mistake, such as of a script's variable, and no folder."""
-    if "" in (value if isinstance(value, tuple) else (value,)):
-        raise click.BadParameter("the name is empty", param=parameter)
-    return value
-
-
-_files: Any = {"shell_complete": completing.files, "callback": _not_empty}
-
-
-class _Number(click.FloatRange):
-    """A number in a range. NaN is not, though it is not outside of one either."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        number = float(super().convert(value, param, ctx))
-        if not isfinite(number):
-            self.fail(f"{value} is no finite number.", param, ctx)
-        return number
+_files: Any = {"shell_complete": completing.files, "callback": options.not_empty}
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,24 +42,17 @@ def main() -> None:
     """Amazon States Language state machines on Kubernetes, without a database."""
 
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+def plugin() -> None:
+    """The same commands where kubectl runs them, of its cluster unless an option says otherwise."""
+    main(prog_name=options.PLUGIN)
 
 
-def _credentials(command: _Command) -> _Command:
-    """The options that say how a cluster is reached."""
-    context = click.option("--context", metavar="NAME", help="A context of the kubeconfig.")
-    usual = "Default: $KUBECONFIG, the service account."
-    return click.option("--kubeconfig", metavar="FILE", help=usual)(context(command))
-
-
-def _output(*forms: str) -> Callable[[_Command], _Command]:
-    """The option that says what is printed; the first is the default."""
-    names = ("-o", "--output", "--format", "output")
-    return click.option(*names, type=click.Choice(forms), default=forms[0], show_default=True)
+for _each in executions.COMMANDS:
+    main.add_command(_each)
 
 
 @main.command()
-@_credentials
+@options.credentials
 @click.option(
     "-n", "--namespace", "namespaces", multiple=True, help="Serve this namespace only; repeatable."
 )
@@ -102,7 +76,7 @@ def operator(**flags: object) -> None:
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", **_files)
-@_output("text", "json")
+@options.output("text", "json")
 def validate(files: tuple[str, ...], output: str) -> None:
     """Say what is wrong with definitions and manifests.
 
@@ -119,44 +93,30 @@ _state_dir = click.option(
     default=".treadle",
     show_default=True,
     shell_complete=completing.folders,
-    callback=_not_empty,
+    callback=options.not_empty,
 )
 _machine: Any = {"metavar": "MACHINE", **_files}
 
 
-def _where(command: Any) -> Any:
-    """The options that say where executions are."""
-    for option in reversed(
-        (
-            _state_dir,
-            click.option("--kubeconfig", metavar="FILE", help="Look on a cluster instead."),
-            click.option("--context", metavar="NAME", help="Of the kubeconfig."),
-            click.option("-n", "--namespace", metavar="NAME", help="Look on a cluster instead."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 @main.command()
-@_where
-@_output("text", "json", "name")
-def ls(output: str, **where: Any) -> None:
+@options.where(usually="desk", everywhere=True)
+@options.output(*executions.LISTS)
+def ls(output: str, where: "Where") -> None:
     """List executions: of this computer, or of a cluster."""
     from treadle.cli import look
 
-    raise SystemExit(look.ls(look.Where(**where), output))
+    raise SystemExit(look.get(where, None, output))
 
 
 @main.command()
-@click.argument("name", shell_complete=completing.names)
-@_where
-@_output("text", "json")
-def history(name: str, output: str, **where: Any) -> None:
+@options.execution("name", shell_complete=completing.names)
+@options.where(usually="desk")
+@options.output("text", "json")
+def history(name: str, output: str, where: "Where") -> None:
     """Show the history of an execution: of this computer, or of a cluster."""
     from treadle.cli import look
 
-    raise SystemExit(look.history(look.Where(**where), name, output))
+    raise SystemExit(look.history(where, name, output))
 
 
 @main.command()
@@ -205,7 +165,7 @@ def history(name: str, output: str, **where: Any) -> None:
     help="Write the history there, as AWS gives it.",
     **_files,
 )
-@_output("text", "json")
+@options.output("text", "json")
 def run(**flags: Any) -> None:
     """Run a machine on this computer.
 
@@ -259,7 +219,7 @@ def test_state(**flags: Any) -> None:
 @click.option("-k", "--select", "text", metavar="TEXT", default="", help="Of a name: run those.")
 @click.option(
     "--coverage-min",
-    type=_Number(0, 100),
+    type=options.Number(0, 100),
     metavar="PERCENT",
     help="Fail where a machine is covered less.",
 )
@@ -267,7 +227,7 @@ def test_state(**flags: Any) -> None:
     "--junit", metavar="FILE", help="Write the results there, as JUnit has them.", **_files
 )
 @click.option("--watch", is_flag=True, help="Run again whenever a file changes, until Ctrl-C.")
-@_output("text", "json")
+@options.output("text", "json")
 def test(**flags: Any) -> None:
     """Run tests of machines: in virtual time, with mocks, and nothing outside.
 
@@ -280,15 +240,15 @@ def test(**flags: Any) -> None:
 
 
 @main.command()
-@click.argument("execution", shell_complete=completing.names)
-@_where
+@options.execution("execution", shell_complete=completing.names)
+@options.where(usually="desk")
 @click.option("-o", "--output", metavar="FILE", help="Write it there, a new file.", **_files)
 @click.option("--machine", metavar="FILE", help="Test this one, not a copy of what ran.", **_files)
-def record(execution: str, output: str | None, machine: str | None, **where: Any) -> None:
+def record(execution: str, output: str | None, machine: str | None, where: "Where") -> None:
     """Write a test from what an execution did: of this computer, or of a cluster."""
-    from treadle.cli import look, record
+    from treadle.cli import record
 
-    raise SystemExit(record.run(look.Where(**where), execution, output, machine))
+    raise SystemExit(record.run(where, execution, output, machine))
 
 
 @main.command()
@@ -300,22 +260,22 @@ def completion(shell: str) -> None:
 
 @main.command()
 @click.argument("machine", **_machine)
-@_output("mermaid", "dot", "svg")
+@options.output("mermaid", "dot", "svg")
 @click.option(
     "--execution", metavar="NAME", help="Colour what it did.", shell_complete=completing.names
 )
-@_where
-def graph(machine: str, output: "Output", execution: str | None, **where: Any) -> None:
+@options.where(usually="desk")
+def graph(machine: str, output: "Output", execution: str | None, where: "Where") -> None:
     """Draw a machine: the first StateMachine of a file, or a definition; - for stdin."""
     from treadle.cli import look
     from treadle.cli.graph import command
 
-    entries = None if execution is None else look.entries(look.Where(**where), execution)
+    entries = None if execution is None else look.entries(where, execution)
     raise SystemExit(command.run(machine, output, entries))
 
 
 @main.command("free-pods")
-@_credentials
+@options.credentials
 @click.option("-n", "--namespace", "namespaces", multiple=True, help="Of this one; repeatable.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of all of them.")
 def free_pods(all_namespaces: bool, namespaces: tuple[str, ...], **flags: object) -> None:
@@ -340,9 +300,9 @@ def free_pods(all_namespaces: bool, namespaces: tuple[str, ...], **flags: object
 
 
 @main.command("try")
-@_credentials
+@options.credentials
 @click.option("-n", "--namespace", default="default", help="Where. Default: default.")
-@click.option("--seconds", type=_Number(min=0), default=60.0, help="Default: 60.")
+@click.option("--seconds", type=options.Number(min=0), default=60.0, help="Default: 60.")
 def try_(namespace: str, seconds: float, **flags: object) -> None:
     """See whether the operator works: run a tiny Execution to its end, and remove it."""
     from treadle.app import settings as settings_

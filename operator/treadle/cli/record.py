@@ -31,7 +31,9 @@ def run(where: Where, name: str, output: str | None, machine: str | None) -> int
         else:
             click.echo(found.text, nl=False)
     except Missing:
-        raise click.UsageError(f"there is no execution named '{name}'; see `treadle ls`") from None
+        raise click.UsageError(
+            f"there is no execution named '{name}'; see `{where.listed}`"
+        ) from None
     except OSError as why:
         raise click.UsageError(f"{why.filename or output}: {why.strerror}") from None
     except (Fault, Unreadable, ValueError) as why:

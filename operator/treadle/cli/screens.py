@@ -1,33 +1,53 @@
-"""What a run shows while it goes on: lines, or on a terminal a table that is alive.
+"""What an execution shows while it goes on: lines, or on a terminal a tree that is alive.
 
 One rule: a screen is told what was saved, and keeps no more of it than it shows.
 """
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TextIO, cast
 
 from treadle.asl.json import Json
+from treadle.asl.timestamps import parse_timestamp
 from treadle.cli.files import duration, let_go, printable
-from treadle.local.runs import Run
+from treadle.cli.progress import Progress, Row, line_of
 from treadle.stores.histories import HistoryEntry
 from treadle.stores.status import PLACES_MAX
 
-NAME_CHARS_MAX = 40
 _NAPS_PER_SECOND = 8
 
 
+class Subject(Protocol):
+    """An execution that is shown."""
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+
+    @property
+    def machine(self) -> str:
+        """Its machine's name."""
+
+    @property
+    def virtual(self) -> bool:
+        """Whether its time is."""
+
+
 class Screen(Protocol):
-    """Shows a run. Use it in a `with`."""
+    """Shows an execution. Use it in a `with`."""
 
     def __enter__(self) -> "Screen": ...
 
     def __exit__(self, *_: object) -> None: ...
 
-    def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
-        """Something was saved."""
+    def show(
+        self,
+        entries: Sequence[HistoryEntry],
+        status: Mapping[str, Json],
+        now: datetime | None = None,
+    ) -> None:
+        """Something was saved; `now` is the time of whoever saved it, ours unless given."""
 
     def trouble(self, why: str) -> None:
         """Something cannot be saved, and is tried again."""
@@ -42,22 +62,23 @@ class Screen(Protocol):
         """Leave the terminal as it was."""
 
 
-def screen_for(stream: TextIO | None, run: Run) -> Screen:
-    """A table where somebody looks, lines where nobody does."""
-    safe = cast(TextIO, _Forgiving(stream))
+def screen_for(stream: TextIO | None, subject: Subject) -> Screen:
+    """A tree where somebody looks, lines where nobody does."""
+    safe = cast(TextIO, Forgiving(stream))
     if not safe.isatty():
-        return LineScreen(safe, run)
-    live = LiveScreen(safe, run)
-    return LineScreen(safe, run) if live.is_dumb else live
+        return LineScreen(safe, subject)
+    live = LiveScreen(safe, subject)
+    return LineScreen(safe, subject) if live.is_dumb else live
 
 
-class _Forgiving(io.TextIOBase):
+class Forgiving(io.TextIOBase):
     """Writes for somebody who may go away: a run goes on without being looked at."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Write it now."""
         if self._stream is not None:
             try:
                 self._stream.write(text)
@@ -67,100 +88,53 @@ class _Forgiving(io.TextIOBase):
                 self._stream = None
         return len(text)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody reads any more."""
+        return self._stream is None
+
     def isatty(self) -> bool:
+        """Whether it is a terminal."""
         return self._stream is not None and self._stream.isatty()
 
     def fileno(self) -> int:
+        """Its number. Raises: OSError."""
         if self._stream is None:
             raise OSError("nobody is there")
         return self._stream.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
+        """Its own."""
         return getattr(self._stream, "encoding", None) or "utf-8"
-
-
-@dataclass(slots=True)
-class Row:
-    """What is known of one state.
-
-    Attributes:
-        running: how often it was entered and not left; and `done`: how often it was left.
-        is_group: a Parallel or a Map, which is not where an execution is.
-        seconds: how long its last visit took, and `since`: when it was entered last.
-        items, items_done: of a Map.
-        note: what went wrong last.
-    """
-
-    running: int = 0
-    done: int = 0
-    is_group: bool = False
-    seconds: float | None = None
-    since: datetime | None = None
-    items: int = 0
-    items_done: int = 0
-    note: str = ""
-
-
-class Progress:
-    """The states of an execution, from its history."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-        self._states: dict[int, str] = {}  # by the id of an entry: which state it belongs to
-        self._began: dict[int, datetime] = {}
-
-    def take(self, entry: HistoryEntry) -> Row | None:
-        """Note an entry; gives the row that it changed."""
-        named = entry.type.endswith(("StateEntered", "StateExited")) or "Iteration" in entry.type
-        name = entry.details.get("name") if named else None
-        state = str(name) if name is not None else self._states.get(entry.previous)
-        if state is None:
-            return None
-        row = self.rows.setdefault(state, Row())
-        # An entry follows one of its own visit, except where branches or items have come together.
-        same = self._states.get(entry.previous) == state
-        began = self._began.get(entry.previous) if same else row.since
-        self._states[entry.id] = state
-        if began is not None:
-            self._began[entry.id] = began
-        if entry.type.endswith("StateEntered"):
-            self._began[entry.id] = row.since = entry.at
-            row.running += 1
-            row.is_group = entry.type.startswith(("Parallel", "Map"))
-        elif entry.type.endswith("StateExited"):
-            row.running -= 1
-            row.done += 1
-            row.seconds = (entry.at - began).total_seconds() if began else None
-        elif entry.type == "MapStateStarted":
-            row.items += int(entry.details.get("length") or 0)
-        elif entry.type == "MapIterationSucceeded":
-            row.items_done += 1
-        elif entry.type.endswith(("Failed", "TimedOut")) and "error" in entry.details:
-            row.note = f"{entry.details.get('error')}"
-        return row
 
 
 class LineScreen:
     """One line for each thing that happens."""
 
-    def __init__(self, stream: TextIO, run: Run) -> None:
+    def __init__(self, stream: TextIO, subject: Subject) -> None:
         self._stream = stream
-        self._run = run
+        self._subject = subject
         self._began: datetime | None = None
         self._progress = Progress()
         self._trouble = ""
+        self._waits = ""
 
     def __enter__(self) -> "LineScreen":
-        self._say(printable(f"{self._run.name}: {self._run.machine}"))
+        self._say(printable(f"{self._subject.name}: {self._subject.machine}"))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
+    def show(
+        self,
+        entries: Sequence[HistoryEntry],
+        status: Mapping[str, Json],
+        now: datetime | None = None,
+    ) -> None:
         """See Screen."""
-        del status  # the history says it
+        del now
         self._trouble = ""
         for entry in entries:
             self._began = self._began or entry.at
@@ -169,6 +143,10 @@ class LineScreen:
             if text:
                 seconds = (entry.at - self._began).total_seconds()
                 self._say(f"{duration(seconds):>8}  {printable(text)}")
+        waits = _standing(status)
+        if waits and waits != self._waits:
+            self._say(f"{'':>8}  {printable(waits)}")
+        self._waits = waits
 
     def trouble(self, why: str) -> None:
         """See Screen."""
@@ -191,48 +169,23 @@ class LineScreen:
         self._stream.write(text + "\n")
 
 
-_WORDS = {
-    "ExecutionStarted": "started",
-    "ExecutionSucceeded": "Succeeded",
-    "ExecutionFailed": "Failed",
-    "ExecutionAborted": "Aborted",
-    "ExecutionTimedOut": "TimedOut",
-}
-
-
-def line_of(entry: HistoryEntry, row: Row | None) -> str:
-    """What a line says of an entry; empty where it says nothing."""
-    details = entry.details
-    name = str(details.get("name", ""))[:NAME_CHARS_MAX]
-    wrong = ": ".join(str(details[k])[:300] for k in ("error", "cause") if details.get(k))
-    if entry.type in _WORDS:
-        return " ".join(filter(None, (_WORDS[entry.type], wrong)))
-    if entry.type.endswith("StateEntered"):
-        return f"{name}: begins"
-    if entry.type.endswith("StateExited"):
-        took = f" after {duration(row.seconds)}" if row and row.seconds else ""
-        return f"{name}: done{took}"
-    if entry.type == "MapIterationSucceeded":
-        return f"{name}: {row.items_done} of {row.items} items done" if row else ""
-    if entry.type.endswith(("Failed", "TimedOut")) and wrong:
-        return f"  {entry.type}: {wrong}"
-    return ""
-
-
 class LiveScreen:
     """A table of states that changes in place."""
 
-    def __init__(self, stream: TextIO, run: Run) -> None:
+    def __init__(self, stream: TextIO, subject: Subject) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._console = Console(file=stream)
-        self._run = run
+        self._subject = subject
         self._began: datetime | None = None
         self._last: datetime | None = None
         self._progress = Progress()
         self._phase = "Pending"
-        self._current: frozenset[str] | None = None
+        self._current: Mapping[str, Mapping[str, Json]] | None = None
+        self._items = ""
+        self._standing = ""
+        self._ahead = timedelta()  # of the clock of whoever saves
         self._stopping = False
         self._trouble = ""
         self._url = ""
@@ -255,15 +208,24 @@ class LiveScreen:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def show(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
+    def show(
+        self,
+        entries: Sequence[HistoryEntry],
+        status: Mapping[str, Json],
+        now: datetime | None = None,
+    ) -> None:
         """See Screen."""
+        self._ahead = (now or _now()) - _now()
         for entry in entries:
             self._progress.take(entry)
             self._began, self._last = self._began or entry.at, entry.at
         self._phase = str(status.get("phase", self._phase))
         places = status.get("currentStates") or []
         # The status names so many; where there are more, all that were entered may be among them.
-        self._current = frozenset(p["name"] for p in places) if len(places) < PLACES_MAX else None
+        found = {place["name"]: place for place in places}
+        self._current = found if len(places) < PLACES_MAX else None
+        self._items = str((status.get("progress") or {}).get("text", ""))
+        self._standing = _standing(status)
         self._trouble = ""
 
     def trouble(self, why: str) -> None:
@@ -286,7 +248,11 @@ class LiveScreen:
         from rich.console import Group
         from rich.text import Text
 
-        lines = [f"{printable(self._run.name)}  {self._phase}  {duration(self._seconds())}"]
+        items = f"  {self._items}" if self._items and self._phase == "Running" else ""
+        took = duration(self._seconds())
+        lines = [f"{printable(self._subject.name)}  {self._phase}  {took}{items}"]
+        if self._standing:
+            lines.append(printable(self._standing))
         if self._trouble:
             lines.append(printable(f"{self._trouble}; trying again"))
         if self._url:
@@ -300,8 +266,12 @@ class LiveScreen:
         """How long it has taken by its own clock."""
         if self._began is None or self._last is None:
             return 0.0
-        goes_on = self._phase == "Running" and not self._run.virtual
-        return ((datetime.now(UTC) if goes_on else self._last) - self._began).total_seconds()
+        return (self._now() - self._began).total_seconds()
+
+    def _now(self) -> datetime:
+        """The time of whoever saves; while nothing goes on, when it saved last."""
+        goes_on = self._phase == "Running" and not self._subject.virtual
+        return _now() + self._ahead if goes_on or self._last is None else self._last
 
     def _mark(self, name: str, row: Row) -> tuple[str, str]:
         if not row.running:
@@ -321,30 +291,72 @@ class LiveScreen:
         table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
         table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
-        rows = list(self._progress.rows.items())
-        if len(rows) > room:
-            room = max(room - 1, 1)
-            table.add_row("", Text(f"… {len(rows) - room} states before", style="dim"), "", "")
-        for name, row in rows[-max(room, 1) :]:
+        rows = self._progress.tree()
+        first, end = _window([row.running > 0 for _, _, row in rows], max(room, 1))
+        if first:
+            table.add_row("", Text(f"… {first} states before", style="dim"), "", "")
+        for depth, name, row in rows[first:end]:
             mark, style = self._mark(name, row)
-            table.add_row(
-                Text(mark, style=style), Text(printable(name)), _times(row), _note(row, self._phase)
-            )
+            indented = Text("  " * min(depth, _DEPTH_MAX) + printable(name))
+            note = _note(row, self._phase, self._waits(name))
+            table.add_row(Text(mark, style=style), indented, self._times(row), note)
+        if end < len(rows):
+            table.add_row("", Text(f"… {len(rows) - end} states more", style="dim"), "", "")
         return table
 
+    def _waits(self, name: str) -> str:
+        """What a state waits for that does nothing; empty where it does something."""
+        place = (self._current or {}).get(name, {})
+        word = _WAITS.get(str(place.get("waitsFor")), "")
+        until = parse_timestamp(str(place.get("until")))
+        if not word or until is None:
+            return word
+        return f"{word} in {duration(max(0.0, (until - self._now()).total_seconds()))}"
 
+    def _times(self, row: Row) -> Any:
+        from rich.text import Text
+
+        seconds = row.seconds
+        if row.running and row.since is not None and self._phase == "Running":
+            seconds = max(0.0, (self._now() - row.since).total_seconds())
+        count = f"×{row.done} " if row.done > 1 else ""
+        return Text(count + ("" if seconds is None else duration(seconds)), style="dim")
+
+
+def _standing(status: Mapping[str, Json]) -> str:
+    """What all of it waits for, where its status says so."""
+    if status.get("phase") == "Pending":
+        return str(status.get("message") or "")
+    for each in status.get("conditions") or ():
+        if each.get("status") == "True" and each.get("type") in _STANDS:
+            return f"{each['type']}: {each.get('message')}"
+    return ""
+
+
+_STANDS = ("Parked", "WaitingForCapacity", "Suspended")
 _CUT_OFF = ("■", "dim")  # by a failure or a stop of what is around it
 
 
-def _times(row: Row) -> Any:
-    from rich.text import Text
-
-    seconds = "" if row.seconds is None else duration(row.seconds)
-    count = f"×{row.done} " if row.done > 1 else ""
-    return Text(count + seconds, style="dim")
+_DEPTH_MAX = 8  # of indents: a name must still fit beside them
+_WAITS = {"retry": "retries", "time": "goes on"}
 
 
-def _note(row: Row, phase: str) -> Any:
+def _window(running: Sequence[bool], room: int) -> tuple[int, int]:
+    """Which rows are shown where there is no room for all: the last ones that run, or the last."""
+    many = len(running)
+    if many <= room:
+        return 0, many
+    last = max((number for number, runs in enumerate(running) if runs), default=many - 1)
+    shown = max(room - (1 if last == many - 1 else 2), 1)  # what is left out takes a line
+    first = max(last + 1 - shown, 0)
+    return first, min(first + shown, many)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _note(row: Row, phase: str, waits: str) -> Any:
     from rich.text import Text
 
     if row.items and (row.running or row.items_done < row.items):
@@ -354,6 +366,13 @@ def _note(row: Row, phase: str) -> Any:
         return Text(f"{bar} {row.items_done}/{row.items}", style="cyan")
     if row.items:
         return Text(f"{row.items} items", style="dim")
+    goes_on = bool(row.running) and phase == "Running"
+    said = [row.note] if row.note else []
+    if goes_on:
+        said = [waits or (f"attempt {row.attempt}" if row.attempt > 1 else ""), row.note]
+        if row.running > 1:
+            said.insert(0, f"{row.running} at once")
     return Text(
-        printable(row.note), style="red" if row.running and phase != "Running" else "yellow"
+        printable(" · ".join(filter(None, said))),
+        style="red" if row.running and not goes_on else "yellow",
     )

@@ -25,6 +25,7 @@ class Task:
         due_at: when the attempt began.
         deadline_at: when the engine will time it out; None where nothing bounds it.
         uid: of the Job that was seen running it; empty before that.
+        path: the states around it, with the index of a branch or an item, for people.
     """
 
     id: TaskId
@@ -36,3 +37,4 @@ class Task:
     due_at: datetime
     deadline_at: datetime | None
     uid: str
+    path: str = ""

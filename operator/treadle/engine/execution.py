@@ -45,7 +45,7 @@ class Place:
     """Where an execution is, for people.
 
     `path` names the enclosing states, with the index of a branch or item; `waits_for` is a word
-    for what must happen next.
+    for what must happen next, and `until` when that is at the latest, where it is known.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Place:
     entered_at: datetime
     attempt: int
     waits_for: str
+    until: datetime | None = None
 
 
 class Execution:
@@ -390,6 +391,7 @@ class Execution:
             due_at=frame.scheduled_at,
             deadline_at=frame.due_at,
             uid=frame.uid,
+            path=self._path(frame),
         )
 
     def attempts(self) -> Iterator[tuple[TaskId, bool]]:
@@ -433,18 +435,20 @@ class Execution:
         return found
 
     def _place(self, frame: Frame) -> Place:
+        assert frame.entered_at is not None
+        waits_for, path = _WAITS_FOR[frame.phase], self._path(frame)
+        if frame.phase is Phase.RUNNING and not frame.is_outside:
+            waits_for = "callback"
+        return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for, frame.due_at)
+
+    def _path(self, frame: Frame) -> str:
         parts = [frame.state]
         walk: Frame = frame
         while walk.parent is not None:
             parent = self.memory.frames[walk.parent]
             parts.append(f"{parent.state}[{walk.index}]")
             walk = parent
-        assert frame.entered_at is not None
-        path = "/".join(reversed(parts))
-        waits_for = _WAITS_FOR[frame.phase]
-        if frame.phase is Phase.RUNNING and not frame.is_outside:
-            waits_for = "callback"
-        return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for)
+        return "/".join(reversed(parts))
 
 
 def _is_of_its_work(frame: Frame, event: TaskSubmitted | TaskSucceeded | TaskFailed) -> bool:

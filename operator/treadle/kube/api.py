@@ -105,3 +105,12 @@ class Api(Objects, Protocol):
         fields: str | None = None,
     ) -> AsyncIterator[Change]:
         """Changes after a version, until the server closes the stream. Raises: Expired."""
+
+
+class ClusterApi(Api, Protocol):
+    """What people ask of a cluster beside that: what containers have printed."""
+
+    def log(
+        self, namespace: str, pod: str, container: str, *, follow: bool = False
+    ) -> AsyncIterator[bytes]:
+        """See `kube.client`. Raises: Missing, Refused, Unavailable."""

@@ -20,7 +20,7 @@ import orjson
 from treadle.asl.json import dumps, loads
 from treadle.kube.api import Change, Listing, Obj
 from treadle.kube.credentials import Endpoint
-from treadle.kube.kinds import Kind
+from treadle.kube.kinds import PODS, Kind
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
     AlreadyExists,
@@ -147,6 +147,30 @@ class Client:
             if not code:
                 self._meter.api_called("watch", kind.plural, code, loop.time() - began_at)
             raise Unavailable(f"watch of {kind.plural}: {error!r}") from error
+
+    async def log(
+        self, namespace: str, pod: str, container: str, *, follow: bool = False
+    ) -> AsyncIterator[bytes]:
+        """What a container has printed, in parts of any size; to follow it, until it ends.
+
+        Raises:
+            Missing: there is no such Pod.
+            Refused: it has no log: it has not started, for example.
+            Unavailable: the API server or the node does not answer, or the stream broke off.
+        """
+        query = {"container": container, **({"follow": "true"} if follow else {})}
+        path = _path(PODS, namespace, pod) + "/log"
+        # A program may be silent for as long as it likes.
+        silence = None if follow else self._request_seconds
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence)
+        try:
+            async with self._send("get", path, query, timeout) as answer:
+                if answer.status != 200:
+                    raise _fault(answer.status, answer.headers, await answer.read(), {})
+                async for part in answer.content.iter_any():
+                    yield part
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"log of {pod}: {error!r}") from error
 
     # -------------------------------------------------------------------------------- writing
 

@@ -8,7 +8,10 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
+
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,30 @@ def load(kubeconfig: str | None, context: str | None, environment: Mapping[str, 
         configuration,
         read,
     )
+
+
+def namespace(kubeconfig: str | None, context: str | None, environment: Mapping[str, str]) -> str:
+    """The namespace that is meant where none is named: the context's, or that of our own Pod.
+
+    The arguments, and what it raises, are those of `load`.
+    """
+    from kubernetes import config  # noqa: PLC0415
+    from kubernetes.config import incluster_config as pod  # noqa: PLC0415
+
+    if pod.SERVICE_HOST_ENV_NAME in environment and not (kubeconfig or context):
+        try:
+            return _POD_NAMESPACE.read_text(encoding="utf-8").strip() or "default"
+        except OSError:
+            return "default"
+    try:
+        contexts, current = config.list_kube_config_contexts(  # type: ignore[no-untyped-call]
+            kubeconfig or environment.get("KUBECONFIG")
+        )
+    except Exception as why:  # the package lets through whatever its parsers raise
+        raise ValueError(f"no credentials for a cluster: {why}") from why
+    wanted = context or current["name"]
+    found = next((each for each in contexts if each["name"] == wanted), current)
+    return (found.get("context") or {}).get("namespace") or "default"
 
 
 def _read(kubeconfig: str | None, context: str | None, environment: Mapping[str, str]) -> Any:

@@ -6,9 +6,11 @@ Lease is over when it has not changed for its whole duration by our own clock.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from treadle.kube import names
 from treadle.kube.api import Api, Obj
 from treadle.kube.kinds import LEASES
 from treadle.runtime.meter import Meter, NoMeter
@@ -37,7 +39,11 @@ class LeaseLost(Exception):  # noqa: N818 - it says what happened
 
 
 class Lease:
-    """See the module. `acquire`, then `keep` in the background, then `release`."""
+    """See the module. `acquire`, then `keep` in the background, then `release`.
+
+    Args:
+        serves: the namespaces that its holder serves, for people to see; empty for all of them.
+    """
 
     def __init__(
         self,
@@ -46,6 +52,7 @@ class Lease:
         name: str,
         holder: str,
         *,
+        serves: Sequence[str] = (),
         duration_seconds: float = DURATION_SECONDS,
         address: str = "",
         meter: Meter | None = None,
@@ -54,6 +61,7 @@ class Lease:
         self._namespace = namespace
         self._name = name
         self._holder = holder
+        self._serves = ",".join(serves)
         self._duration = duration_seconds
         self._address = address
         self._others_address: str | None = None
@@ -191,12 +199,17 @@ class Lease:
         spec["holderIdentity"] = self._holder
         spec["leaseDurationSeconds"] = round(self._duration)
         spec["renewTime"] = stamp
-        metadata = lease["metadata"]
-        annotations = {**(metadata.get("annotations") or {}), ADDRESS: self._address}
-        written = {**lease, "metadata": {**metadata, "annotations": annotations}, "spec": spec}
+        written = {**lease, "metadata": self._marked(lease["metadata"]), "spec": spec}
         self._held = await self._api.update(LEASES, self._namespace, written)
         self._fresh_until = sent_at + self._duration - MARGIN_SECONDS
         self._ends_at = server_now + timedelta(seconds=self._duration)
+
+    def _marked(self, metadata: Obj) -> Obj:
+        """What people find it by, and whom it serves; and where its holder is asked."""
+        labels = {**(metadata.get("labels") or {}), **names.LEASE_LABELS}
+        ours = {names.SERVES: self._serves, ADDRESS: self._address}
+        annotations = {**(metadata.get("annotations") or {}), **ours}
+        return {**metadata, "labels": labels, "annotations": annotations}
 
 
 class NoLease:

@@ -28,6 +28,8 @@ BACKSTOP_SECONDS = 60
 ANNOTATION_INPUT_BYTES_MAX = 128 * 1024
 SECRET_INPUT_BYTES_MAX = 1024 * 1024  # Kubernetes: MaxSecretSize
 
+PATH_CHARS_MAX = 500
+
 INPUT_VOLUME = "treadle-input"
 _INPUT_FOLDER = "/treadle"
 _INPUT_FILE = "input.json"
@@ -174,6 +176,7 @@ def _metadata(order: Order, create_before: datetime | None) -> Obj:
         names.TASK_ID: names.task_id_text(task.id),
         names.TASK_DIGEST: task.digest,
         names.STATE: task.state,
+        names.PATH: task.path[:PATH_CHARS_MAX],
         ATTEMPT_NUMBER: str(task.id.attempt),
     }
     if create_before is not None:

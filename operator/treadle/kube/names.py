@@ -22,6 +22,11 @@ STATE = "treadle.dev/state"
 INPUT = "treadle.dev/input"
 CREATE_BEFORE = "treadle.dev/create-before"
 TOUCHED_AT = "treadle.dev/touched-at"
+PATH = "treadle.dev/path"
+# Of the Lease: the namespaces that its holder serves, with commas; empty for all of them.
+SERVES = "treadle.dev/namespaces"
+
+LEASE_LABELS = {"app.kubernetes.io/part-of": "treadle"}
 
 RESULT_FINALIZER = "treadle.dev/result"
 

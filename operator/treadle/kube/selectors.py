@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, Kind
+from treadle.kube.kinds import EVENTS, EXECUTIONS, JOBS, PODS, Kind
 from treadle.runtime.ports import Refused
 
 Match = Callable[[Obj], bool]
@@ -25,6 +25,7 @@ _FIELDS = {
     EXECUTIONS: ("status.phase", "spec.stateMachineRef.name", "status.revision"),
     PODS: ("status.phase", "spec.nodeName"),
     JOBS: ("status.successful",),
+    EVENTS: ("involvedObject.uid",),
 }
 _FIELDS_OF_ALL = ("metadata.name", "metadata.namespace")
 

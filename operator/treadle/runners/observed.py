@@ -186,6 +186,7 @@ _METADATA = (
     "labels",
     "ownerReferences",
 )
+_UNREAD = (names.INPUT, names.PATH)
 _POD_STATUS = (
     "phase",
     "reason",
@@ -200,7 +201,7 @@ def trim(obj: Obj) -> Obj:
     """The little of a Job or a Pod that is read here; an input may have 128 KiB."""
     metadata = {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]}
     annotations = obj["metadata"].get("annotations") or {}
-    metadata["annotations"] = {n: v for n, v in annotations.items() if n != names.INPUT}
+    metadata["annotations"] = {n: v for n, v in annotations.items() if n not in _UNREAD}
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     kept = {name: spec[name] for name in ("suspend", "activeDeadlineSeconds") if name in spec}
     if "containers" in spec:

@@ -37,13 +37,17 @@ class HistoryEntry:
     details: Mapping[str, Json]
 
 
-async def read(api: Objects, execution: Obj, *, after: int = 0) -> list[HistoryEntry]:
+async def read(
+    api: Objects, execution: Obj, *, after: int = 0, payloads: bool = True
+) -> list[HistoryEntry]:
     """The history of an Execution as it stands in this object, oldest first.
 
     Args:
         api: where its pages are.
         execution: with its status.
         after: an id; only later entries are given, and no page is read that holds none.
+        payloads: whether inputs and outputs are read that have pages of their own; otherwise they
+            are left out.
 
     Raises:
         Unreadable: the checkpoint is damaged, or newer than this release.
@@ -66,6 +70,8 @@ async def read(api: Objects, execution: Obj, *, after: int = 0) -> list[HistoryE
         first = page["entries"][0][0]
         head = page["previous"]
     rows = [row for row in _rows(stretches) if row[0] > after]
+    if not payloads:
+        return [_entry(_without_pages(row), reader.pages) for row in rows]
     for digest in filter(None, (_digest(value) for row in rows for value in _details(row))):
         await reader.whole(digest)
     return [_entry(row, reader.pages) for row in rows]
@@ -114,6 +120,11 @@ def _rows(stretches: list[list[Any]]) -> list[Any]:
 
 def _details(row: list[Any]) -> list[Any]:
     return list((row[4] or {}).values())
+
+
+def _without_pages(row: list[Any]) -> list[Any]:
+    *others, details = row
+    return [*others, {k: v for k, v in (details or {}).items() if _digest(v) is None}]
 
 
 def _digest(value: Any) -> str | None:

@@ -7,16 +7,16 @@ the pinned revision and the time of Pending.
 from datetime import datetime
 from typing import Any
 
-from treadle.engine.execution import Execution
+from treadle.engine.execution import Execution, Place
 from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX
 from treadle.engine.memory import Status
 from treadle.engine.times import aws_text
 from treadle.kube import names
 from treadle.kube.conditions import set_condition
+from treadle.kube.manifests import PATH_CHARS_MAX
 from treadle.runtime.ports import Loaded, Record
 
 PLACES_MAX = 10  # of currentStates; design.md: bounded
-PATH_CHARS_MAX = 500
 CAPACITY_CHARS_MAX = 1_000
 CAUSE_CHARS_MAX = 4_096  # the whole cause is in the history
 
@@ -76,16 +76,7 @@ def _of_execution(
         "phase": phase,
         "startTime": aws_text(memory.started_at),
         "revision": record.revision,
-        "currentStates": [
-            {
-                "name": place.name,
-                "path": place.path[:PATH_CHARS_MAX],
-                "enteredAt": aws_text(place.entered_at),
-                "attempt": place.attempt,
-                "waitsFor": place.waits_for,
-            }
-            for place in execution.places(PLACES_MAX)
-        ],
+        "currentStates": [_place(place) for place in execution.places(PLACES_MAX)],
         "checkpoint": record.encoded.checkpoint,
     }
     progress = memory.progress
@@ -100,6 +91,18 @@ def _of_execution(
         _add_end(status, loaded, execution, now, phase)
     _add_waiting(status, loaded, record, execution, now)
     return status
+
+
+def _place(place: Place) -> dict[str, Any]:
+    until = {} if place.until is None else {"until": aws_text(place.until)}
+    return {
+        "name": place.name,
+        "path": place.path[:PATH_CHARS_MAX],
+        "enteredAt": aws_text(place.entered_at),
+        "attempt": place.attempt,
+        "waitsFor": place.waits_for,
+        **until,
+    }
 
 
 def _add_end(

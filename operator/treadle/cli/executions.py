@@ -1,0 +1,143 @@
+"""The commands for executions on a cluster: their arguments.
+
+One rule: as in `main`.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from treadle.cli import completion as completing
+from treadle.cli import options
+
+if TYPE_CHECKING:
+    from treadle.app.looking import Cluster
+    from treadle.cli.look import Where
+
+LISTS = ("text", "wide", "json", "yaml", "name")
+
+
+@click.command()
+@options.execution("name", required=False, shell_complete=completing.kept_names)
+@options.where(usually="cluster", everywhere=True)
+@options.output(*LISTS)
+def get(name: str | None, output: str, where: "Where") -> None:
+    """Show executions of a cluster: one, or all of them."""
+    from treadle.cli import look
+
+    raise SystemExit(look.get(where, name, output))
+
+
+DEEDS = ("text", "json", "yaml", "name")
+
+
+@click.command()
+@click.argument("machine")
+@click.option("--input", "given", metavar="JSON|@FILE|-", help="Default: {}.")
+@click.option("--name", help="Of the execution. Default: the machine's and five letters more.")
+@click.option("--watch", "then_watch", is_flag=True, help="Show it until it has ended.")
+@options.on_cluster
+@options.output(*DEEDS)
+def start(
+    cluster: "Cluster",
+    machine: str,
+    given: str | None,
+    name: str | None,
+    then_watch: bool,
+    output: str,
+) -> None:
+    """Start an execution of a StateMachine of a cluster."""
+    from treadle.cli import acting
+
+    raise SystemExit(acting.start(cluster, machine, given, name, output, then_watch=then_watch))
+
+
+@click.command()
+@options.execution("name", shell_complete=completing.kept_names)
+@options.where(usually="cluster")
+def watch(name: str, where: "Where") -> None:
+    """Show an execution until it has ended: its states, times, attempts and items.
+
+    Exit status: 0 Succeeded; 1 Failed, TimedOut, Aborted or deleted; 130 after Ctrl-C, which
+    leaves the execution as it is.
+    """
+    from treadle.cli import watch as watching
+
+    raise SystemExit(watching.run(where, name))
+
+
+@click.command()
+@options.execution("name")
+@click.option("--error", metavar="NAME", help="The error that it ends with.")
+@click.option("--cause", metavar="TEXT", help="Why, for people.")
+@click.option("--wait", is_flag=True, help="Return once it has ended.")
+@options.on_cluster
+@options.output(*DEEDS)
+def stop(
+    cluster: "Cluster", name: str, error: str | None, cause: str | None, wait: bool, output: str
+) -> None:
+    """Stop an execution of a cluster: whatever runs is stopped, and it becomes Aborted."""
+    from treadle.cli import acting
+
+    raise SystemExit(acting.stop(cluster, name, error, cause, output, wait=wait))
+
+
+@click.command()
+@options.execution("name")
+@options.on_cluster
+@options.output(*DEEDS)
+def suspend(cluster: "Cluster", name: str, output: str) -> None:
+    """Suspend an execution of a cluster: nothing new starts; what runs may end."""
+    from treadle.cli import acting
+
+    raise SystemExit(acting.suspend(cluster, name, True, output))
+
+
+@click.command()
+@options.execution("name")
+@options.on_cluster
+@options.output(*DEEDS)
+def resume(cluster: "Cluster", name: str, output: str) -> None:
+    """Let a suspended execution of a cluster go on."""
+    from treadle.cli import acting
+
+    raise SystemExit(acting.suspend(cluster, name, False, output))
+
+
+@click.command()
+@options.execution("name")
+@click.argument("state", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Until the container ends.")
+@click.option("--attempt", type=click.IntRange(1), help="Default: the last one.")
+@click.option("--index", metavar="N", help="Of the item of a Map; of nested ones N.N.")
+@options.on_cluster
+def logs(
+    cluster: "Cluster",
+    name: str,
+    state: str | None,
+    follow: bool,
+    attempt: int | None,
+    index: str | None,
+) -> None:
+    """Print what the container of a state has printed.
+
+    Without STATE it is the only Pod there is, or the only one that runs.
+    """
+    from treadle.app.podlogs import Wanted
+    from treadle.cli import logs as reading
+
+    raise SystemExit(reading.run(cluster, Wanted(name, state, attempt, index), follow=follow))
+
+
+@click.command()
+@options.execution("name")
+@options.on_cluster
+@options.output("text", "json", "yaml")
+def why(cluster: "Cluster", name: str, output: str) -> None:
+    """Say why an execution is as it is: one cause, and what shows it."""
+    from treadle.cli import why as asking
+
+    raise SystemExit(asking.run(cluster, name, output))
+
+
+COMMANDS: Final = (get, start, watch, stop, suspend, resume, logs, why)
