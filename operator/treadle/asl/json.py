@@ -111,13 +111,29 @@ def told(value: Json) -> str:
 
 def is_too_deep(text: str) -> bool:
     """Whether a JSON text is nested more deeply than `dumps` would write it."""
-    if text.count("[") + text.count("{") <= _LEVELS_MAX:
+    if _is_shallow(text):
         return False
     try:
-        dumps(loads(text))
+        loads_shallow(text)
     except ValueError:
         return True
     return False
+
+
+def _is_shallow(text: str) -> bool:
+    return text.count("[") + text.count("{") <= _LEVELS_MAX
+
+
+def loads_shallow(text: str) -> Json:
+    """The value of a JSON text that `dumps` would write again.
+
+    Raises:
+        ValueError: it is nested more deeply than that; or as `loads`.
+    """
+    value = loads(text)
+    if not _is_shallow(text):
+        dumps(value)
+    return value
 
 
 def _is_deep(value: Json) -> bool:

@@ -17,7 +17,7 @@ from jlens import JlensError
 
 from treadle.asl import limits
 from treadle.asl.evaluator import TIMED_OUT, Answer, Asked, answer, said
-from treadle.asl.json import Json, dumps, is_too_deep, is_well_formed, loads
+from treadle.asl.json import Json, dumps, is_well_formed, loads_shallow
 from treadle.asl.jsonata_functions import DRAWING, FUNCTIONS, nothing, registered
 from treadle.asl.jsonata_text import later_operator, top_reference
 from treadle.asl.scope import Scope, out_of_seconds
@@ -129,9 +129,10 @@ class Expression:
         if text is None:
             return UNDEFINED
         effort.spend(len(text) // _BYTES_GIVEN_A_NODE)
-        if is_too_deep(text):
-            raise JsonataFailed("U1001: The result is nested too deeply")
-        return loads(text)
+        try:
+            return loads_shallow(text)
+        except ValueError:
+            raise JsonataFailed("U1001: The result is nested too deeply") from None
 
     def _evaluated(self, values: Mapping[str, Json], scope: Scope) -> str | None:
         """The JSON text of its value; None where it is undefined. Raises: see `evaluate`."""
