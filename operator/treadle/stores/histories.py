@@ -43,7 +43,8 @@ async def read(api: Objects, execution: Obj, *, after: int = 0) -> list[HistoryE
     Args:
         api: where its pages are.
         execution: with its status.
-        after: an id; only later entries are given, and no page is read that holds none.
+        after: an id; only later entries are given, and no page is read that holds none. Counted
+            from the end where it is negative: -1 gives the last one.
 
     Raises:
         Unreadable: the checkpoint is damaged, or newer than this release.
@@ -59,6 +60,7 @@ async def read(api: Objects, execution: Obj, *, after: int = 0) -> list[HistoryE
             await reader.read(digest)
     tail, head, next_id = snapshot.history_of(checkpoint, reader.pages)
     stretches = [[loads(line) for line in tail_lines(tail)]]
+    after = after if after >= 0 else next_id - 1 + after
     first = next_id - len(stretches[0])
     while head is not None and first > after + 1:
         page = loads(await reader.whole(head))
