@@ -94,8 +94,9 @@ def problems_of(
 def _resources() -> frozenset[str]:
     from treadle.runners.http import HttpRunner
     from treadle.runners.jobs import JobRunner
+    from treadle.runners.nested import NestedRunner
 
-    return JobRunner.resources | HttpRunner.resources
+    return JobRunner.resources | HttpRunner.resources | NestedRunner.resources
 
 
 def _misshapen(machine: sources.Machine) -> Iterator[Problem]:
