@@ -178,3 +178,15 @@ def test_killed_at_each_step_it_ends_the_same(call: int, *, landed: bool) -> Non
     below = {"b": alone("B", starts("c")), "c": alone("C", job(seconds=2, message='"x"'))}
     report = lived(parent, plan, **below)
     assert report.outcomes["e0"] == Outcome("Succeeded", '"x"', None, None)
+
+
+@pytest.mark.parametrize("call", range(22, 46))
+def test_a_child_that_ended_in_time_did_though_nobody_was_there_to_see(call: int) -> None:
+    crash = Crash(0, 0, call=call, landed=True, down_seconds=30)
+    state = starts("c", TimeoutSeconds=10, ResultSelector={"in": "time"})
+    report = lived(alone("A", state), Plan(until=60, crashes=(crash,)), c=alone("C", job()))
+    writes = [line.split() for line in report.trace if "~ Execution" in line]
+    began = next(float(w[0]) for w in writes if w[3] == "e0" and w[-1] == "Running")
+    ended = [float(w[0]) for w in writes if w[3] != "e0" and w[-1] == "Succeeded"]
+    in_time = bool(ended) and ended[0] < began + 10
+    assert report.outcomes["e0"].error == (None if in_time else "States.Timeout")

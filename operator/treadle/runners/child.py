@@ -317,13 +317,16 @@ def ended(resource: str, account: Account, child: Obj, ending: Ending) -> str | 
     if phase == "Succeeded":
         assert ending.output is not None
         return dumps(_with_output(resource, told, ending.output))
-    given: dict[str, Json]
     if is_aws(resource):
-        given = {"Error": ending.error, "Cause": ending.cause}
-    else:
-        given = {"error": ending.error, "cause": _cause(ending.cause)}
-    said = {member: value for member, value in given.items() if value is not None}
-    return StateError(TASK_FAILED, dumps(dict(sorted({**told, **said}.items()))))
+        said = _given({**told, "Error": ending.error, "Cause": ending.cause})
+        return StateError(TASK_FAILED, dumps(dict(sorted(said.items()))))
+    # The cause comes last: where it is long, the end is cut.
+    said = _given({**told, "error": ending.error, "cause": _cause(ending.cause)})
+    return StateError(TASK_FAILED, dumps(said))
+
+
+def _given(members: Mapping[str, Json]) -> dict[str, Json]:
+    return {member: value for member, value in members.items() if value is not None}
 
 
 def _cause(cause: str | None) -> Json:
