@@ -3,12 +3,14 @@
 import pytest
 
 from treadle.asl.arns import (
+    Account,
     FunctionName,
     Resource,
     activity_arn,
     execution_arn,
     is_function_call,
     is_recognized,
+    is_state_machine,
     parse_function,
     parse_resource,
     state_machine_arn,
@@ -171,3 +173,40 @@ def test_a_function_is_listed_under_the_name_that_says_most(text: str, forms: li
 )
 def test_a_function_call_waits_for_its_answer_or_for_a_token(text: str, calls: bool) -> None:
     assert is_function_call(parse_resource(text)) is calls
+
+
+# ------------------------------------------------------------------------------------- accounts
+
+ACCOUNT = Account("us-east-1", "000000000001")
+MACHINE = "arn:aws:states:us-east-1:000000000001:stateMachine:square"
+
+
+def test_an_account_names_its_machines_and_executions() -> None:
+    assert ACCOUNT.machine_arn("square") == MACHINE
+    assert ACCOUNT.machine_named(MACHINE) == "square"
+    assert ACCOUNT.machine_named(f"{MACHINE}:3") == "square:3"
+    assert (
+        ACCOUNT.execution_arn("square", "x") == MACHINE.replace("stateMachine", "execution") + ":x"
+    )
+
+
+@pytest.mark.parametrize(
+    "arn", ["square", MACHINE.replace("us-", "eu-"), MACHINE.replace("001:", "002:")]
+)
+def test_what_others_have_is_none_of_its(arn: str) -> None:
+    assert ACCOUNT.machine_named(arn) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        (MACHINE, True),
+        (f"{MACHINE}:live", True),
+        (f"{MACHINE}:live:more", False),
+        (MACHINE.replace("stateMachine", "execution"), False),
+        (MACHINE.removesuffix("square"), False),
+        ("square", False),
+    ],
+)
+def test_arns_of_state_machines(text: str, is_one: bool) -> None:
+    assert is_state_machine(text) is is_one

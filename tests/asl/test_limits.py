@@ -61,7 +61,12 @@ def test_the_profile_aws_has_the_values_of_aws(name: str, value: int) -> None:
 
 def test_what_aws_does_not_bound_is_as_by_default() -> None:
     ours = [bound.name for bound in BOUNDS if bound.aws is None]
-    assert ours == ["execution_pages_bytes_max", "live_frames_max", "turn_transitions_max"]
+    assert ours == [
+        "execution_pages_bytes_max",
+        "live_frames_max",
+        "turn_transitions_max",
+        "child_depth_max",
+    ]
     assert all(getattr(AWS, name) == getattr(DEFAULT, name) for name in ours)
 
 
@@ -69,6 +74,7 @@ def test_a_machine_sets_all_but_those_of_the_installation() -> None:
     assert set(BOUNDS) - set(MACHINE_BOUNDS) == {
         BY_NAME["express_seconds_max"],
         BY_NAME["turn_transitions_max"],
+        BY_NAME["child_depth_max"],
     }
 
 

@@ -113,6 +113,38 @@ def test_every_parameter_of_a_job_may_be_given_plain_or_from_data() -> None:
     assert found(machine({**JOB, "Parameters": dynamic})) == []
 
 
+ARN = "arn:aws:states:us-east-1:000000000001:stateMachine:square"
+VALUE, UNKNOWN = "task-parameter-value", "task-parameter-unknown"
+
+
+@pytest.mark.parametrize(
+    ("resource", "parameters", "codes"),
+    [
+        ("treadle:execution", {"stateMachine": "m", "input": 1, "name": "x"}, []),
+        ("treadle:execution.sync", {"stateMachine.$": "$.m", "name.$": "$.n"}, []),
+        ("treadle:execution.sync:2", {}, ["task-parameter-missing"]),
+        ("treadle:execution", {"stateMachine": "other/m"}, [VALUE]),
+        ("treadle:execution", {"stateMachine": 1}, [VALUE]),
+        ("treadle:execution", {"stateMachine": "m", "alias": "a", "version": "1"}, [VALUE] * 2),
+        ("treadle:execution", {"stateMachine": "m", "Input": 1}, [UNKNOWN]),
+        ("arn:aws:states:::states:startExecution", {"StateMachineArn": ARN, "Input": "{}"}, []),
+        ("arn:aws:states:::states:startExecution.sync", {}, ["task-parameter-missing"]),
+        ("arn:aws:states:::states:startExecution.sync:2", {"StateMachineArn": "m"}, [VALUE]),
+        ("arn:aws:states:::states:startExecution", {"StateMachineArn": f"{ARN}:live"}, [VALUE]),
+        (
+            "arn:aws:states:::states:startExecution",
+            {"StateMachineArn": ARN, "stateMachine": "m"},
+            [UNKNOWN],
+        ),
+    ],
+)
+def test_a_child_execution_has_its_members(
+    resource: str, parameters: Json, codes: list[str]
+) -> None:
+    task = {**TASK, "Resource": resource, "Parameters": parameters}
+    assert [code for _, code in found(machine(task))] == codes
+
+
 @pytest.mark.parametrize(
     ("resource", "endpoint", "codes"),
     [

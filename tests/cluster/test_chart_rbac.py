@@ -100,6 +100,20 @@ def stopped_things(people: People) -> None:
         assert people.ends(name)["phase"] == "Aborted"
 
 
+def nested_things(people: People) -> None:
+    """A child is made, and stopped with its parent."""
+    people.machine("lower", chain(Hang=task(HANG)))
+    parameters = {"stateMachine": "lower"}
+    state = {"Type": "Task", "Resource": "treadle:execution.sync", "Parameters": parameters}
+    people.run("upper", chain(Start=state))
+    selector = ("get", "ex", "-l", "treadle.dev/parent=upper", "-o", "name")
+    people.namespace.wait(lambda: people.kubectl(*selector), "a child")
+    people.patch("upper", {"stop": {}})
+    assert people.ends("upper")["phase"] == "Aborted"
+    child = people.kubectl(*selector).strip().partition("/")[2]
+    assert people.ends(child)["error"] == "Treadle.ParentEnded", "the policy lets it stop"
+
+
 def orphan(people: People, uid: str) -> None:
     """Delete the Job and leave its Pod."""
     (job,) = people.jobs(uid)
@@ -206,6 +220,11 @@ def nothing_held(people: People, uid: str) -> bool:
     return not [each for each in finalizers if RESULT_FINALIZER in each]
 
 
+def requests(release: Installation) -> set[Right]:
+    """Rights that requests are made by; `stop` is what the admission policy asks for."""
+    return release.rights - {Right("treadle.dev", "executions", "stop")}
+
+
 # --------------------------------------------------------------------------------------- tests
 
 
@@ -222,15 +241,16 @@ def test_the_operator_does_all_that_it_may_and_no_more(
             assert operator.terminate() == 0
             operator.start()
             stopped_things(people)
+            nested_things(people)
             full_things(loner)
             disturbed_things(people, lambda: Right("", "pods", "get") in audit.used())
             assert people.ends("overflow", seconds=ALL_SECONDS)["phase"] == "Succeeded"
             with suppress(TimeoutError):  # what was not seen is said below
                 people.namespace.wait(
-                    lambda: not release.rights - audit.used(), "all rights", seconds=ALL_SECONDS
+                    lambda: not requests(release) - audit.used(), "all rights", seconds=ALL_SECONDS
                 )
             assert operator.terminate() == 0
-        assert audit.used() == release.rights
+        assert audit.used() == requests(release)
         assert audit.refused() == set()
 
 
@@ -247,6 +267,7 @@ def test_in_namespaced_scope_roles_are_enough(
                 inner = chain(Echo=task({"echoInput": True}))
                 user.run("scoped", each_of(inner), input={"items": [1, 2]})
             stopped_things(loner)
+            nested_things(loner)
             for user in (people, loner):
                 assert user.succeeds("scoped") == [1, 2]
             assert operator.get("/readyz")[0] == 200

@@ -23,7 +23,8 @@ from tests.cluster.support.volumes import folder_as_volume
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 EXAMPLES = places.ROOT / "examples"
-HERE = ("api-chain", "retry-dead-letter", "batch-when-enough", "fan-out")
+HERE = ("api-chain", "retry-dead-letter", "batch-when-enough", "fan-out", "staged-rollout")
+CHILDREN = {"staged-rollout": ["roll-out", "roll-back"]}
 ALL = (*HERE, "file-processing", "lambda")
 
 
@@ -38,7 +39,8 @@ def built(example: str) -> list[Any]:
 @pytest.mark.parametrize("example", ALL)
 def test_kustomize_builds_it(example: str) -> None:
     manifests = built(example)
-    assert [m["metadata"]["name"] for m in manifests if m["kind"] == "StateMachine"] == [example]
+    machines = [m["metadata"]["name"] for m in manifests if m["kind"] == "StateMachine"]
+    assert sorted(machines) == sorted([example, *CHILDREN.get(example, ())])
     configured = {m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"}
     mounted = [
         volume["configMap"]["name"]
@@ -184,3 +186,23 @@ def test_it_waits_until_there_is_enough_and_leaves_the_rest(site: Site) -> None:
     assert len(site.people.jobs(uid)) == 1
     left = site.asked("batch-when-enough-inbox", "readings?limit=1")
     assert not left or left[0]["id"] == 31
+
+
+@pytest.mark.node
+def test_a_stage_that_is_not_well_rolls_all_back(site: Site) -> None:
+    people = site.people
+    site.execute("staged-rollout")
+    name = "staged-rollout-1"
+    people.kubectl("wait", "--for=condition=Failed", "--timeout=120s", f"ex/{name}")
+    status = people.status(name)
+    assert status["error"] == "Rollout.Undone"
+    assert status["cause"] == (
+        "2.0 answers too slowly in europe; all stages are back at the version before"
+    )
+    listed = people.kubectl("get", "ex", "-l", f"treadle.dev/parent={name}", "-o", "json")
+    done = [
+        (each["spec"]["stateMachineRef"]["name"], each["status"]["phase"])
+        for each in json.loads(listed)["items"]
+    ]
+    out, back = "roll-out", ("roll-back", "Succeeded")
+    assert sorted(done) == sorted([(out, "Succeeded"), (out, "Failed"), back, back, back])

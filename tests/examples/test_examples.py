@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 # argocd and kustomize show how others apply machines; tests of their own run them.
 NAMES = sorted(each.parent.name for each in EXAMPLES.glob("*/execution.yaml"))
+CHILDREN = 2  # machines that others start
 
 _ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("TREADLE_")},
@@ -390,7 +391,7 @@ def test_validate_finds_nothing_in_them() -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "")
-    assert f"0 errors and 0 warnings in {len(NAMES)} state machines" in done.stderr
+    assert f"0 errors and 0 warnings in {len(NAMES) + CHILDREN} state machines" in done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)

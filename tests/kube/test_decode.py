@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from treadle.engine.events import TaskId
 from treadle.kube import decode
 from treadle.kube.api import Obj
-from treadle.runtime.ports import ExecutionKey, Request, Stop
+from treadle.runtime.ports import Attempt, ExecutionKey, Request, Stop
 
 KEY = ExecutionKey("team-a", "run-1", "uid-1")
 REF = {"stateMachineRef": {"name": "m"}}
@@ -152,3 +153,39 @@ def test_one_that_was_never_saved_comes_with_all_of_it() -> None:
     assert decode.sighting(obj).loaded == decode.loaded(obj)
     assert decode.sighting(obj, deleted=True).loaded is None
     assert decode.sighting(an_execution(status={"checkpoint": "c"})).loaded is None
+
+
+# ------------------------------------------------------------------------------------- children
+
+OWNER = {"kind": "Execution", "name": "parent", "uid": "p", "controller": True}
+WHOSE = {
+    "labels": {"treadle.dev/execution": "p"},
+    "annotations": {
+        "treadle.dev/execution-name": "parent",
+        "treadle.dev/task": "1.2.3",
+        "treadle.dev/depth": "2",
+    },
+}
+
+
+def test_a_child_says_which_attempt_waits_for_it_and_how_deep_it_is() -> None:
+    obj = an_execution(ownerReferences=[OWNER], **WHOSE)
+    parent = decode.sighting(obj).parent
+    assert parent == Attempt(ExecutionKey("team-a", "parent", "p"), TaskId(1, 2, 3))
+    found = decode.request(obj)
+    assert isinstance(found, Request)
+    assert found.depth == 2
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        WHOSE,
+        {**WHOSE, "ownerReferences": [{**OWNER, "uid": "other"}]},
+        {**WHOSE, "ownerReferences": [{**OWNER, "controller": False}]},
+        {"ownerReferences": [OWNER]},
+    ],
+)
+def test_nobody_waits_for_what_is_not_owned(metadata: Any) -> None:
+    assert decode.sighting(an_execution(**metadata)).parent is None

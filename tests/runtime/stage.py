@@ -105,6 +105,7 @@ class Hands:
     """A runner that does nothing and remembers what it was asked."""
 
     makes_objects = True
+    asks_first = False
 
     def __init__(self, resource: str = "treadle:job") -> None:
         self.resources = frozenset({resource})

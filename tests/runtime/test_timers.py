@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from tests.runtime.stage import A1, A_MINUTE, CHAIN, JOB, TIMED, Stage, on_a_stage
 from treadle.engine.events import TaskSucceeded
+from treadle.runtime.ports import Unavailable
 
 
 def test_a_wait_ends_by_itself() -> None:
@@ -89,5 +90,60 @@ def test_a_long_timer_looks_at_the_clock_now_and_then() -> None:
         stage.skip = timedelta(days=11)  # somebody has set the clock
         await asyncio.sleep(601)
         assert stage.phase() == "Succeeded"
+
+    on_a_stage(play)
+
+
+# --------------------------------------------------------- what is asked for before timers fire
+
+
+def test_a_timer_of_a_restored_attempt_waits_until_its_end_was_asked_for() -> None:
+    async def play(stage: Stage) -> None:
+        key = await stage.running(TIMED)
+        in_time = TaskSucceeded(A1, '"in time"', stage.now())
+        stage.reborn()
+        stage.hands.asks_first = True
+        stage.hands.faults.extend([Unavailable("no answer")] * 3)
+        stage.skip = timedelta(seconds=30)  # nobody was there
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(0.5)
+        assert (stage.phase(), stage.hands.started) == ("Running", [])
+        stage.driver.post(key, in_time)  # what asking found
+        await asyncio.sleep(5)
+        assert (stage.phase(), stage.status()["output"]) == ("Succeeded", '"in time"')
+
+    on_a_stage(play)
+
+
+def test_it_fires_once_the_end_was_asked_for() -> None:
+    async def play(stage: Stage) -> None:
+        await stage.running(TIMED)
+        stage.reborn()
+        stage.hands.asks_first = True
+        stage.hands.faults.extend([Unavailable("no answer")] * 3)
+        stage.skip = timedelta(seconds=30)  # nobody was there
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(5)
+        assert stage.hands.started[0].restored
+        assert (stage.phase(), stage.status()["error"]) == ("Failed", "States.Timeout")
+
+    on_a_stage(play)
+
+
+def test_a_stop_needs_not_to_wait_for_that() -> None:
+    async def play(stage: Stage) -> None:
+        await stage.running(TIMED)
+        stage.reborn()
+        stage.hands.asks_first = True
+        stage.hands.faults.extend([Unavailable("no answer")] * 100)
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(0.5)
+        stage.change(stop={})
+        stage.see()
+        await asyncio.sleep(2)
+        assert stage.phase() == "Aborted"
 
     on_a_stage(play)

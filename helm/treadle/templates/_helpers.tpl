@@ -89,6 +89,11 @@ them with the audit log. It asks for no token reviews, so it may make none. */}}
 - apiGroups: [treadle.dev]
   resources: [statemachines, executions]
   verbs: [get, list, watch]
+# Children are Executions: it makes them, and stops them when nobody waits for them any more; for that
+# the admission policy demands the verb `stop`.
+- apiGroups: [treadle.dev]
+  resources: [executions]
+  verbs: [create, patch, stop]
 - apiGroups: [treadle.dev]
   resources: [statemachines/status, executions/status]
   verbs: [update]

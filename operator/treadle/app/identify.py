@@ -6,7 +6,7 @@ One rule: ARNs are made here and looked up, never parsed back into names.
 import hashlib
 from dataclasses import dataclass
 
-from treadle.asl import arns
+from treadle.asl.arns import Account
 from treadle.engine.context import Identity
 from treadle.runtime.ports import ExecutionKey, Request
 
@@ -20,13 +20,17 @@ class Identities:
 
     def __call__(self, key: ExecutionKey, request: Request) -> Identity:
         """The identity of an execution."""
-        account = self.account or account_of(key.namespace)
+        account = self.of(key.namespace)
         return Identity(
-            execution_arn=arns.execution_arn(self.region, account, request.machine, request.name),
+            execution_arn=account.execution_arn(request.machine, request.name),
             execution_name=request.name,
-            machine_arn=arns.state_machine_arn(self.region, account, request.machine),
+            machine_arn=account.machine_arn(request.machine),
             machine_name=request.machine,
         )
+
+    def of(self, namespace: str) -> Account:
+        """What stands in the ARNs of a namespace."""
+        return Account(self.region, self.account or account_of(namespace))
 
 
 def account_of(namespace: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -41,11 +42,13 @@ from treadle.kube.recorder import Recorder
 from treadle.runners import observed
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runners.nested import NestedRunner, NestedSettings
 from treadle.runners.transport import AiohttpTransport
 from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import Fault, Sighting
 from treadle.sandbox.sandbox import Sandbox
+from treadle.stores import endings
 from treadle.stores.executions import StatusStore
 from treadle.stores.judgement import Installation
 from treadle.stores.judging import Judging
@@ -57,7 +60,7 @@ _log = logging.getLogger(__name__)
 _PYTHON = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 """All that the process needs which evaluates expressions: credentials are not for it."""
 
-_RESOURCES = JobRunner.resources | HttpRunner.resources
+_RESOURCES = JobRunner.resources | HttpRunner.resources | NestedRunner.resources
 
 SWEEP_SECONDS = 30.0
 SAVE_SECONDS = 6.0
@@ -167,12 +170,13 @@ class _Operator:
         jobs = _job_settings(settings)
         here = Installation(jobs.defaults, _RESOURCES, settings.limits)
         self._machines = RevisionMachines(api, _now, here)
+        identities = Identities(settings.region, settings.account)
         self._driver = Driver(
             store=self._store,
             machines=self._machines,
             leadership=self._lease,
             clock=_now,
-            identify=Identities(settings.region, settings.account),
+            identify=identities,
             meter=metrics,
             announce=self._recorder.announce,
             stopwatch=sandbox.seconds,
@@ -197,7 +201,8 @@ class _Operator:
         self._addresses = Addresses(settings, api, endpoint)
         transport = AiohttpTransport(self._addresses.policy)
         self._http = HttpRunner(transport, self._driver, self._lease, _now, meter=metrics)
-        self._driver.serve([self._job_runner, self._http])
+        self._nested = self._nesting(api, identities)
+        self._driver.serve([self._job_runner, self._http, self._nested])
         self._pulse = Pulse()
         self._opened = False
 
@@ -212,11 +217,25 @@ class _Operator:
             meter=self._metrics,
         )
 
+    def _nesting(self, api: Api, identities: Identities) -> NestedRunner:
+        return NestedRunner(
+            api,
+            partial(endings.read, api),
+            identities.of,
+            mailbox=self._driver,
+            leading=self._lease,
+            standings=self._driver.standing,
+            clock=_now,
+            settings=NestedSettings(depth_max=self._settings.limits.child_depth_max),
+            meter=self._metrics,
+        )
+
     # ------------------------------------------------------------------------------- the doorway
 
     def execution_seen(self, sighting: Sighting) -> None:
         """See `handlers.watching.Doorway`."""
         self._driver.seen(sighting)
+        self._nested.seen(sighting)
 
     def machine_seen(self, namespace: str, name: str, *, judged: bool) -> None:
         """See `handlers.watching.Doorway`."""
@@ -280,6 +299,7 @@ class _Operator:
             self._jobs.run(),
             self._pods.run(),
             self._job_runner.run(),
+            self._nested.run(),
             self._judging.run(),
             self._recorder.run(),
             self._pulse.run(),
@@ -326,6 +346,7 @@ class _Operator:
                 self._compare,
                 self._driver.sweep,
                 self._job_runner.sweep,
+                self._nested.sweep,
                 self._sweep_machines,
                 self._tokens.open,
             ):
@@ -337,7 +358,9 @@ class _Operator:
             self._metrics.swept(asyncio.get_running_loop().time() - began_at)
 
     async def _compare(self) -> None:
-        self._driver.compare(await self._store.active(self._namespaces))
+        active = await self._store.active(self._namespaces)
+        self._driver.compare(active)
+        self._nested.compare(active)
 
     async def _sweep_machines(self) -> None:
         await self._machines.sweep(self._namespaces)

@@ -92,6 +92,7 @@ _FUNCTION = re.compile(
     r"(?:(arn:[^:\s]+:lambda:[^:\s]*):([^:\s]*):function:|(?:(\d+):)?function:|)"
     r"([A-Za-z0-9_.-]+)(?::(\$LATEST|[A-Za-z0-9_-]+))?"
 )
+_MACHINE = re.compile(r"arn:[^:\s]+:states:[^:\s]+:\d+:stateMachine:[^:\s]+(:[^:\s]+)?")
 _INTEGRATION = re.compile(r"arn:[^:]+:states:::([^:]+):([^:]+)(?::([^:]+))?", re.DOTALL)
 
 
@@ -190,6 +191,32 @@ def state_machine_arn(region: str, account: str, machine: str) -> str:
 def execution_arn(region: str, account: str, machine: str, name: str) -> str:
     """The ARN of an execution of a STANDARD machine."""
     return f"arn:aws:states:{region}:{account}:execution:{machine}:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose state machines and executions ARNs name: those of one namespace."""
+
+    region: str
+    number: str
+
+    def machine_arn(self, machine: str) -> str:
+        """The ARN of one of its state machines."""
+        return state_machine_arn(self.region, self.number, machine)
+
+    def execution_arn(self, machine: str, name: str) -> str:
+        """The ARN of one of its executions."""
+        return execution_arn(self.region, self.number, machine, name)
+
+    def machine_named(self, arn: str) -> str | None:
+        """The state machine that an ARN names, with its qualifier; None for one of others."""
+        stem = self.machine_arn("")
+        return arn.removeprefix(stem) if arn.startswith(stem) else None
+
+
+def is_state_machine(arn: str) -> bool:
+    """Whether a text is the ARN of a state machine, of a version, or of an alias."""
+    return _MACHINE.fullmatch(arn) is not None
 
 
 def child_execution_arn(execution_arn: str, label: str, name: str) -> str:

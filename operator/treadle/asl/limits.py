@@ -25,6 +25,7 @@ class Limits:
     error_chars_max: int = 256
     cause_chars_max: int = 32_768
     turn_transitions_max: int = 500  # then a turn saves
+    child_depth_max: int = 16
 
 
 SETTINGS: Final = "TREADLE_LIMITS_"
@@ -225,6 +226,16 @@ BOUNDS: Final = (
         10_000,
         "the turn is saved, and goes on",
         "ours: no execution holds the operator",
+        is_for_machines=False,
+    ),
+    Bound(
+        "child_depth_max",
+        "executions",
+        "above one another: children, and children of children",
+        1,
+        100,
+        "`Treadle.LimitExceeded`",
+        "ours: a machine may start itself",
         is_for_machines=False,
     ),
 )

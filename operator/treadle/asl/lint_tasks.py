@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from treadle.asl import limits
 from treadle.asl.arguments import written_arguments
-from treadle.asl.arns import Resource, is_recognized, parse_resource
+from treadle.asl.arns import Resource, is_recognized, is_state_machine, parse_resource
 from treadle.asl.fields import Fields, shown
 from treadle.asl.json import Json
 from treadle.asl.templates import Template
@@ -136,6 +136,23 @@ def _anything(_: Json) -> str:
     return ""
 
 
+def _left_out(_: Json) -> str:
+    return "left out: it is not supported yet"
+
+
+def _machine(value: Json) -> str:
+    if isinstance(value, str) and "/" in value:
+        return "the name of a StateMachine of the same namespace: others cannot be started yet"
+    return _text(value)
+
+
+def _machine_arn(value: Json) -> str:
+    if not isinstance(value, str) or not is_state_machine(value):
+        return "the ARN of a state machine"
+    has_qualifier = value.count(":") > 6
+    return "an ARN without version and alias: these are not supported yet" if has_qualifier else ""
+
+
 _JOB: Final[Mapping[str, Check]] = {
     "image": _text,
     "command": _texts,
@@ -162,12 +179,27 @@ _OUR_HTTP: Final[Mapping[str, Check]] = {
     "timeoutSeconds": _positive,
     "idempotencyKey": _among("attempt", "entry"),
 }
+_EXECUTION: Final[Mapping[str, Check]] = {
+    "stateMachine": _machine,
+    "input": _anything,
+    "name": _text,
+    "version": _left_out,
+    "alias": _left_out,
+}
+_AWS_EXECUTION: Final[Mapping[str, Check]] = {
+    "StateMachineArn": _machine_arn,
+    "Input": _anything,
+    "Name": _text,
+    "TraceHeader": _text,
+}
 _AWS_HTTP: Final[Mapping[str, Check]] = {**_HTTP, "ApiEndpoint": _secure_url}
 
 _KNOWN: Final[Mapping[tuple[str, str, str], tuple[Mapping[str, Check], tuple[str, ...]]]] = {
     ("native", "job", ""): (_JOB, ("image",)),
     ("native", "http", ""): (_OUR_HTTP, ("ApiEndpoint", "Method")),
+    ("native", "execution", ""): (_EXECUTION, ("stateMachine",)),
     ("integration", "http", "invoke"): (_AWS_HTTP, ("ApiEndpoint", "Method")),
+    ("integration", "states", "startExecution"): (_AWS_EXECUTION, ("StateMachineArn",)),
 }
 
 

@@ -151,7 +151,7 @@ def _objects(found: Found) -> list[Mapping[str, Json]]:
 
 def _judged(machine: sources.Machine, file: str, asked: Asked) -> Program:
     inspected = machine.inspect()
-    problems = list(validate.problems_of(machine, inspected, POD_DEFAULTS))
+    problems = list(validate.problems_of(machine, inspected, POD_DEFAULTS, on_a_desk=True))
     wrong = [each for each in problems if each.severity == "error"]
     if asked.mocks is None:
         not_run = (each for each in problems if each.code == "resource-not-runnable")

@@ -9,6 +9,7 @@ from typing import Any
 
 from treadle.asl.json import dumps, loads
 from treadle.asl.timestamps import parse_timestamp
+from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.runtime.ports import (
     START_DEADLINE_SECONDS,
@@ -60,6 +61,7 @@ def sighting(obj: Obj, *, deleted: bool = False) -> Sighting:
         deleted=deleted,
         ended_at=_instant(status.get("completionTime")),
         loaded=loaded(obj) if fresh else None,
+        parent=names.awaited_by(obj),
     )
 
 
@@ -87,6 +89,7 @@ def request(obj: Obj, *, started: bool = False) -> Request | str:
         start_deadline_seconds=spec.get("startDeadlineSeconds", START_DEADLINE_SECONDS),
         stop=_stop(spec),
         suspend=spec.get("suspend") is True,
+        depth=names.depth_of(obj),
     )
 
 

@@ -63,7 +63,7 @@ def job(
     if isinstance(template, StateError):
         return template
     in_secret = size > ANNOTATION_INPUT_BYTES_MAX
-    metadata = _metadata(order, create_before)
+    metadata = metadata_of(order, create_before)
     if parameters.start_timeout_seconds is not None:
         start_by = order.task.due_at + timedelta(seconds=parameters.start_timeout_seconds)
         metadata["annotations"][START_BY] = _instant(start_by)
@@ -85,7 +85,7 @@ def job(
 
 def tombstone(order: Order, *, create_before: datetime | None) -> Obj:
     """A Job that only takes the name of an attempt: suspended, and dead when it is resumed."""
-    metadata = _metadata(order, create_before)
+    metadata = metadata_of(order, create_before)
     context = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     container = {
         "name": "main",
@@ -124,7 +124,7 @@ def input_secret(order: Order, made: Obj) -> Obj | None:
         "kind": SECRETS.name,
         "type": "Opaque",
         "immutable": True,
-        "metadata": _metadata(order, None),
+        "metadata": metadata_of(order, None),
         "data": {_INPUT_FILE: base64.b64encode(text.encode()).decode()},
     }
 
@@ -168,7 +168,8 @@ def owner(key: ExecutionKey) -> Obj:
     }
 
 
-def _metadata(order: Order, create_before: datetime | None) -> Obj:
+def metadata_of(order: Order, create_before: datetime | None = None) -> Obj:
+    """The metadata of what is made of an order: its name, whose it is, and until when."""
     key, task = order.execution, order.task
     name = names.attempt(key, task.id)
     annotations = {

@@ -19,6 +19,8 @@ EXECUTION_NAME = "treadle.dev/execution-name"
 TASK_ID = "treadle.dev/task"  # frame.entry.attempt
 TASK_DIGEST = "treadle.dev/task-digest"
 STATE = "treadle.dev/state"
+PARENT = "treadle.dev/parent"  # a label: what people look for children by
+DEPTH = "treadle.dev/depth"  # how many executions stand above this one
 INPUT = "treadle.dev/input"
 CREATE_BEFORE = "treadle.dev/create-before"
 TOUCHED_AT = "treadle.dev/touched-at"
@@ -31,6 +33,7 @@ LEASE_LABELS = {"app.kubernetes.io/part-of": "treadle"}
 RESULT_FINALIZER = "treadle.dev/result"
 
 _STEM_CHARS_MAX = 40  # with the digest within a Job's 63 characters
+_LABEL_CHARS_MAX = 63
 _MACHINE_CHARS_MAX = 244  # with the digits within an object's 253 characters
 _NOT_A_NAME = re.compile(r"[^a-z0-9-]+")
 
@@ -41,6 +44,21 @@ def attempt(key: ExecutionKey, task: TaskId) -> str:
     digest = hashlib.sha256(seed.encode()).hexdigest()[:16]
     stem = _NOT_A_NAME.sub("-", key.name.lower())[:_STEM_CHARS_MAX].strip("-") or "execution"
     return f"{stem}-{digest}"
+
+
+def child(machine: str, name: str) -> str:
+    """The name of the Execution that is called so among a machine's: at most 57 characters."""
+    digest = hashlib.sha256(f"{machine}/{name}".encode()).hexdigest()[:16]
+    stem = _NOT_A_NAME.sub("-", name.lower())[:_STEM_CHARS_MAX].strip("-") or "execution"
+    return f"{stem}-{digest}"
+
+
+def label_of(name: str) -> str:
+    """A name as the value of a label, which has 63 characters."""
+    if len(name) <= _LABEL_CHARS_MAX:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: _LABEL_CHARS_MAX - 17]}-{digest}"
 
 
 def page(key: ExecutionKey, digest: str) -> str:
@@ -76,8 +94,30 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 12
 
 
+def depth_of(obj: Mapping[str, object]) -> int:
+    """How many executions stand above one, as it says itself."""
+    metadata = obj.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    text = str((annotations or {}).get(DEPTH, ""))
+    return int(text) if _is_number(text) else 0
+
+
+def awaited_by(execution: Mapping[str, object]) -> Attempt | None:
+    """The attempt that waits for the end of an Execution; None where it is nobody's child.
+
+    It owns the child: one that was merely started has no owner.
+    """
+    attempt = attempt_of(execution)
+    metadata = execution.get("metadata")
+    if attempt is None or not isinstance(metadata, dict):
+        return None
+    owners = metadata.get("ownerReferences") or ()
+    is_owned = any(o.get("controller") and o["uid"] == attempt.execution.uid for o in owners)
+    return attempt if is_owned else None
+
+
 def attempt_of(obj: Mapping[str, object]) -> Attempt | None:
-    """The attempt that a Job or a Pod says it belongs to; None where it is not one of ours."""
+    """The attempt that a Job, a Pod or a child says it belongs to; None where it is none."""
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict):
         return None

@@ -285,6 +285,7 @@ class MockRunner:
     """Answers for states of the file; hands all others to the runners that it stands before."""
 
     makes_objects = False
+    asks_first = False
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class ProcessRunner:
 
     resources = frozenset({RESOURCE})
     makes_objects = False  # a process has no name that another could take
+    asks_first = False
 
     def __init__(
         self, settings: ProcessSettings, mailbox: Mailbox, clock: Clock, stamp: "Stamp"

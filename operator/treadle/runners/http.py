@@ -70,6 +70,7 @@ class HttpRunner:
 
     resources = frozenset({NATIVE, AWS})
     makes_objects = False
+    asks_first = False
 
     def __init__(
         self,

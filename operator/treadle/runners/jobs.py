@@ -81,6 +81,7 @@ class JobRunner:
 
     resources = frozenset({RESOURCE})
     makes_objects = True
+    asks_first = False
 
     def __init__(
         self,

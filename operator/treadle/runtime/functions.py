@@ -319,7 +319,7 @@ def _enveloped(key: ExecutionKey, call: Call, event: TaskSucceeded) -> TaskSucce
     payload = loads(event.output)
     qualifier = call.function.qualifier
     version = qualifier if qualifier.isdecimal() else LATEST
-    request = _request_id(key, event.task)
+    request = request_id(key, event.task)
     headers = {
         "Connection": "keep-alive",
         "Content-Length": str(len(event.output.encode("utf-8", "surrogatepass"))),
@@ -344,7 +344,8 @@ def _enveloped(key: ExecutionKey, call: Call, event: TaskSucceeded) -> TaskSucce
     return replace(event, output=dumps(envelope))
 
 
-def _request_id(key: ExecutionKey, task: TaskId) -> str:
+def request_id(key: ExecutionKey, task: TaskId) -> str:
+    """What AWS would call an attempt's request."""
     said = f"{key.uid}/{task.frame}/{task.entry}/{task.attempt}"
     digits = hashlib.sha256(said.encode()).hexdigest()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))

@@ -69,7 +69,7 @@ class Handling:
             known -= 1
         if known:
             return
-        if run.tick and self.current():
+        if run.tick and self.current() and not run.unasked:
             run.tick = False
             if await self._done(run, Tick(), now):
                 run.dirty = True

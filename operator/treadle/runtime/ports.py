@@ -105,6 +105,7 @@ class Order:
         expired: the attempt ended unseen: only its name must be taken (the tombstone).
         restored: the attempt was decided before this process knew it, so another may have created
             its object already: a live read comes before a create.
+        depth: how many executions stand above this one.
     """
 
     execution: ExecutionKey
@@ -113,6 +114,7 @@ class Order:
     payload_bytes_max: int
     expired: bool = False
     restored: bool = False
+    depth: int = 0
 
     @property
     def attempt(self) -> Attempt:
@@ -142,10 +144,13 @@ class Runner(Protocol):
         resources: the Resources that it runs, as a definition writes them.
         makes_objects: whether an attempt leaves a named object, so that the name of one that ended
             unseen must be taken.
+        asks_first: whether only `start` finds out what became of an attempt that another process
+            began. Its execution's timers wait until that has returned.
     """
 
     resources: frozenset[str]
     makes_objects: bool
+    asks_first: bool
 
     def current(self) -> bool:
         """Whether its view of the world is complete: no timer fires while it is not."""
@@ -195,7 +200,7 @@ TERMINAL = frozenset({"Succeeded", "Failed", "TimedOut", "Aborted"})
 class Request:
     """What an Execution's spec asks for.
 
-    `input` is JSON text, empty once a checkpoint holds it.
+    `input` is JSON text, empty once a checkpoint holds it. `depth` counts the executions above it.
     """
 
     machine: str
@@ -204,6 +209,7 @@ class Request:
     start_deadline_seconds: int = START_DEADLINE_SECONDS
     stop: Stop | None = None
     suspend: bool = False
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +218,7 @@ class Sighting:
 
     `loaded` is what was seen, where it has no checkpoint yet:
     its first turn saves before it acts, so it needs no other read. `ended_at` is when it ended.
+    `parent` is the attempt of another execution that waits for it.
     """
 
     key: ExecutionKey
@@ -223,6 +230,7 @@ class Sighting:
     deleted: bool = False
     ended_at: datetime | None = None
     loaded: "Loaded | None" = None
+    parent: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +306,15 @@ class Failure:
     error: str
     cause: str
     phase: str = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an execution ended, whole: `output` is JSON text, of one that succeeded."""
+
+    output: str | None
+    error: str | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from treadle.asl.arns import without_token
 from treadle.asl.errors import RUNTIME, StateError
 from treadle.engine.commands import Task
 from treadle.engine.events import Event, TaskFailed, TaskId
@@ -67,7 +68,9 @@ class Reconciler:
         for task in wanted:
             effect = run.effects.get(task)
             if effect is None or effect.cancelling():
+                self._note_unasked(run, task)
                 run.effects[task] = self._begin(run, task)
+        run.unasked &= wanted
         for task in run.effects.keys() - wanted:
             # What is over in memory only is not over yet.
             if run.standing(task) in _FINISHED:
@@ -79,6 +82,15 @@ class Reconciler:
         self._close(run)
 
     # ------------------------------------------------------------------------------- starting
+
+    def _note_unasked(self, run: Run, task: TaskId) -> None:
+        """What another process began may have ended in time: no timer comes before that is told."""
+        assert run.execution is not None
+        if task not in run.restored:
+            return
+        runner = self._runner(without_token(run.execution.resource(task) or ""))
+        if runner is not None and runner.asks_first:
+            run.unasked.add(task)
 
     def _begin(self, run: Run, task: TaskId) -> asyncio.Task[None]:
         return asyncio.create_task(self._start(run, task), name=f"start {run.key.name} {task}")
@@ -129,8 +141,10 @@ class Reconciler:
             pinned.pods,
             pinned.limits.payload_bytes_max,
             restored=task in run.restored,
+            depth=_depth(run),
         )
         await runner.start(order)
+        run.unasked.discard(task)
 
     def _work(self, run: Run, execution: Execution, task: TaskId) -> Task | None:
         tokens = None if self.tokens is None else partial(self.tokens, run.key)
@@ -235,6 +249,12 @@ class Reconciler:
                 self.meter.failed("runtime")
                 return False
             await asyncio.sleep(delay)
+
+
+def _depth(run: Run) -> int:
+    """How many executions stand above this one."""
+    request = run.loaded.request if run.loaded is not None else None
+    return request.depth if request is not None else 0
 
 
 _FINISHED = frozenset({Standing.OVER, Standing.GONE})

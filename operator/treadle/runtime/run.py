@@ -74,6 +74,7 @@ class Run:
         waiters: who waits for an event, by the id of that object.
         tried: checkpoints that were sent since the last save whose answer we have.
         restored: attempts that were decided before this process held the execution.
+        unasked: of those, attempts whose end nobody tells before it is asked for.
         effects: what was begun outside, by attempt; and `closers`: names being taken.
         outcomes: attempts whose own outcome was an event here.
         capacity: why attempts wait.
@@ -96,6 +97,7 @@ class Run:
     saved: Saved = NOTHING_SAVED
     tried: set[str] = field(default_factory=set)
     restored: frozenset[TaskId] = frozenset()
+    unasked: set[TaskId] = field(default_factory=set)
     effects: dict[TaskId, asyncio.Task[None]] = field(default_factory=dict)
     closers: dict[TaskId, asyncio.Task[None]] = field(default_factory=dict)
     outcomes: set[TaskId] = field(default_factory=set)

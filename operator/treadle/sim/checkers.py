@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from treadle.asl.program import Program
+from treadle.asl.program import Machine, Program
 from treadle.engine import snapshot
 from treadle.engine.events import TaskId
 from treadle.kube import names
@@ -72,7 +72,7 @@ class Audit:
 
     Args:
         cluster: to watch.
-        programs: what each execution runs, by its name.
+        programs: machines, by name.
         strict: whether only one operator acts at a time; without a Lease two do, and one of them
             may be behind.
     """
@@ -100,21 +100,21 @@ class Audit:
     # ------------------------------------------------------------------------------- when sent
 
     def _sent(self, who: str, verb: str, kind: Kind, what: Any) -> None:
-        if verb != "create" or kind != JOBS or is_tombstone(what):
+        if verb != "create" or kind not in (JOBS, EXECUTIONS) or is_tombstone(what):
             return
         name = what["metadata"]["name"]
         attempt = names.attempt_of(what)
         if attempt is None:
-            self._violated(f"{who} creates Job {name}, which names no attempt")
+            self._violated(f"{who} creates {kind.name} {name}, which names no attempt")
             return
         known = self._of(attempt.execution.uid)
         if attempt.task in known.live:
             self._live_sends.add(attempt)
         elif attempt.task not in known.ever:
-            self._violated(f"{who} creates Job {name} before its decision is saved")
-        self._check_deletion(known, f"{who} creates Job {name}")
+            self._violated(f"{who} creates {kind.name} {name} before its decision is saved")
+        self._check_deletion(known, f"{who} creates {kind.name} {name}")
         if self._strict and attempt in self._created:
-            self._check_second(f"{who} creates Job {name} again", name, attempt)
+            self._check_second(f"{who} creates {kind.name} {name} again", kind, name, attempt)
 
     def _check_deletion(self, known: _Known, act: str) -> None:
         """Deleting an Execution stops everything within 60 s; one that is down has a sweep more."""
@@ -122,10 +122,10 @@ class Audit:
         if known.deleted_at is not None and now > known.deleted_at + _STOPPED_SECONDS:
             self._violated(f"{act} long after its Execution was deleted")
 
-    def _check_second(self, act: str, name: str, attempt: Attempt) -> None:
-        """A Job that was seen, or that left a Pod, is never made again; design.md, fence 2."""
+    def _check_second(self, act: str, kind: Kind, name: str, attempt: Attempt) -> None:
+        """What was seen, or left a Pod, is never made again; design.md, fence 2."""
         objects = self._cluster.objects
-        if objects.peek(JOBS, attempt.execution.namespace, name) is not None:
+        if objects.peek(kind, attempt.execution.namespace, name) is not None:
             return  # it meets a 409, which is how a first create learns of an earlier one
         if self._of(attempt.execution.uid).live.get(attempt.task):
             self._violated(f"{act} though it was seen running")
@@ -154,11 +154,13 @@ class Audit:
     def _landed(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
         if kind == EXECUTIONS and new is not None:
             self._status_landed(new)
+            if old is None:
+                self._object_landed(kind, new)
         elif kind == EXECUTIONS and old is not None:
             now = asyncio.get_running_loop().time()
             self._of(old["metadata"]["uid"]).deleted_at = now
         elif kind == JOBS and old is None and new is not None:
-            self._job_landed(new)
+            self._object_landed(kind, new)
 
     def _status_landed(self, execution: Obj) -> None:
         key = execution_key(execution)
@@ -167,7 +169,7 @@ class Audit:
         if not checkpoint or known.checkpoint == checkpoint:
             return
         pages = self._pages(key.uid, checkpoint)
-        memory = snapshot.decode(checkpoint, pages, self.programs[key.name].machine)
+        memory = snapshot.decode(checkpoint, pages, self._machine(execution))
         running = [f for f in memory.frames.values() if f.is_outside]
         live = {frame.task_id: frame.uid for frame in running}
         begun = live.keys() - known.live.keys()
@@ -177,9 +179,9 @@ class Audit:
         known.ever |= live.keys()
         self._keys |= {attempt_name(key, task): Attempt(key, task) for task in live}
 
-    def _job_landed(self, job: Obj) -> None:
-        name = job["metadata"]["name"]
-        attempt = names.attempt_of(job)
+    def _object_landed(self, kind: Kind, obj: Obj) -> None:
+        name = obj["metadata"]["name"]
+        attempt = names.attempt_of(obj)
         if attempt is None:
             return
         known = self._of(attempt.execution.uid)
@@ -188,11 +190,14 @@ class Audit:
         # Counted by the attempt that it says it is, so that another name hides nothing.
         self._created[attempt] += 1
         if self._created[attempt] > 1 and name not in self.deleted_by_hand:
-            self._violated(f"Job {name} is created twice")
-        if is_tombstone(job) or attempt in self._live_sends:
+            self._violated(f"{kind.name} {name} is created twice")
+        if is_tombstone(obj) or attempt in self._live_sends:
             return
         if self._strict and attempt.task not in known.live:
-            self._violated(f"Job {name} starts after its end was saved")
+            self._violated(f"{kind.name} {name} starts after its end was saved")
+
+    def _machine(self, execution: Obj) -> Machine:
+        return self.programs[execution["spec"]["stateMachineRef"]["name"]].machine
 
     def _of(self, uid: str) -> _Known:
         return self._known.setdefault(uid, _Known())
@@ -220,9 +225,11 @@ def execution_key(execution: Obj) -> ExecutionKey:
     return ExecutionKey(metadata["namespace"], metadata["name"], metadata["uid"])
 
 
-def is_tombstone(job: Obj) -> bool:
-    """Whether a Job only takes its name."""
-    spec = job["spec"]
+def is_tombstone(obj: Obj) -> bool:
+    """Whether a Job or a child only takes its name."""
+    spec = obj["spec"]
+    if "stateMachineRef" in spec:
+        return "stop" in spec
     return bool(spec.get("suspend")) and spec.get("activeDeadlineSeconds") == 0
 
 
@@ -231,13 +238,15 @@ def remains(cluster: SimCluster, *, pages: bool, uid: str | None = None) -> list
 
     Args:
         cluster: where to look.
-        pages: whether they count, as they do once the Execution is deleted.
+        pages: whether they count, and children do, as they do once the Execution is deleted.
         uid: of the one execution.
     """
     left = []
-    for kind in (JOBS, PODS, SECRETS, *((PAGES,) if pages else ())):
+    for kind in (JOBS, PODS, SECRETS, *((PAGES, EXECUTIONS) if pages else ())):
         for obj in cluster.objects.each(kind):
             metadata = obj["metadata"]
+            if kind == EXECUTIONS and names.awaited_by(obj) is None:
+                continue  # it was merely started, or is nobody's child
             of = metadata.get("labels", {}).get(names.EXECUTION_UID)
             if of is None or uid not in (None, of):
                 continue  # of no execution: the keys of tokens

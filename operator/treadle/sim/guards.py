@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from treadle.engine.events import Event, TaskFailed, TaskHeartbeat, TaskId, TaskSucceeded
@@ -15,10 +16,12 @@ from treadle.engine.frames import Frame
 from treadle.kube import manifests, names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, Kind
+from treadle.runners import child
+from treadle.runners.child import Wish
 from treadle.runners.launch import Launcher
 from treadle.runners.tombstones import Tombstones
 from treadle.runtime.driver import Driver
-from treadle.runtime.ports import ExecutionKey, Fault
+from treadle.runtime.ports import ExecutionKey, Fault, Order
 from treadle.runtime.run import Run, Saved
 from treadle.runtime.turn import Turns
 from treadle.sim import clock, operator
@@ -107,6 +110,18 @@ def _derived_names() -> AbstractContextManager[None]:
     return _in_place_of(names, "attempt", drawn)
 
 
+def _child_name() -> AbstractContextManager[None]:
+    """Each process gives children its own names."""
+    derived = child.name_of
+
+    def drawn(order: Order, wish: Wish) -> str:
+        key = order.execution
+        own = key._replace(uid=f"{key.uid}/{clock.process_name()}")
+        return derived(replace(order, execution=own), wish)
+
+    return _in_place_of(child, "name_of", drawn)
+
+
 def _live_read() -> AbstractContextManager[None]:
     """What the cache does not show counts as not there."""
 
@@ -193,6 +208,7 @@ GUARDS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "tombstone": _tombstone,
     "finalizer": _finalizer,
     "sweep": _sweep,
+    "child-name": _child_name,
     "answer-saved": _answer_saved,
     "token-dies": _token_dies,
 }

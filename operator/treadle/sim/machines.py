@@ -9,6 +9,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from treadle.sim.nesting import STARTS, alone, hanging, retrier, starting
+
 DISRUPTIONS = (
     "Kubernetes.PodDeleted",
     "Kubernetes.JobDeleted",
@@ -32,6 +34,7 @@ class Sample:
         fails: whether its first list of states ends with an error, as far as the generator knows.
         deed: what a person does to its Execution, `deed_seconds` after its start. Machines of which
             something is done never end of themselves, so that the outcome does not depend on when.
+        children: machines that it starts, by name.
     """
 
     definition: dict[str, Any]
@@ -39,6 +42,7 @@ class Sample:
     fails: bool
     deed: Deed = ""
     deed_seconds: float = 0.0
+    children: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -72,6 +76,7 @@ class Generator:
         self._dice = dice
         self._tasks = tasks_max
         self._names = 0
+        self._children: dict[str, dict[str, Any]] = {}
 
     def sample(self) -> Sample:
         """A definition and an input for it."""
@@ -80,29 +85,27 @@ class Generator:
         if self._dice.random() < 0.1:
             definition["TimeoutSeconds"] = _ENOUGH_SECONDS
         value = {"v": self._dice.randint(0, 9)}
-        return Sample(definition, value, steps.fails)
+        return Sample(definition, value, steps.fails, children=self._children)
 
     def endless(self) -> Sample:
         """A definition that ends by what is done to it only, or by its own TimeoutSeconds."""
         steps = self._list(depth=0, may_fail=False)
         name, rest = self._name("Endless"), self._name("Rest")
         tasks = _Steps()
-        task = {"Type": "Task", "Resource": "treadle:job", "InputPath": "$.v"}
         for number in range(self._dice.randint(1, 2)):
-            hanging: dict[str, Any] = {"hang": True, "fragile": True}
-            command = ["pretend", json.dumps(hanging, separators=(",", ":"))]
-            parameters = {"image": "busybox:1.36", "command": command}
-            retry = [_retrier([*DISRUPTIONS], attempts=30)]
-            tasks.add(f"{name}-{number}", {**task, "Parameters": parameters, "Retry": retry})
+            tasks.add(f"{name}-{number}", hanging(DISRUPTIONS))
         resting = {rest: {"Type": "Wait", "Seconds": _FOR_EVER_SECONDS, "End": True}}
         branches = [tasks.closed(), {"StartAt": rest, "States": resting}]
+        if self._dice.random() < 0.5:
+            branches.append(self._endless_child())
         steps.add(name, {"Type": "Parallel", "Branches": branches})
         definition = steps.closed()
         deed: Deed = self._dice.choice(_DEEDS)
         seconds = self._dice.choice((0.0, 1.0, 5.0, 20.0, 60.0)) * self._dice.random()
         if not deed:
             definition["TimeoutSeconds"] = self._dice.choice((10, 30, 60))
-        return Sample(definition, {"v": self._dice.randint(0, 9)}, False, deed, seconds)
+        value = {"v": self._dice.randint(0, 9)}
+        return Sample(definition, value, False, deed, seconds, self._children)
 
     def _list(self, depth: int, may_fail: bool) -> _Steps:
         steps = _Steps()
@@ -119,6 +122,7 @@ class Generator:
     def _step(self, steps: _Steps, depth: int, may_fail: bool) -> None:
         may_fail = may_fail and not steps.fails
         kinds = ["job"] * 5 + ["http"] * 2 + ["callback", "wait", "pass", "choice", "loop"]
+        kinds += ["child"] * 2 if depth < 2 else []
         if depth < 2:
             kinds += ["parallel", "map", "map"]
         if self._tasks <= 0:
@@ -130,6 +134,8 @@ class Generator:
         elif kind in ("job", "http"):
             task = self._job if kind == "job" else self._http
             task(steps, may_fail)
+        elif kind == "child":
+            self._child(steps, depth)
         elif kind == "callback":
             self._callback(steps)
         else:
@@ -226,11 +232,57 @@ class Generator:
         }
         if self._dice.random() < 0.3:
             script["failTimes"] = self._dice.randint(1, 2)
-            state["Retry"] = [_retrier(["Sim.Again"], attempts=10)]
+            state["Retry"] = [retrier(["Sim.Again"], attempts=10)]
         if self._dice.random() < 0.3:
             script["beats"] = self._dice.randint(1, 3)
             state["HeartbeatSeconds"] = _ENOUGH_SECONDS
         steps.add(name, state)
+
+    # --------------------------------------------------------------------------------- children
+
+    def _machine(self, definition: dict[str, Any]) -> str:
+        """Another machine, by its name."""
+        # Several samples share a world, and a namespace.
+        name = f"c{len(self._children)}-{self._dice.randrange(10**9)}"
+        self._children[name] = definition
+        return name
+
+    def _child(self, steps: _Steps, depth: int) -> None:
+        """A machine of its own, which is waited for or not; people delete what is `fragile`."""
+        self._tasks -= 1
+        name = self._name("Child")
+        resource = self._dice.choice(STARTS)
+        trouble = self._dice.random()
+        if ".sync" in resource and trouble < 0.3:
+            self._fatal_child(steps, name, resource, hangs=trouble < 0.15)
+            return
+        machine = self._machine(self._list(depth + 1, may_fail=False).closed())
+        state = starting(resource, machine, fragile=self._dice.random() < 0.5)
+        steps.add(name, {**state, "ResultPath": f"$.{name}"})
+
+    def _fatal_child(self, steps: _Steps, name: str, resource: str, *, hangs: bool) -> None:
+        fails = {"Type": "Fail", "Error": f"Sim.{name}", "Cause": "as scripted"}
+        definition = alone(name, hanging(DISRUPTIONS))
+        if not hangs:
+            definition = {"StartAt": name, "States": {name: fails}}
+        state = starting(resource, self._machine(definition))
+        if hangs:
+            state["TimeoutSeconds"] = self._dice.choice((5, 15, 40))
+        handler = self._name("Caught")
+        # What it fails with tells names and times, which are another world's.
+        state["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": handler, "ResultPath": None}]
+        steps.add(name, {**state, "ResultPath": f"$.{name}"})
+        other: dict[str, Any] = {"Type": "Pass", "Result": name, "ResultPath": f"$.{handler}"}
+        steps.states[handler] = other
+        steps.open.append(other)
+
+    def _endless_child(self) -> dict[str, Any]:
+        """A branch with a child, and one below that, which end only when they are stopped."""
+        definition = alone(self._name("Lower"), hanging(DISRUPTIONS))
+        for word in ("Upper", "Upmost"):
+            state = starting("treadle:execution.sync", self._machine(definition), fragile=True)
+            definition = alone(self._name(word), state)
+        return definition
 
     def _trouble(
         self,
@@ -247,11 +299,11 @@ class Generator:
             # So many disturbances do not happen in a world.
             errors = [*DISRUPTIONS, "States.Http.Socket"]
             script["fragile"] = True
-            retry.append(_retrier(errors, attempts=30))
+            retry.append(retrier(errors, attempts=30))
         trouble = self._dice.random()
         if trouble < 0.2:
             script["failTimes"] = self._dice.randint(1, 2)
-            retry.append(_retrier(["States.ALL"], attempts=self._dice.randint(2, 3)))
+            retry.append(retrier(["States.ALL"], attempts=self._dice.randint(2, 3)))
         elif trouble < 0.35:
             self._fatal(steps, name, state, script, may_fail)
         elif trouble < 0.5:
@@ -409,17 +461,6 @@ def _fail_one_item(body: _Steps, which: str, fail: str, index: int) -> None:
     }
     body.states[fail] = {"Type": "Fail", "Error": f"Sim.{fail}", "Cause": "as scripted"}
     body.start = which
-
-
-def _retrier(errors: list[str], attempts: int) -> dict[str, Any]:
-    if errors == ["States.ALL"]:
-        return {"ErrorEquals": errors, "IntervalSeconds": 2, "MaxAttempts": attempts}
-    return {
-        "ErrorEquals": errors,
-        "IntervalSeconds": 1,
-        "BackoffRate": 1.0,
-        "MaxAttempts": attempts,
-    }
 
 
 def sample(seed: int | str, tasks_max: int = 6) -> Sample:

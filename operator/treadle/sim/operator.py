@@ -7,8 +7,10 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
+from treadle.asl.arns import Account
 from treadle.engine.context import Identity
 from treadle.kube import decode
 from treadle.kube.api import Api, Obj
@@ -19,18 +21,21 @@ from treadle.kube.podtemplates import PodDefaults
 from treadle.runners import observed
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
+from treadle.runners.nested import NestedRunner
 from treadle.runtime.driver import Driver
 from treadle.runtime.ports import ExecutionKey, Fault, Request, Unavailable
 from treadle.sim import watching
 from treadle.sim.holders import Make
 from treadle.sim.world import Seat
+from treadle.stores import endings
 from treadle.stores.executions import StatusStore
 from treadle.stores.judgement import Installation
 from treadle.stores.judging import Judging
 from treadle.stores.keys import TokenKeys
 from treadle.stores.machines import RevisionMachines
 
-_RESOURCES = JobRunner.resources | HttpRunner.resources
+_RESOURCES = JobRunner.resources | HttpRunner.resources | NestedRunner.resources
+_ACCOUNT = Account("us-east-1", "000000000000")
 
 SWEEP_SECONDS = 30.0
 DRAIN_SECONDS = 80.0
@@ -89,7 +94,16 @@ class Operator:
         self._clock = seat.clock
         seat.holders.open(api, self._answer)
         self._http = HttpRunner(seat.transport, self.driver, lease, seat.clock)
-        self.driver.serve([self._job_runner, self._http])
+        self._nested = NestedRunner(
+            api,
+            partial(endings.read, api),
+            lambda _: _ACCOUNT,
+            mailbox=self.driver,
+            leading=lease,
+            standings=self.driver.standing,
+            clock=seat.clock,
+        )
+        self.driver.serve([self._job_runner, self._http, self._nested])
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """All that runs for ever."""
@@ -101,6 +115,7 @@ class Operator:
             watching.watch(self._api, STATE_MACHINES, self._machine_changed),
             self._judging.run(),
             self._job_runner.run(),
+            self._nested.run(),
             self._open(),
             self._open_tokens(),
             self._sweep(),
@@ -133,13 +148,16 @@ class Operator:
                 self._compare,
                 self.driver.sweep,
                 self._job_runner.sweep,
+                self._nested.sweep,
                 self._machines.sweep,
             ):
                 with contextlib.suppress(Fault):
                     await step()
 
     async def _compare(self) -> None:
-        self.driver.compare(await self._store.active((None,)))
+        active = await self._store.active((None,))
+        self.driver.compare(active)
+        self._nested.compare(active)
 
     async def end(self) -> None:
         """SIGTERM."""
@@ -149,7 +167,9 @@ class Operator:
         await self._lease.release()
 
     def _execution_changed(self, kind: str | None, obj: Obj) -> None:
-        self.driver.seen(decode.sighting(obj, deleted=kind == "DELETED"))
+        sighting = decode.sighting(obj, deleted=kind == "DELETED")
+        self.driver.seen(sighting)
+        self._nested.seen(sighting)
 
     def _machine_changed(self, kind: str | None, obj: Obj) -> None:
         if kind == "DELETED":
@@ -171,8 +191,8 @@ def _view(api: Api, kind: Kind) -> Informer:
 def _identify(_: ExecutionKey, request: Request) -> Identity:
     machine, name = request.machine, request.name
     return Identity(
-        execution_arn=f"arn:aws:states:us-east-1:000000000000:execution:{machine}:{name}",
+        execution_arn=_ACCOUNT.execution_arn(machine, name),
         execution_name=name,
-        machine_arn=f"arn:aws:states:us-east-1:000000000000:stateMachine:{machine}",
+        machine_arn=_ACCOUNT.machine_arn(machine),
         machine_name=machine,
     )

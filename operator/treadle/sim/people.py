@@ -20,7 +20,7 @@ class People:
     def __init__(self, cluster: SimCluster, plan: Plan, seed: int | str) -> None:
         self._cluster = cluster
         self._dice = random.Random(f"{seed}/people")
-        self.deleted_jobs: set[str] = set()
+        self.deleted_names: set[str] = set()
         for deed in plan.deeds:
             later(deed.seconds, self._do, deed)
 
@@ -38,14 +38,19 @@ class People:
             case "collect-pods":
                 self._collect_pods()
             case "delete-job":
-                for job in self._some(self._jobs()):
-                    self.deleted_jobs.add(job["metadata"]["name"])
-                    self._cluster.remove(JOBS, key_of(job))
+                self._delete(JOBS, self._some(self._jobs()))
+            case "delete-child":
+                self._delete(EXECUTIONS, self._some(self._children()))
             case "suspend" | "resume":
                 self._suspend(what == "suspend")
             case "compact":
                 self._cluster.note("the past is compacted")
                 self._cluster.objects.compact()
+
+    def _delete(self, kind: Kind, objects: list[Obj]) -> None:
+        for obj in objects:
+            self.deleted_names.add(obj["metadata"]["name"])
+            self._cluster.remove(kind, key_of(obj))
 
     def _suspend(self, suspend: bool) -> None:
         for execution in self._cluster.objects.each(EXECUTIONS):
@@ -80,6 +85,13 @@ class People:
     def _jobs(self) -> list[Obj]:
         jobs = self._cluster.objects.each(JOBS)
         return [job for job in jobs if is_fragile(job["spec"]["template"]["spec"]) or ended(job)]
+
+    def _children(self) -> list[Obj]:
+        executions = self._cluster.objects.each(EXECUTIONS)
+        return [e for e in executions if _PRETEND_FRAGILE in e["spec"].get("inputJson", "")]
+
+
+_PRETEND_FRAGILE = '"pretend":{"fragile":true}'
 
 
 def _has_result(pod: Obj) -> bool:

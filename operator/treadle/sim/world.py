@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from treadle.asl.program import Program
+from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import Clock
@@ -194,11 +195,15 @@ class World:
         self.cluster = SimCluster(setting.seed, admission, setting.names)
         self.holders = Holders(self.cluster, plan, setting.seed)
         self.http = SimHttp(self.cluster, self.holders)
-        programs = {f"e{n}": setting.compile(s.definition) for n, s in enumerate(setting.samples)}
+        programs = {
+            name: setting.compile(definition)
+            for number, sample in enumerate(setting.samples)
+            for name, definition in _machines_of(number, sample)
+        }
         strict = plan.operators == 1 or plan.lease
         self.audit = Audit(self.cluster, programs, strict=strict)
         self.people = People(self.cluster, plan, setting.seed)
-        self.audit.deleted_by_hand = self.people.deleted_jobs
+        self.audit.deleted_by_hand = self.people.deleted_names
         self.operators = [_Operator(self, number) for number in range(plan.operators)]
         self._all_over = asyncio.Event()
         self._deeds_left = 0
@@ -243,8 +248,9 @@ class World:
 
     def _apply(self, number: int, sample: machines.Sample) -> None:
         objects = self.cluster.objects
-        machine = {"metadata": {"name": f"m{number}"}, "spec": {"definition": sample.definition}}
-        objects.create(STATE_MACHINES, NAMESPACE, machine)
+        for name, definition in _machines_of(number, sample):
+            machine = {"metadata": {"name": name}, "spec": {"definition": definition}}
+            objects.create(STATE_MACHINES, NAMESPACE, machine)
         spec = {"stateMachineRef": {"name": f"m{number}"}, "input": sample.input}
         objects.create(EXECUTIONS, NAMESPACE, {"metadata": {"name": f"e{number}"}, "spec": spec})
 
@@ -264,7 +270,6 @@ class World:
             later(calm_seconds + GONE_SECONDS, self._must_be_gone, execution)
             # Another one of this name, which ends, is none of its business.
             spec = {**execution["spec"], "stateMachineRef": {"name": "m0"}}
-            self.audit.programs[key[1]] = self.audit.programs["e0"]
             self.cluster.objects.create(
                 EXECUTIONS, NAMESPACE, {"metadata": {"name": key[1]}, "spec": spec}
             )
@@ -304,6 +309,7 @@ class World:
         return {
             execution["metadata"]["name"]: checkers.outcome_of(execution)
             for execution in self.cluster.objects.each(EXECUTIONS)
+            if names.attempt_of(execution) is None  # of a child, its parent tells
         }
 
     def _compare(self, outcomes: Mapping[str, Outcome]) -> None:
@@ -347,6 +353,12 @@ class World:
         assert isinstance(loop, clock.VirtualLoop)
         for context in loop.unhandled:
             self._violated(f"unhandled: {context.get('exception')!r} {context.get('message')}")
+
+
+def _machines_of(number: int, sample: machines.Sample) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The machines of a sample, the one of its Execution first."""
+    yield f"m{number}", sample.definition
+    yield from sample.children.items()
 
 
 class _Errors(logging.Handler):

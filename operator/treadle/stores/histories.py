@@ -45,7 +45,8 @@ async def read(
     Args:
         api: where its pages are.
         execution: with its status.
-        after: an id; only later entries are given, and no page is read that holds none.
+        after: an id; only later entries are given, and no page is read that holds none. Counted
+            from the end where it is negative: -1 gives the last one.
         payloads: whether inputs and outputs are read that have pages of their own; otherwise they
             are left out.
 
@@ -63,6 +64,7 @@ async def read(
             await reader.read(digest)
     tail, head, next_id = snapshot.history_of(checkpoint, reader.pages)
     stretches = [[loads(line) for line in tail_lines(tail)]]
+    after = after if after >= 0 else next_id - 1 + after
     first = next_id - len(stretches[0])
     while head is not None and first > after + 1:
         page = loads(await reader.whole(head))
