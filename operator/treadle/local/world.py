@@ -159,7 +159,7 @@ class World:
         frame = self._execution.memory.frames.get(due.task.frame)
         if self._onlooker is not None and frame is not None and frame.task_id == due.task:
             self._onlooker.failing(frame, error, self.now)
-        self._tell(TaskFailed(due.task, error, due.at), due.task.frame)
+        self._tell(TaskFailed(due.task, error, due.at, by_token=True), due.task.frame)
 
     def _tell(self, event: Event, number: int) -> None:
         """Let the execution handle what happens to a frame.
