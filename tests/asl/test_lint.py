@@ -129,7 +129,8 @@ VALUE, UNKNOWN = "task-parameter-value", "task-parameter-unknown"
         ("treadle:execution", {"stateMachine": "m", "Input": 1}, [UNKNOWN]),
         ("arn:aws:states:::states:startExecution", {"StateMachineArn": ARN, "Input": "{}"}, []),
         ("arn:aws:states:::states:startExecution.sync", {}, ["task-parameter-missing"]),
-        ("arn:aws:states:::states:startExecution.sync:2", {"StateMachineArn": "m"}, [VALUE]),
+        ("arn:aws:states:::states:startExecution.sync:2", {"StateMachineArn": "m"}, []),
+        ("arn:aws:states:::states:startExecution.sync:2", {"StateMachineArn": 1}, [VALUE]),
         ("arn:aws:states:::states:startExecution", {"StateMachineArn": f"{ARN}:live"}, [VALUE]),
         (
             "arn:aws:states:::states:startExecution",

@@ -20,7 +20,7 @@ from treadle.engine.visits import TOKEN
 
 WAITS = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
 AGAIN = [{"ErrorEquals": ["Boom"]}]
-NESTED = "treadle:execution.sync"
+NESTED = "arn:aws:states:::ecs:runTask.sync"
 PATHS = {"Parameters": {"token.$": "$$.Task.Token", "n.$": "$.n"}}
 QUERY = {"QueryLanguage": "JSONata", "Arguments": {"token": "{% $states.context.Task.Token %}"}}
 

@@ -322,6 +322,25 @@ def test_a_release_whose_checks_pass_succeeds(desk: Desk) -> None:
     assert (ran.exit_code, ran.output) == (0, {"passed": ["tests", "licenses", "scans"]})
 
 
+# -------------------------------------------------------------------------------- staged-rollout
+
+
+def test_a_stage_that_is_not_well_rolls_all_back(desk: Desk) -> None:
+    ran = desk.run("staged-rollout", None)
+    assert (ran.exit_code, ran.status, ran.error) == (1, "Failed", "Rollout.Undone")
+    assert ran.cause == (
+        "2.0 answers too slowly in europe; all stages are back at the version before"
+    )
+    assert (ran.entered.count("Stage"), ran.entered.count("Back")) == (2, 3)
+
+
+def test_a_rollout_that_is_well_gives_its_stages(desk: Desk) -> None:
+    given = {"version": "2.0", "before": "1.9", "stages": ["canary", "world"], "broken": []}
+    ran = desk.run("staged-rollout", given)
+    stages = [{"stage": stage, "version": "2.0"} for stage in ("canary", "world")]
+    assert (ran.exit_code, ran.output) == (0, stages)
+
+
 # --------------------------------------------------------------------- file-processing and lambda
 
 

@@ -117,6 +117,16 @@ def test_a_create_whose_answer_was_lost_is_adopted() -> None:
     in_a_world(test)
 
 
+def test_what_was_decided_and_never_made_is_made() -> None:
+    async def test(world: World) -> None:
+        with counting(world) as requests:
+            await world.start(restored=True)
+        assert requests == ["get Execution", "create Execution"]
+        assert len(world.children()) == 1
+
+    in_a_world(test)
+
+
 def test_a_foreign_execution_of_that_name_is_left_alone() -> None:
     async def test(world: World) -> None:
         await world.start(digest="another")
@@ -376,6 +386,19 @@ def test_an_outcome_that_no_save_takes_up_is_told_again() -> None:
         await world.runner.sweep()
         await asyncio.sleep(0.2)
         assert len(world.outcomes) == 2
+
+    in_a_world(test)
+
+
+def test_what_was_told_is_not_told_again_by_every_list() -> None:
+    async def test(world: World) -> None:
+        await world.start()
+        await world.ends(output="[9]")
+        with counting(world) as requests:
+            world.compare()
+            await asyncio.sleep(0.2)
+        assert requests == []
+        assert len(world.outcomes) == 1
 
     in_a_world(test)
 

@@ -9,10 +9,11 @@ import logging
 import math
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from treadle.api.forwarding import Forwarding
 from treadle.api.server import Server
 from treadle.app import looking
 from treadle.app import settings as settings_
-from treadle.app.identify import Identities
+from treadle.app.identify import Identities, account_of
 from treadle.asl import document
 from treadle.asl.json import Json, dumps
 from treadle.asl.program import Task
@@ -33,7 +34,8 @@ from treadle.kube.lease import NoLease
 from treadle.kube.podtemplates import with_api
 from treadle.local import engines, mocks
 from treadle.local.commands import POD_DEFAULTS
-from treadle.local.files import NAMESPACE, FileApi
+from treadle.local.family import AnyAccount, Family, FamilyApi, is_parked
+from treadle.local.files import NAMESPACE
 from treadle.local.loops import LASTED, VirtualLoop
 from treadle.local.processes import ProcessRunner, ProcessSettings
 from treadle.local.runs import Run, Runs
@@ -41,10 +43,11 @@ from treadle.local.volumes import Volumes
 from treadle.local.watched import Show, WatchedStore
 from treadle.runners.addresses import AddressPolicy, Lists
 from treadle.runners.http import HttpRunner
+from treadle.runners.nested import NestedRunner, NestedSettings
 from treadle.runners.transport import AiohttpTransport
 from treadle.runtime.driver import ALARM_SECONDS_MAX, Driver
 from treadle.runtime.ports import TERMINAL, Missing, Runner
-from treadle.stores import histories
+from treadle.stores import endings, histories
 from treadle.stores.histories import HistoryEntry, as_aws
 from treadle.stores.judgement import Installation, tasks
 from treadle.stores.keys import TokenKeys
@@ -126,6 +129,7 @@ def run(
 class _Runners(NamedTuple):
     processes: ProcessRunner
     http: HttpRunner
+    nested: NestedRunner
     transport: AiohttpTransport
 
 
@@ -150,15 +154,16 @@ class _Desk:
         # Each run has its own machine: another run of that name may have another.
         own = self._runs.of(run.name)
         apart = {kind.plural: own for kind in (STATE_MACHINES, REVISIONS)}
-        self._api = FileApi(folder, self._now, apart)
-        self._store = WatchedStore(self._api, self._shown, trouble)
+        self._family = Family()
+        self._api = FamilyApi(folder, self._now, apart, own, run.name, self._family.seen)
+        self._store = WatchedStore(self._api, self._shown, trouble, run.name)
 
     def _now(self) -> datetime:
         return self._virtual.now() if self._virtual else datetime.now(UTC)
 
     def _shown(self, entries: Sequence[HistoryEntry], status: Mapping[str, Json]) -> None:
         self._show(entries, status)
-        if status.get("phase") in TERMINAL or _parked(status):
+        if status.get("phase") in TERMINAL or is_parked(status):
             self._ended.set()
 
     async def live(
@@ -169,9 +174,9 @@ class _Desk:
     ) -> Result:
         """See `run`."""
         # With answers at hand any Resource can be asked for.
-        resources = ProcessRunner.resources | HttpRunner.resources
+        resources = ProcessRunner.resources | HttpRunner.resources | NestedRunner.resources
         if self._answers is not None:
-            resources |= _named_by(self._run.spec)
+            resources |= _named_by(self._specs())
         answered = None if self._answers is None else frozenset(self._answers)
         here = Installation(POD_DEFAULTS, resources, self._settings.limits, answered)
         machines = RevisionMachines(self._api, self._now, here)
@@ -186,7 +191,7 @@ class _Desk:
         self, driver: Driver, tokens: TokenKeys, serving: Callable[[str], None]
     ) -> AsyncIterator[str]:
         """Take answers to task tokens; gives the URL, empty where there are no tokens."""
-        if self._virtual or not _has_tokens(self._run.spec):
+        if self._virtual or not _has_tokens(self._specs()):
             yield ""
             return
         await tokens.open()
@@ -209,12 +214,26 @@ class _Desk:
         )
         transport = AiohttpTransport(lambda _: self._address_policy())
         http = HttpRunner(transport, driver, NoLease(), self._now)
-        runners: list[Runner] = [processes, http]
+        nested = self._nesting(driver)
+        runners: list[Runner] = [processes, http, nested]
         if self._answers is not None:
             answering = mocks.MockRunner(self._answers, resources, runners, driver, self._now)
             runners = [answering, *runners]
         driver.serve(runners)
-        return _Runners(processes, http, transport)
+        return _Runners(processes, http, nested, transport)
+
+    def _nesting(self, driver: Driver) -> NestedRunner:
+        account = AnyAccount(self._settings.region, self._settings.account or account_of(NAMESPACE))
+        return NestedRunner(
+            self._api,
+            partial(endings.read, self._api),
+            lambda _: account,
+            mailbox=driver,
+            leading=NoLease(),
+            standings=driver.standing,
+            clock=self._now,
+            settings=NestedSettings(depth_max=self._settings.limits.child_depth_max),
+        )
 
     async def _live(
         self,
@@ -224,7 +243,9 @@ class _Desk:
         interrupted: Callable[[], None],
         quit_now: Callable[[], None],
     ) -> Result:
-        processes, http, transport = runners
+        processes, http, nested, transport = runners
+        self._family.doors += [driver.seen, nested.seen]
+        looking_on = asyncio.create_task(nested.run())
         obj = await self._ready(machines)
         if self._virtual:
             self._virtual.busy = lambda: processes.busy or http.busy
@@ -235,16 +256,22 @@ class _Desk:
 
         def stop() -> None:
             interrupted()
-            driver.post(key, StopRequested(INTERRUPTED, "Somebody pressed Ctrl-C."))
+            for each in {key: None, **dict.fromkeys(self._family.alive)}:
+                driver.post(each, StopRequested(INTERRUPTED, "Somebody pressed Ctrl-C."))
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, Interrupts(stop, quit_now))
-        if (obj.get("status") or {}).get("phase") not in TERMINAL:
-            processes.recover(key)
+        for each in (obj, *self._api.children()):
+            if (each.get("status") or {}).get("phase") not in TERMINAL:
+                processes.recover(decode.key(each))
+                self._family.seen(each)
         driver.seen(decode.sighting(obj))
         driver.open()
         if (obj.get("status") or {}).get("phase") not in TERMINAL:
             await self._ended.wait()
+        # Those that were merely started, too; and those that are being stopped.
+        await self._family.over()
+        looking_on.cancel()
         await processes.drain()
         await http.drain(0)
         await driver.drain(DRAIN_SECONDS)
@@ -282,7 +309,10 @@ class _Desk:
             objects={(obj["kind"], obj["metadata"]["name"]): dict(obj) for obj in run.objects},
         )
         defaults = with_api(POD_DEFAULTS, url) if url else POD_DEFAULTS
-        return ProcessSettings(folder / "attempts", Path(run.cwd), volumes, engine, defaults)
+        attempts = folder / "attempts"
+        return ProcessSettings(
+            attempts, Path(run.cwd), volumes, engine, defaults, main=self._run.name
+        )
 
     async def _ready(self, machines: RevisionMachines) -> Obj:
         """The Execution, made if it is not there; its machine is judged before that."""
@@ -295,8 +325,17 @@ class _Desk:
         return await self._api.create(EXECUTIONS, NAMESPACE, EXECUTIONS.manifest(name, spec))
 
     async def _apply_machine(self, machines: RevisionMachines) -> None:
-        name = self._run.machine
-        manifest = STATE_MACHINES.manifest(name, dict(self._run.spec))
+        for name, spec in self._specs().items():
+            await self._apply(name, spec)
+            await machines.judge(NAMESPACE, name)
+        # What is wrong with another one, its execution is told.
+        judged = await self._api.get(STATE_MACHINES, NAMESPACE, self._run.machine)
+        for condition in judged["status"]["conditions"]:
+            if condition["type"] == "Ready" and condition["status"] != "True":
+                raise NotRunnable(condition["message"])
+
+    async def _apply(self, name: str, spec: Mapping[str, Json]) -> None:
+        manifest = STATE_MACHINES.manifest(name, dict(spec))
         try:
             stored = await self._api.get(STATE_MACHINES, NAMESPACE, name)
         except Missing:
@@ -304,16 +343,15 @@ class _Desk:
         else:
             if stored["spec"] != manifest["spec"]:
                 await self._api.update(STATE_MACHINES, NAMESPACE, manifest)
-        await machines.judge(NAMESPACE, name)
-        judged = await self._api.get(STATE_MACHINES, NAMESPACE, name)
-        for condition in judged["status"]["conditions"]:
-            if condition["type"] == "Ready" and condition["status"] != "True":
-                raise NotRunnable(condition["message"])
+
+    def _specs(self) -> Mapping[str, Mapping[str, Json]]:
+        """All machines, by name."""
+        return {**self._run.machines, self._run.machine: self._run.spec}
 
     async def _result(self) -> Result:
         obj = await self._api.get(EXECUTIONS, NAMESPACE, self._run.name)
         status = obj["status"]
-        if why := _parked(status):
+        if why := is_parked(status):
             raise NotRunnable(why)
         if self._virtual and self._virtual.is_over and status["phase"] not in TERMINAL:
             raise NotRunnable(LASTED)
@@ -327,18 +365,20 @@ class _Desk:
         )
 
 
-def _named_by(spec: Mapping[str, Json]) -> frozenset[str]:
-    """Every Resource of a machine."""
-    return frozenset(task.resource for task in _tasks(spec))
+def _named_by(specs: Mapping[str, Mapping[str, Json]]) -> frozenset[str]:
+    """Every Resource of some machines."""
+    return frozenset(task.resource for task in _tasks(specs))
 
 
-def _has_tokens(spec: Mapping[str, Json]) -> bool:
-    return any(task.has_token for task in _tasks(spec))
+def _has_tokens(specs: Mapping[str, Mapping[str, Json]]) -> bool:
+    return any(task.has_token for task in _tasks(specs))
 
 
-def _tasks(spec: Mapping[str, Json]) -> list[Task]:
-    program, _ = document.inspect(spec["definition"])
-    return [task for _, task, _ in tasks(program)] if program else []
+def _tasks(specs: Mapping[str, Mapping[str, Json]]) -> Iterator[Task]:
+    for spec in specs.values():
+        program, _ = document.inspect(spec["definition"])
+        for _, task, _ in tasks(program) if program else ():
+            yield task
 
 
 def write_history(folder: Path, name: str, path: Path) -> None:
@@ -352,11 +392,3 @@ def write_history(folder: Path, name: str, path: Path) -> None:
     """
     entries = looking.history(looking.Desk(folder), name)
     path.write_bytes(dumps({"events": [as_aws(entry) for entry in entries]}).encode())
-
-
-def _parked(status: Mapping[str, Json]) -> str:
-    """Why an execution cannot go on; empty where it can."""
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "Parked" and condition["status"] == "True":
-            return str(condition["message"])
-    return ""

@@ -22,11 +22,13 @@ class Found:
     Attributes:
         file: where the machine is.
         machine: the first one.
+        machines: those after it.
         others: the manifests beside it, of all files.
     """
 
     file: str
     machine: sources.Machine
+    machines: Sequence[sources.Machine]
     others: Sequence[Mapping[str, Json]]
 
 
@@ -45,7 +47,8 @@ def find(name: str) -> Found | None:
     if not machines:
         raise click.UsageError(f"there is no StateMachine in {printable(name)}")
     others = [obj for _, found in files for obj in found.others]
-    return Found(*machines[0], others)
+    (file, first), *more = machines
+    return Found(file, first, [machine for _, machine in more], others)
 
 
 def tell(file: str, problems: Sequence[Problem]) -> bool:

@@ -127,6 +127,7 @@ def _new(asked: Asked) -> Run:
         case=case,
         virtual=asked.time == "virtual",
         limits=asked.limits or "",
+        machines={each.name: each.spec for each in found.machines if each.name},
     )
 
 
@@ -151,7 +152,7 @@ def _objects(found: Found) -> list[Mapping[str, Json]]:
 
 def _judged(machine: sources.Machine, file: str, asked: Asked) -> Program:
     inspected = machine.inspect()
-    problems = list(validate.problems_of(machine, inspected, POD_DEFAULTS, on_a_desk=True))
+    problems = list(validate.problems_of(machine, inspected, POD_DEFAULTS))
     wrong = [each for each in problems if each.severity == "error"]
     if asked.mocks is None:
         not_run = (each for each in problems if each.code == "resource-not-runnable")

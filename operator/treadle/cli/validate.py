@@ -64,11 +64,7 @@ def judge(given: Input) -> Verdict:
 
 
 def problems_of(
-    machine: sources.Machine,
-    inspected: sources.Inspected,
-    defaults: PodDefaults,
-    *,
-    on_a_desk: bool = False,
+    machine: sources.Machine, inspected: sources.Inspected, defaults: PodDefaults
 ) -> Iterator[Problem]:
     """All problems of one machine: of its definition, its spec and its Pod templates.
 
@@ -76,7 +72,6 @@ def problems_of(
         machine: of a file.
         inspected: what its `inspect` gave.
         defaults: of Pods, where it is to run.
-        on_a_desk: whether it is to run there, where there are no child executions.
     """
     program, problems = inspected
     yield from problems
@@ -84,7 +79,7 @@ def problems_of(
         functions = machine.spec.get("functions", {})
         # What is wrong with the functions themselves is told with the spec.
         usable = functions if not list(calling.problems(functions)) else {}
-        for each in judgement.not_runnable(program, _resources(on_a_desk=on_a_desk), usable):
+        for each in judgement.not_runnable(program, _resources(), usable):
             # Another installation may run it.
             yield machine.placed(replace(each, severity="warning"), machine.definition_pointer)
     if machine.is_manifest:
@@ -96,13 +91,12 @@ def problems_of(
         yield from (machine.placed(each, machine.pointer) for each in found)
 
 
-def _resources(*, on_a_desk: bool) -> frozenset[str]:
+def _resources() -> frozenset[str]:
     from treadle.runners.http import HttpRunner
     from treadle.runners.jobs import JobRunner
     from treadle.runners.nested import NestedRunner
 
-    resources = JobRunner.resources | HttpRunner.resources
-    return resources if on_a_desk else resources | NestedRunner.resources
+    return JobRunner.resources | HttpRunner.resources | NestedRunner.resources
 
 
 def _misshapen(machine: sources.Machine) -> Iterator[Problem]:

@@ -46,6 +46,7 @@ class ProcessSettings:
         engine: how a container becomes a command line.
         defaults: of the Pods that are played.
         at_once: processes; further ones wait.
+        main: the execution whose attempts these are; those of its children lie beside them.
     """
 
     attempts: Path
@@ -54,6 +55,13 @@ class ProcessSettings:
     engine: Engine
     defaults: PodDefaults = POD_DEFAULTS
     at_once: int = field(default_factory=lambda: 2 * (os.cpu_count() or 1))
+    main: str = ""
+
+    def attempts_of(self, execution: ExecutionKey) -> Path:
+        """The folder of the folders of an execution's attempts."""
+        if execution.name == self.main or not self.main:
+            return self.attempts
+        return self.attempts.parent / "children" / execution.name
 
 
 class ProcessRunner:
@@ -119,7 +127,7 @@ class ProcessRunner:
 
         What still runs is watched, wanted or not: what is no longer wanted is then stopped.
         """
-        for path in sorted(self._settings.attempts.glob("*.*.*")):
+        for path in sorted(self._settings.attempts_of(execution).glob("*.*.*")):
             task = names.task_id_of(path.name)
             folder = Folder(path)
             if task is None:
@@ -137,7 +145,8 @@ class ProcessRunner:
     # ------------------------------------------------------------------------------- in detail
 
     def _folder(self, attempt: Attempt) -> Folder:
-        return Folder(self._settings.attempts / names.task_id_text(attempt.task))
+        attempts = self._settings.attempts_of(attempt.execution)
+        return Folder(attempts / names.task_id_text(attempt.task))
 
     async def _run(self, order: Order) -> None:
         folder = self._folder(order.attempt)

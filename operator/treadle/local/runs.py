@@ -34,6 +34,7 @@ class Run:
         mocks: the text of a file of answers, and `case`: the test case in it.
         virtual: whether time is.
         limits: name of their profile; empty for that of the environment.
+        machines: specs of the other StateMachines that it may start, by name.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Run:
     case: str = ""
     virtual: bool = False
     limits: str = ""
+    machines: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,20 @@ Show = Callable[[Sequence[HistoryEntry], Mapping[str, Json]], None]
 
 
 class WatchedStore(StatusStore):
-    """See the module, and `runtime.ports.Store`."""
+    """See the module, and `runtime.ports.Store`.
 
-    def __init__(self, api: Objects, show: Show, trouble: Callable[[str], None]) -> None:
+    Args:
+        api: where it is kept.
+        show: told of what is saved of one execution.
+        trouble: told why something cannot be saved.
+        name: of that execution; of its children only what is not saved is told.
+    """
+
+    def __init__(
+        self, api: Objects, show: Show, trouble: Callable[[str], None], name: str = ""
+    ) -> None:
         super().__init__(api)
+        self._name = name
         self._show = show
         self._trouble = trouble
         self._shown = 0
@@ -44,6 +54,8 @@ class WatchedStore(StatusStore):
 
     async def _tell(self, stored: Loaded) -> None:
         key = stored.key
+        if self._name and key.name != self._name:
+            return
         metadata = {"namespace": key.namespace, "name": key.name, "uid": key.uid}
         obj = {"metadata": metadata, "status": stored.status}
         entries = await histories.read(self._api, obj, after=self._shown)
