@@ -269,8 +269,9 @@ class _Desk:
         driver.open()
         if (obj.get("status") or {}).get("phase") not in TERMINAL:
             await self._ended.wait()
-        # Those that were merely started, too; and those that are being stopped.
-        await self._family.over()
+        if not (self._virtual and self._virtual.is_over):
+            # Those that were merely started, too; and those that are being stopped.
+            await self._family.over()
         looking_on.cancel()
         await processes.drain()
         await http.drain(0)
