@@ -36,6 +36,7 @@ class Metrics:
             return Histogram(f"treadle_{name}", help_, labels, registry=registry, buckets=buckets)
 
         self._started = counter("executions_started", "Executions that started")
+        self._redriven = counter("executions_redriven", "Executions that failed and went on")
         self._ended = counter("executions_ended", "Executions that ended, by phase", ["phase"])
         self._parked = counter("executions_parked", "Executions that could not go on")
         self._executions = gauge("executions_live", "Executions in hand now")
@@ -78,6 +79,10 @@ class Metrics:
     def started(self) -> None:
         """See Meter."""
         self._started.inc()
+
+    def redriven(self) -> None:
+        """See Meter."""
+        self._redriven.inc()
 
     def ended(self, phase: str) -> None:
         """See Meter."""

@@ -9,7 +9,6 @@ from typing import Any
 from treadle.asl.program import Machine, Map, Parallel
 from treadle.engine import mapruns, uids
 from treadle.engine.frames import Fork, Frame, Phase
-from treadle.engine.memory import Memory
 from treadle.engine.payloads import Payload
 from treadle.engine.states.fork import child_machine
 from treadle.engine.times import from_ms, to_ms
@@ -69,16 +68,14 @@ def _rare(frames: Sequence[Frame], reference: Callable[[Payload | None], Any]) -
 
 
 def decode(
-    memory: Memory,
     columns: Mapping[str, Any],
     machine: Machine,
     payload: Callable[[Any], Payload | None],
     fork: Callable[[Any], Fork],
-) -> None:
-    """Put the frames of columns into a memory.
+) -> dict[int, Frame]:
+    """The frames of columns, by id.
 
     Args:
-        memory: has none yet.
         columns: of `encode`, of this release or the one before.
         machine: the top list of states.
         payload: the payload that something stands for.
@@ -102,14 +99,16 @@ def decode(
         uids.unpacked(columns["uid"], len(columns["state"])),
         strict=True,
     )
+    frames: dict[int, Frame] = {}
     for number, values in enumerate(rows):
         row = str(number)
-        frame = _frame(memory, values, machine, payload)
-        memory.frames[frame.id] = frame
+        frame = _frame(frames, values, machine, payload)
+        frames[frame.id] = frame
         frame.retries = columns["retries"].get(row) or [0] * _retriers(frame)
         if row in columns["fork"]:
             frame.fork = fork(columns["fork"][row])
-        _decode_rare(memory, frame, columns, row, payload)
+        _decode_rare(frame, columns, row, payload)
+    return frames
 
 
 def _retriers(frame: Frame) -> int:
@@ -117,7 +116,6 @@ def _retriers(frame: Frame) -> int:
 
 
 def _decode_rare(
-    memory: Memory,
     frame: Frame,
     columns: Mapping[str, Any],
     row: str,
@@ -125,8 +123,6 @@ def _decode_rare(
 ) -> None:
     """What few frames have; the columns are absent where none has."""
     frame.variables = payload(columns.get("variables", {}).get(row))
-    if frame.variables is not None:
-        memory.variables_bytes += frame.variables.size_bytes
     frame.before_id = columns.get("before", {}).get(row, frame.last_id)
     if row in columns.get("homes", {}):
         frame.events, started = columns["homes"][row]
@@ -138,14 +134,14 @@ def _decode_rare(
 
 
 def _frame(
-    memory: Memory,
+    frames: Mapping[int, Frame],
     values: Sequence[Any],
     machine: Machine,
     payload: Callable[[Any], Payload | None],
 ) -> Frame:
     number, parent, index, state, entry, attempt, data, entered_id, entered, last_id = values[:10]
     phase, due, scheduled, started, uid = values[10:]
-    above = None if parent is None else memory.frames[parent]
+    above = None if parent is None else frames[parent]
     if above is not None:
         forked = above.definition
         assert isinstance(forked, Parallel | Map)

@@ -3,6 +3,7 @@
 One rule: it is made of what the snapshot keeps, so that it is the same after a restart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +31,7 @@ def context_object(
     frame: Frame,
     item: Json | None,
     token: str | None = None,
+    redriven: Sequence[datetime] = (),
 ) -> Json:
     """The context object as seen in a frame's state.
 
@@ -40,6 +42,7 @@ def context_object(
         frame: where it is seen from.
         item: `Map.Item`, inside an iteration or an ItemSelector.
         token: of the attempt, where there is one.
+        redriven: when the execution was, until now.
     """
     assert frame.entered_at is not None
     state = {"EnteredTime": aws_text(frame.entered_at), "Name": frame.state}
@@ -52,7 +55,8 @@ def context_object(
             "Name": identity.execution_name,
             "RoleArn": identity.role_arn,
             "StartTime": aws_text(started_at),
-            "RedriveCount": 0,
+            "RedriveCount": len(redriven),
+            **({"RedriveTime": aws_text(redriven[-1])} if redriven else {}),
         },
         "State": state,
         "StateMachine": {"Id": identity.machine_arn, "Name": identity.machine_name},

@@ -3,11 +3,13 @@
 One rule: an event that is late, repeated or unknown changes nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from treadle.asl.errors import StateError
+from treadle.asl.json import Json
 
 
 class TaskId(NamedTuple):
@@ -90,6 +92,27 @@ class StopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class RedriveRequested:
+    """A person lets an execution that did not succeed go on from where it halted.
+
+    With any of the others it goes on with one state of the outermost list, which it enters anew:
+    `state`, or the one in which it halted. `input` is JSON text, `variables` are assigned before.
+    `by`: who, where that is proven.
+    Source: AWS, RedriveExecution, which has none of these.
+    """
+
+    state: str | None = None
+    input: str | None = None
+    variables: Mapping[str, Json] | None = None
+    by: str | None = None
+
+    @property
+    def enters_anew(self) -> bool:
+        """Whether a state is entered, and nothing that was inside it is kept."""
+        return not (self.state is None and self.input is None and self.variables is None)
+
+
+@dataclass(frozen=True, slots=True)
 class SuspendChanged:
     """While suspended nothing new starts; what runs may end."""
 
@@ -113,5 +136,6 @@ Event: TypeAlias = (
     | Tick
     | GoOn
     | StopRequested
+    | RedriveRequested
     | SuspendChanged
 )

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from treadle.asl.errors import INVALID_RESULT, TIMEOUT, StateError
+from treadle.asl.errors import INVALID_RESULT, TIMEOUT, EvaluationFailed, StateError
 from treadle.asl.evaluator import Evaluator
+from treadle.asl.json import Json
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.program import Program, Task, Wait
-from treadle.engine import commands, flow, snapshot
+from treadle.engine import commands, fitting, flow, snapshot, variables
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     Event,
     GoOn,
+    RedriveRequested,
     StopRequested,
     SuspendChanged,
     TaskFailed,
@@ -111,10 +113,8 @@ class Execution:
         now = whole_ms(now)
         payload = Payload.read(input_text)
         memory = Memory(seed, payload, now, suspended=suspended)
-        seconds = [s for s in (program.timeout_seconds, limits.execution_seconds_max) if s]
-        if seconds:
-            memory.deadline_at = after(now, min(seconds))
         execution = cls(program, revision, identity, memory, limits, stopwatch, evaluator)
+        execution._set_deadline(now)
         details = {"input": payload, "roleArn": identity.role_arn}
         memory.history.add("ExecutionStarted", 0, now, details)
         execution._walk.begin(now)
@@ -141,6 +141,11 @@ class Execution:
         memory = snapshot.decode(checkpoint, pages, program.machine)
         return cls(program, revision, identity, memory, limits, stopwatch, evaluator)
 
+    def _set_deadline(self, now: datetime) -> None:
+        seconds = [self.program.timeout_seconds, self._limits.execution_seconds_max]
+        found = [number for number in seconds if number]
+        self.memory.deadline_at = after(now, min(found)) if found else None
+
     def encode(self) -> snapshot.Encoded:
         """What a save writes."""
         return snapshot.encode(self.memory)
@@ -164,9 +169,8 @@ class Execution:
             Whether anything changed.
         """
         now = whole_ms(now)
-        if self.memory.over:
-            return self._handle_late(event)
-        changed = self._dispatch(event, now)
+        take = self._handle_late if self.memory.over else self._dispatch
+        changed = take(event, now)
         if not self.memory.over and self.memory.ready and not self.memory.suspended:
             self._walk.run(now)
             changed = True
@@ -188,6 +192,8 @@ class Execution:
                 error = StateError(event.error, event.cause)
                 self._walk.end(Status.ABORTED, now, error=error)
                 return True
+            case RedriveRequested():
+                return False  # it goes on already
             case SuspendChanged():
                 changed = self.memory.suspended != event.suspended
                 self.memory.suspended = event.suspended
@@ -195,9 +201,62 @@ class Execution:
             case _:
                 assert_never(event)
 
-    def _handle_late(self, event: Event) -> bool:
-        # All that can still matter is that an attempt nobody had seen exists after all.
+    def _handle_late(self, event: Event, now: datetime) -> bool:
+        if isinstance(event, RedriveRequested) and not self.objections(event):
+            self._set_deadline(now)
+            self._walk.redrive(event, now)
+            return True
+        # Else all that can matter is that an attempt nobody had seen exists after all.
         return isinstance(event, TaskStarted) and self._closed(event.task)
+
+    def objections(self, event: RedriveRequested, ran: Json = None) -> list[str]:
+        """Why it cannot be redriven; empty where it can.
+
+        Args:
+            event: how.
+            ran: the definition that it ran, where it is to go on with another: with that of the
+                program that this was made with.
+
+        Returns:
+            Sentences. What is wrong with the event is named by its pointer in `spec.redrive`.
+        """
+        memory = self.memory
+        if not memory.over:
+            return ["the execution has not ended"]
+        if memory.status is Status.SUCCEEDED:
+            return ["the execution succeeded; those that failed, timed out or were aborted can be"]
+        if not memory.halted:
+            return ["the execution ended under a release that did not keep where it was"]
+        if memory.history.next_id + 1 >= self._limits.history_events_max:
+            return [
+                f"its history has {memory.history.next_id - 1} entries; the setting "
+                f"historyEventsMax allows {self._limits.history_events_max}"
+            ]
+        if event.enters_anew:
+            return list(self._objections_to_entering(event))
+        if ran is None:
+            return []
+        return fitting.misfits(memory, ran, self.program.definition)
+
+    def _objections_to_entering(self, event: RedriveRequested) -> Iterator[str]:
+        root, states = self.memory.halted[0], self.program.machine.states
+        name = event.state or root.state
+        if name not in states:
+            known = ", ".join(f"'{state}'" for state in states)
+            yield f"/from: the machine's outermost states are {known}; '{name}' is not one of them"
+        if event.input is not None:
+            size, most = len(event.input.encode()), self._limits.payload_bytes_max
+            if size > most:
+                sentence = f"it has {size} bytes; the setting payloadBytesMax allows {most}"
+                yield f"/input: {sentence}"
+        elif name != root.state:
+            yield f"/input: it is missing, and the execution never entered '{name}'"
+        if event.variables is not None:
+            try:
+                assigned = Payload(event.variables)
+                variables.check(self.memory, root, assigned, self._limits)
+            except EvaluationFailed as failure:
+                yield f"/variables: {failure.cause}"
 
     def _closed(self, task: TaskId) -> bool:
         return self.memory.closing.pop(task, None) is not None
@@ -285,7 +344,8 @@ class Execution:
         """Why the deadline was there: the definition's TimeoutSeconds, or a limit."""
         memory, asked = self.memory, self.program.timeout_seconds
         assert memory.deadline_at is not None
-        seconds = round((memory.deadline_at - memory.started_at).total_seconds())
+        began_at = memory.redriven[-1] if memory.redriven else memory.started_at
+        seconds = round((memory.deadline_at - began_at).total_seconds())
         if asked is not None and asked <= seconds:
             return StateError(TIMEOUT)
         cause = f"The setting executionSecondsMax allows an execution {seconds} seconds."

@@ -13,7 +13,7 @@ from treadle.asl.errors import EvaluationFailed, StateError
 from treadle.asl.json import dumps
 from treadle.asl.limits import Limits
 from treadle.asl.program import Machine, Map, Parallel, Task, Wait
-from treadle.engine import failures, mapruns, records, variables
+from treadle.engine import failures, halted, mapruns, records, variables
 from treadle.engine.attempts import Attempts
 from treadle.engine.frames import Fork, Frame, Phase
 from treadle.engine.journal import Journal
@@ -109,6 +109,9 @@ class Forks:
         """Start as many children as may live."""
         memory = self._memory
         found = self._visits.fork(frame)
+        if found.complete:
+            self._finish(frame, now)  # it failed to, before it was redriven
+            return
         while found.can_start:
             if frame.fork is not found:
                 return  # the child's first state has failed it, or all that is around it
@@ -121,7 +124,7 @@ class Forks:
                 memory.starved[frame.id] = None
                 return
             try:
-                given = self._visits.first_input(frame, found.cursor)
+                given = self._visits.first_input(frame, found.next_index)
             except EvaluationFailed as failure:
                 self._way.apply(frame, self._way.failed(frame, failure, now), now)
                 return
@@ -133,7 +136,7 @@ class Forks:
 
     def _start_child(self, parent: Frame, found: Fork, given: Payload, now: datetime) -> None:
         state = _state(parent)
-        index = found.cursor
+        index = found.next_index
         child = self.new_frame(parent, index, fork.child_machine(state, index))
         child.given = given
         self._stretch.made(given.size_bytes)
@@ -144,7 +147,7 @@ class Forks:
             child.last_id = found.previous
             if isinstance(state, Map):
                 self._journal.add(child, "MapIterationStarted", now, _iteration(parent, index))
-        found.cursor += 1
+        found.begin()
         found.live.add(child.id)
         self._way.enter(child, child.machine.start_at, now)
 
@@ -208,6 +211,8 @@ class Forks:
             self._memory.progress.done += items
             identity, given = self._visits.identity(child), self._visits.begun_with(child)
             row = mapruns.failed_row(identity, given, child, error, now)
+            found.failures.append(child.index)
+            halted.forget(self._memory, child)
             self._end_child(child, dumps(row), now)
             return None
         self.drop(parent, now, failing=child.id)
@@ -255,11 +260,10 @@ class Forks:
                     details = _iteration(frame, child.index)
                     self._journal.add(child, "MapIterationAborted", now, details)
             self._remove(child)
+            self._memory.halted[child_id] = child
         if is_map:
-            self._memory.progress.total -= found.items_total
-            ended = sum(len(found.items_of(index)) for index in found.results)
-            self._memory.progress.done -= ended
-        frame.fork = None
+            self._memory.progress.remove(found)
+        frame.dropped, frame.fork = found, None
 
     def _abort(self, frame: Frame, now: datetime) -> None:
         if mapruns.is_run(frame) and frame.fork is not None:

@@ -61,7 +61,8 @@ class Fork:
         batches: index of the first item of each child, where a child has several; and at the end,
             how many items there are.
         tolerance: of a distributed Map: how many items may fail.
-        failed: items that did.
+        failed: items that did; and `failures`: the children that they belong to.
+        again: of those, the ones that a redrive begins anew, the next one last.
         spent: nodes that the selectors of its items have visited.
         seconds: how long those took beyond what an item may, since this process holds them.
     """
@@ -81,15 +82,29 @@ class Fork:
     batches: list[int] | None = None
     tolerance: Tolerance | None = None
     failed: int = 0
+    failures: list[int] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
     spent: int = 0
     seconds: float = 0.0
 
     @property
     def can_start(self) -> bool:
         """Whether another child may start as far as the state's own bound goes."""
-        return self.cursor < self.total and (
+        return bool(self.again or self.cursor < self.total) and (
             not self.concurrency_max or len(self.live) < self.concurrency_max
         )
+
+    @property
+    def next_index(self) -> int:
+        """Which child starts next, where one can."""
+        return self.again[-1] if self.again else self.cursor
+
+    def begin(self) -> None:
+        """The child at `next_index` starts."""
+        if self.again:
+            self.again.pop()
+        else:
+            self.cursor += 1
 
     @property
     def complete(self) -> bool:
@@ -106,6 +121,22 @@ class Fork:
     def items_total(self) -> int:
         """How many items there are."""
         return self.total if self.batches is None else self.batches[-1]
+
+    @property
+    def items_done(self) -> int:
+        """How many items belong to children that have given their output."""
+        return sum(len(self.items_of(index)) for index in self.results)
+
+    def begin_again(self) -> None:
+        """The children that failed and were tolerated are to start anew."""
+        self.again = sorted(self.failures, reverse=True)
+        self.failures = []
+        for index in self.again:
+            del self.results[index]
+        # Pages hold what they gave before, so all that is left is put together anew.
+        self.sealed = []
+        self.loose = sorted(self.results)
+        self.loose_bytes = sum(map(len, self.results.values()))
 
     def keep(self, index: int, text: str) -> None:
         """Remember a child's output."""
@@ -141,6 +172,7 @@ class Frame:
         uid: of the Job seen running it.
         started: the history has its TaskStarted; `submitted`: its TaskSubmitted.
         variables: an object of those assigned in this list of states; None where there are none.
+        dropped: its children as they were when they were stopped; see `halted`.
         given: what the parent gave, and `parameters`: what the attempt was given; both are kept
             only while this process remembers them, for they can be computed again.
     """
@@ -170,6 +202,7 @@ class Frame:
     started: bool = False
     submitted: bool = False
     fork: Fork | None = None
+    dropped: Fork | None = None
     variables: Payload | None = None
     parameters: Payload | None = None
     given: Payload | None = None

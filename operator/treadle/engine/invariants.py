@@ -37,6 +37,8 @@ def check(memory: Memory) -> None:
 def _of_the_whole(memory: Memory) -> Iterator[str]:
     if memory.over != (memory.ended_at is not None):
         yield "it has ended without a time, or has a time without having ended"
+    if not memory.over and memory.halted:
+        yield "it is not over and frames have halted"
     if memory.over and (memory.frames or memory.ready or memory.starved or memory.timers):
         yield "it is over and something is left to do"
     if not memory.over and 0 not in memory.frames:
@@ -85,7 +87,7 @@ def _of(memory: Memory, frame: Frame) -> Iterator[str]:
     if frame.parent is not None:
         yield from _of_parent(memory, frame, frame.parent)
     if frame.fork is not None:
-        yield from _of_fork(memory, frame.fork)
+        yield from _of_fork(memory, frame, frame.fork)
 
 
 def _of_phase(frame: Frame) -> Iterator[str]:
@@ -110,15 +112,16 @@ def _of_parent(memory: Memory, frame: Frame, number: int) -> Iterator[str]:
         yield f"its parent {number} has not started it, or has its result"
 
 
-def _of_fork(memory: Memory, fork: Fork) -> Iterator[str]:
+def _of_fork(memory: Memory, frame: Frame, fork: Fork) -> Iterator[str]:
     if not fork.live <= memory.frames.keys():
         yield "a child is gone"
-    if len(fork.live) + len(fork.results) != fork.cursor or fork.cursor > fork.total:
+    started = len(fork.live) + len(fork.results) + len(fork.again)
+    if started != fork.cursor or fork.cursor > fork.total:
         yield (
             f"{len(fork.live)} children live and {len(fork.results)} are done, "
             f"of {fork.cursor} started, of {fork.total}"
         )
-    if fork.complete:
+    if fork.complete and frame.id not in memory.ready:
         yield "its children are done and it is not"
     if fork.concurrency_max and len(fork.live) > fork.concurrency_max:
         yield "more children live than may"

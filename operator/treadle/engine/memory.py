@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from treadle.asl.errors import StateError
 from treadle.engine.events import TaskId
-from treadle.engine.frames import Frame, Phase
+from treadle.engine.frames import Fork, Frame, Phase
 from treadle.engine.history import History
 from treadle.engine.payloads import Payload
 
@@ -63,6 +63,16 @@ class Progress:
     total: int = 0
     failed: int = 0
 
+    def add(self, fork: Fork) -> None:
+        """Count the items of a Map."""
+        self.total += fork.items_total
+        self.done += fork.items_done
+
+    def remove(self, fork: Fork) -> None:
+        """Count the items of a Map no longer."""
+        self.total -= fork.items_total
+        self.done -= fork.items_done
+
 
 @dataclass(slots=True)
 class Memory:
@@ -70,6 +80,8 @@ class Memory:
 
     Attributes:
         entries: state entries so far; TaskId.entry comes from it.
+        halted: frames that failed or were stopped, and may go on where it is redriven.
+        redriven: when it was, each time.
         ready: frames with work to do, in order.
         starved: Map frames that wait because too many frames live.
         timers: a heap; rebuilt, not stored.
@@ -92,6 +104,8 @@ class Memory:
     error: StateError | None = None
     ended_at: datetime | None = None
     suspended: bool = False
+    halted: dict[int, Frame] = field(default_factory=dict)
+    redriven: list[datetime] = field(default_factory=list)
     closing: dict[TaskId, Closing] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     variables_bytes: int = 0

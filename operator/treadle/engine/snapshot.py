@@ -119,6 +119,11 @@ def _core(memory: Memory) -> dict[str, Any]:
         core["deadline"] = to_ms(memory.deadline_at)
     if memory.suspended:
         core["suspended"] = True
+    if memory.redriven:
+        core["redriven"] = [to_ms(at) for at in memory.redriven]
+    if memory.halted:
+        halted = list(memory.halted.values())
+        core["halted"] = columns.encode(halted, partial(_reference, memory), partial(_fork, memory))
     if memory.closing:
         core["closing"] = [
             [*task, c.state, c.resource, c.digest, to_ms(c.ended_at)]
@@ -169,7 +174,8 @@ def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
         "sealed": fork.sealed,
         "loose": orjson.Fragment(_results(fork)),
     }
-    return stored | ({"spent": fork.spent} if fork.spent else {})
+    rare = {"spent": fork.spent, "failures": fork.failures, "again": fork.again}
+    return stored | {name: value for name, value in rare.items() if value}
 
 
 def _results(fork: Fork) -> bytes:
@@ -214,14 +220,13 @@ def parts_of(raw: bytes) -> list[str]:
 
 
 def _digests(core: Mapping[str, Any]) -> Iterable[str]:
-    frames = core.get("frames", {})
-    variables = frames.get("variables", {})  # absent before there were any
-    payloads = [*frames.get("data", []), *variables.values()]
-    for reference in [core["input"], core.get("output"), *payloads]:
-        if isinstance(reference, str):
-            yield reference
-    for fork in frames.get("fork", {}).values():
-        yield from fork["sealed"]
+    references = [core["input"], core.get("output")]
+    for frames in (core.get("frames", {}), core.get("halted", {})):
+        references += frames.get("data", [])
+        references += frames.get("variables", {}).values()  # absent before there were any
+        for fork in frames.get("fork", {}).values():
+            references += fork["sealed"]
+    return (reference for reference in references if isinstance(reference, str))
 
 
 def decode(checkpoint: str, pages: Mapping[str, bytes], machine: Machine) -> Memory:
@@ -329,6 +334,7 @@ def _memory(core: Any, tail: str, pages: Mapping[str, bytes], machine: Machine) 
         suspended=core.get("suspended", False),
         progress=Progress(*core["progress"]),
         pages_bytes=core["pages"],
+        redriven=[from_ms(at) for at in core.get("redriven", [])],
     )
     for frame, entry, attempt, state, resource, digest, ended in core.get("closing", []):
         closing = Closing(state, resource, digest, from_ms(ended))
@@ -338,9 +344,11 @@ def _memory(core: Any, tail: str, pages: Mapping[str, bytes], machine: Machine) 
         memory.output = _payload(core["output"], pages)
         memory.error = StateError(*core["error"]) if core["error"] else None
     memory.saved.update(pages)
+    payload, fork = partial(_payload, pages=pages), partial(_restore_fork, pages=pages)
+    if "halted" in core:
+        memory.halted = columns.decode(core["halted"], machine, payload, fork)
     if "frames" in core:
-        payload, fork = partial(_payload, pages=pages), partial(_restore_fork, pages=pages)
-        columns.decode(memory, core["frames"], machine, payload, fork)
+        memory.frames = columns.decode(core["frames"], machine, payload, fork)
         _rebuild(memory)
         memory.ready.extend(columns.sums(core["ready"]))
         memory.starved.update(dict.fromkeys(columns.sums(core["starved"])))
@@ -356,6 +364,8 @@ def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:
         failed=stored.get("failed", 0),  # absent before items could fail
         sealed=stored["sealed"],
         spent=stored.get("spent", 0),
+        failures=stored.get("failures", []),
+        again=stored.get("again", []),
     )
     for digest in fork.sealed:
         for index, value in loads(whole(digest, pages)):
@@ -374,3 +384,5 @@ def _rebuild(memory: Memory) -> None:
             parent_fork.live.add(frame.id)
         if frame.due_at is not None:
             memory.set_timer(frame, frame.due_at)
+        if frame.variables is not None:
+            memory.variables_bytes += frame.variables.size_bytes

@@ -80,13 +80,15 @@ class Visits:
             now,
             limits,
             self._memory.seed,
-            partial(self._context, frame, token),
+            partial(self._context, frame, now, token),
             effort,
             variables.readable(self._memory, frame),
         )
 
-    def _context(self, frame: Frame, token: str, item: Json | None) -> Json:
+    def _context(self, frame: Frame, now: datetime, token: str, item: Json | None) -> Json:
         memory = self._memory
+        # What was computed before a redrive is computed again as it was.
+        redriven = [at for at in memory.redriven if at <= now and frame.home == 0]
         state = frame.definition
         has_token = isinstance(state, Task) and state.has_token
         given = item if item is not None else self._item(frame)
@@ -103,6 +105,7 @@ class Visits:
             frame,
             given,
             token if has_token else None,
+            redriven,
         )
 
     def identity(self, frame: Frame) -> Identity:

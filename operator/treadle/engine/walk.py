@@ -14,9 +14,10 @@ from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json, well_formed
 from treadle.asl.limits import Limits
 from treadle.asl.program import Catcher, Machine, Map, Parallel, Task
-from treadle.engine import failures, flow, mapruns, records, states, variables
+from treadle.engine import failures, flow, halted, mapruns, records, states, variables
 from treadle.engine.attempts import Attempts
 from treadle.engine.context import Identity
+from treadle.engine.events import RedriveRequested
 from treadle.engine.failures import Ended
 from treadle.engine.forks import Forks, kind
 from treadle.engine.frames import Frame, Phase
@@ -261,6 +262,7 @@ class Walk:
         now: datetime,
     ) -> StateError | None:
         if isinstance(decision, failures.RetryAt):
+            halted.forget(self.memory, frame)
             frame.retries[decision.retrier] += 1
             frame.phase = Phase.SLEEPING
             frame.parameters = None
@@ -269,6 +271,7 @@ class Walk:
         step = self.guarded(frame, lambda: self._caught(frame, error, decision.catcher, now), now)
         if isinstance(step, Failed):
             return step.error
+        halted.forget(self.memory, frame)
         self.apply(frame, step, now)
         return None
 
@@ -279,7 +282,7 @@ class Walk:
         assigned = flow.assigned(catcher.assign, caught, visit, failed=True)
         return Done(output, catcher.next, assigned)
 
-    # ----------------------------------------------------------------------------------- the end
+    # ------------------------------------------------------------------------- end and redrive
 
     def end(
         self,
@@ -301,7 +304,45 @@ class Walk:
         memory.history.add(records.END_EVENTS[status], previous, now, details)
         memory.status, memory.output, memory.error = status, output, error
         memory.ended_at = now
+        if status is not Status.SUCCEEDED:
+            halted.keep(memory)
         memory.frames.clear()
         memory.ready.clear()
         memory.starved.clear()
         memory.timers.clear()
+
+    def redrive(self, event: RedriveRequested, now: datetime) -> None:
+        """What is over, and did not succeed, goes on. Source: AWS, RedriveExecution."""
+        memory = self.memory
+        whole = memory.error is not None and memory.error.name == DATA_LIMIT_EXCEEDED
+        memory.redriven.append(now)
+        details: dict[str, Json] = {"redriveCount": len(memory.redriven)}
+        if event.by is not None:
+            details["by"] = event.by
+        previous = memory.history.next_id - 1
+        redriven_id = memory.history.add("ExecutionRedriven", previous, now, details)
+        memory.status, memory.output, memory.error = Status.RUNNING, None, None
+        memory.ended_at = None
+        if event.enters_anew:
+            self._enter_anew(event, redriven_id, now)
+            return
+        halted.revive(memory, self.machine, self._visits.fork, whole=whole)
+        for frame in memory.frames.values():
+            if frame.home == 0:
+                frame.last_id = frame.before_id = redriven_id
+            if frame.fork is None:
+                continue
+            frame.fork.previous = frame.last_id
+            if mapruns.is_run(frame):
+                arn = {"mapRunArn": self._visits.map_run_arn(frame)}
+                self._journal.add(frame, "MapRunRedriven", now, arn | details)
+
+    def _enter_anew(self, event: RedriveRequested, redriven_id: int, now: datetime) -> None:
+        root = halted.alone(self.memory, self._visits.fork)
+        root.machine = self.machine
+        root.last_id = redriven_id
+        if event.input is not None:
+            root.data = Payload.read(event.input)
+        if event.variables is not None:
+            variables.assign(self.memory, root, Payload(event.variables))
+        self.enter(root, event.state or root.state, now)

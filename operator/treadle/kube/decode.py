@@ -9,12 +9,14 @@ from typing import Any
 
 from treadle.asl.json import dumps, loads
 from treadle.asl.timestamps import parse_timestamp
+from treadle.engine.events import RedriveRequested
 from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.runtime.ports import (
     START_DEADLINE_SECONDS,
     ExecutionKey,
     Loaded,
+    Redrive,
     Request,
     Sighting,
     Stop,
@@ -57,6 +59,7 @@ def sighting(obj: Obj, *, deleted: bool = False) -> Sighting:
         phase=status.get("phase", ""),
         stop=_stop(spec),
         suspend=spec.get("suspend") is True,
+        redrive=_is_asked_again(spec, status),
         deleting="deletionTimestamp" in metadata,
         deleted=deleted,
         ended_at=_instant(status.get("completionTime")),
@@ -89,6 +92,7 @@ def request(obj: Obj, *, started: bool = False) -> Request | str:
         start_deadline_seconds=spec.get("startDeadlineSeconds", START_DEADLINE_SECONDS),
         stop=_stop(spec),
         suspend=spec.get("suspend") is True,
+        redrive=_redrive(spec),
         depth=names.depth_of(obj),
     )
 
@@ -119,6 +123,24 @@ def _stop(spec: Mapping[str, Any]) -> Stop | None:
     if not isinstance(stop, dict):
         return None
     return Stop(stop.get("error"), stop.get("cause"))
+
+
+def _redrive(spec: Mapping[str, Any]) -> Redrive | None:
+    redrive = spec.get("redrive")
+    if not isinstance(redrive, dict) or not _member(redrive, "id"):
+        return None
+    text = redrive.get("inputJson")
+    if text is None and "input" in redrive:
+        text = dumps(redrive["input"])
+    event = RedriveRequested(
+        _member(redrive, "from") or None, text, redrive.get("variables"), redrive.get("by")
+    )
+    return Redrive(redrive["id"], _member(redrive, "revision") or None, event)
+
+
+def _is_asked_again(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    asked = _member(spec.get("redrive"), "id")
+    return bool(asked) and _member(status.get("redrive"), "id") != asked
 
 
 def _member(holder: Any, name: str) -> str:

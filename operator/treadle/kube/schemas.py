@@ -25,6 +25,7 @@ TEMPLATES_MAX = 100
 NAME_CHARS_MAX = 253
 AWS_NAME_CHARS_MAX = 80  # AWS: StartExecution `name`
 ERROR_CHARS_MAX = 256  # AWS: StopExecution `error`
+REDRIVE_ID_CHARS_MAX = 253
 CAUSE_CHARS_MAX = 32_768  # AWS: StopExecution `cause`
 
 _FREE = {"x-kubernetes-preserve-unknown-fields": True}
@@ -220,13 +221,42 @@ class Stop(_Model):
     """The error that it ends with."""
     cause: str | None = Field(None, max_length=CAUSE_CHARS_MAX)
     """Why, for people."""
+    by: str | None = None
+    """Who asks. With Treadle's admission policies nobody names another."""
 
 
 _ANOTHER = "once an Execution is created: create another Execution"
 
 
+class Redrive(_Model):
+    """How an execution that did not succeed goes on. What had succeeded is not run again."""
+
+    model_config = _ruled(
+        {
+            "rule": "!(has(self.input) && has(self.inputJson))",
+            "message": "input and inputJson exclude each other: give one of them",
+        }
+    )
+
+    id: str = Field(min_length=1, max_length=REDRIVE_ID_CHARS_MAX)
+    """Any text. Another one than before is another redrive."""
+    from_: str | None = Field(None, alias="from", min_length=1)
+    """The outermost state to go on with, which is entered anew; the one in which it ended unless
+    given, which then goes on from where it was."""
+    input: Free | None = None
+    """What that state is given, an object, if not what it was given when it was entered last."""
+    input_json: str | None = None
+    """The same as a text: any JSON, kept to the letter."""
+    variables: Free | None = None
+    """Variables to assign before that state is entered anew."""
+    revision: str | None = None
+    """Name of the StateMachineRevision to go on with; the same one unless given."""
+    by: str | None = None
+    """Who asks. With Treadle's admission policies nobody names another."""
+
+
 class ExecutionSpec(_Model):
-    """What to run. Only stop and suspend may be changed afterwards."""
+    """What to run. Only stop, suspend and redrive may be changed afterwards."""
 
     model_config = _ruled(
         _fixed("name", f"name cannot be changed {_ANOTHER}"),
@@ -240,8 +270,11 @@ class ExecutionSpec(_Model):
             "message": "input, inputJson and inputFrom exclude each other: give one of them",
         },
         {
-            "rule": "!has(oldSelf.stop) || (has(self.stop) && self.stop == oldSelf.stop)",
-            "message": "stop can be neither changed nor taken back: create another Execution",
+            "rule": "!has(oldSelf.stop) || (has(self.stop) && self.stop == oldSelf.stop) || "
+            "(!has(self.stop) && has(self.redrive) && "
+            "(!has(oldSelf.redrive) || self.redrive.id != oldSelf.redrive.id))",
+            "message": "stop can be neither changed nor taken back, but with a new redrive: "
+            "create another Execution",
             "fieldPath": ".stop",
         },
     )
@@ -276,9 +309,12 @@ class ExecutionSpec(_Model):
     given. Time during which no operator runs does not count."""
     stop: Stop | None = None
     """Ends the execution: whatever runs is stopped and the phase becomes Aborted. May be given at
-    any time, and never taken back; {} is enough."""
+    any time; {} is enough. It is taken back only together with a new redrive."""
     suspend: bool | None = None
     """While it is true, nothing new starts; what runs may end."""
+    redrive: Redrive | None = None
+    """Lets an execution that failed, timed out or was aborted go on from where it was. May be given
+    at any time; status.redrive tells what became of it."""
 
 
 class CurrentState(_Model):
@@ -320,6 +356,19 @@ class OutputRef(_Model):
     """Its size as JSON."""
 
 
+class RedriveAnswer(_Model):
+    """What became of spec.redrive."""
+
+    id: str
+    """Which one it is about."""
+    count: Count | None = None
+    """How often the execution was redriven."""
+    at: Instant | None = None
+    """When it was last."""
+    refused: str | None = None
+    """Why it was not, this time."""
+
+
 class ExecutionStatus(_Model):
     """What has happened, written by Treadle alone."""
 
@@ -352,6 +401,8 @@ class ExecutionStatus(_Model):
     """The name of the error that ended it."""
     cause: str | None = None
     """Why it failed, for people; cut if it is long, whole in the history."""
+    redrive: RedriveAnswer | None = None
+    """What became of the last spec.redrive."""
     checkpoint: str | None = None
     """All that Treadle must know to go on. Opaque."""
 
@@ -360,7 +411,7 @@ class Execution(_Model):
     """One run of a StateMachine."""
 
     spec: ExecutionSpec
-    """What to run. Only stop and suspend may be changed afterwards."""
+    """What to run. Only stop, suspend and redrive may be changed afterwards."""
     status: ExecutionStatus | None = None
     """What has happened, written by Treadle alone."""
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from treadle.asl.evaluator import Evaluator
 from treadle.engine.events import Event, StopRequested, TaskId
@@ -31,9 +32,10 @@ from treadle.runtime.ports import (
     Tokens,
 )
 from treadle.runtime.reconcile import Reconciler
+from treadle.runtime.redrives import Identify, Redrives
 from treadle.runtime.run import Run, Saved
 from treadle.runtime.slots import Slots
-from treadle.runtime.turn import Identify, Turns
+from treadle.runtime.turn import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -81,17 +83,18 @@ class Driver:
         self._runners: list[Runner] = []
         self._slots = Slots()
         handling = Handling(clock, self._current, self._slots, aside)
-        self._turns = Turns(
-            store=store,
-            machines=machines,
-            clock=clock,
-            meter=self._meter,
-            identify=identify,
-            handling=handling,
-            announce=self._announce,
-            stopwatch=stopwatch,
-            evaluator=evaluator,
-        )
+        shared: Any = {
+            "store": store,
+            "machines": machines,
+            "clock": clock,
+            "meter": self._meter,
+            "identify": identify,
+            "handling": handling,
+            "announce": self._announce,
+            "stopwatch": stopwatch,
+            "evaluator": evaluator,
+        }
+        self._turns = Turns(redrives=Redrives(**shared), **shared)
         self._reconciler = Reconciler(
             self._runners, leadership, clock, self.post, self._meter, handling, tokens
         )
@@ -164,7 +167,8 @@ class Driver:
             self._schedule(run)
         elif run is not None:
             self._compare(run, sighting)
-        elif sighting.phase not in TERMINAL or self._ended_lately(sighting):
+        elif sighting.phase not in TERMINAL or sighting.redrive or self._ended_lately(sighting):
+            self._finished.pop(sighting.key, None)
             run = self._run(sighting.key)
             run.sighting = sighting
             run.look = True
@@ -177,6 +181,10 @@ class Driver:
 
     def _compare(self, run: Run, sighting: Sighting) -> None:
         """Only what people may change matters; our own writes come back this way too."""
+        if sighting.redrive:
+            run.afresh = run.look = True
+            self._schedule(run)
+            return
         execution = run.execution
         if execution is None:
             seen_before = run.loaded is not None and run.loaded.version == sighting.version
@@ -188,11 +196,11 @@ class Driver:
             return
         if execution.memory.over:
             return
-        if sighting.stop is not None:
+        if sighting.stop is not None and not execution.memory.redriven:
             run.inbox.append(StopRequested(sighting.stop.error, sighting.stop.cause))
             self._schedule(run)
-        elif sighting.suspend != execution.suspended:
-            run.afresh = run.look = True  # which of the two is newer, a read tells
+        elif sighting.stop is not None or sighting.suspend != execution.suspended:
+            run.afresh = run.look = True  # which of them is newer, a read tells
             self._schedule(run)
 
     def machine_changed(self, namespace: str, name: str) -> None:

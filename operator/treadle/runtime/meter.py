@@ -13,6 +13,9 @@ class Meter(Protocol):
     def started(self) -> None:
         """An execution started."""
 
+    def redriven(self) -> None:
+        """An execution that did not succeed goes on."""
+
     def ended(self, phase: str) -> None:
         """An execution ended in a phase: Succeeded, Failed, TimedOut or Aborted."""
 
@@ -65,6 +68,9 @@ class NoMeter:
     """Counts nothing."""
 
     def started(self) -> None:
+        """See Meter."""
+
+    def redriven(self) -> None:
         """See Meter."""
 
     def ended(self, phase: str) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from treadle.asl.json import Json
 from treadle.asl.limits import Limits
 from treadle.asl.program import Program
 from treadle.engine.commands import Task
-from treadle.engine.events import Event, TaskId
+from treadle.engine.events import Event, RedriveRequested, TaskId
 from treadle.engine.execution import Execution
 from treadle.engine.snapshot import Encoded
 
@@ -190,10 +190,19 @@ class Stop:
     cause: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """`spec.redrive`: `id` tells one from another, `revision` names what it is to go on with."""
+
+    id: str
+    revision: str | None
+    event: RedriveRequested
+
+
 START_DEADLINE_SECONDS = 60
 
 TERMINAL = frozenset({"Succeeded", "Failed", "TimedOut", "Aborted"})
-"""Phases that an Execution never leaves."""
+"""Phases that an Execution leaves only where it is redriven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +218,7 @@ class Request:
     start_deadline_seconds: int = START_DEADLINE_SECONDS
     stop: Stop | None = None
     suspend: bool = False
+    redrive: Redrive | None = None
     depth: int = 0
 
 
@@ -218,7 +228,8 @@ class Sighting:
 
     `loaded` is what was seen, where it has no checkpoint yet:
     its first turn saves before it acts, so it needs no other read. `ended_at` is when it ended.
-    `parent` is the attempt of another execution that waits for it.
+    `parent` is the attempt of another execution that waits for it. `redrive`: it asks for one that
+    no status answers.
     """
 
     key: ExecutionKey
@@ -226,6 +237,7 @@ class Sighting:
     phase: str
     stop: Stop | None = None
     suspend: bool = False
+    redrive: bool = False
     deleting: bool = False
     deleted: bool = False
     ended_at: datetime | None = None
@@ -266,6 +278,13 @@ class Loaded:
     overflow: frozenset[str] = frozenset()
     overflow_before: frozenset[str] = frozenset()
 
+    @property
+    def redrive(self) -> Redrive | None:
+        """The redrive that its spec asks for and that its status does not answer."""
+        asked = self.request.redrive if self.request else None
+        answered: Any = self.status.get("redrive") or {}
+        return None if asked is None or answered.get("id") == asked.id else asked
+
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
@@ -276,6 +295,7 @@ class Pinned:
         functions: what runs in place of Lambda functions; see `runtime.functions`.
         limits: of its executions: the machine's, and no higher than the installation's.
         answered: states whose Tasks are answered by mocks, as a Lambda function itself would.
+        machine: the StateMachine's name.
     """
 
     revision: str
@@ -285,6 +305,7 @@ class Pinned:
     functions: Mapping[str, Json]
     limits: Limits
     answered: frozenset[str] = frozenset()
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +344,8 @@ class Record:
 
     `execution` is None for one that has not started; then `waiting` says why it is Pending, or
     `failure` why it will never start. `encoded` is its snapshot. `capacity` says why attempts
-    wait. `parked` says why it cannot go on; then what is stored stays as it is.
+    wait. `parked` says why it cannot go on; then what is stored stays as it is. `redrive` is the id
+    of the one that this answers; where `refused` says why not, what is stored stays as it is.
     """
 
     execution: Execution | None
@@ -334,6 +356,8 @@ class Record:
     failure: Failure | None = None
     capacity: Sequence[str] = field(default=())
     parked: str | None = None
+    redrive: str | None = None
+    refused: str | None = None
 
 
 Tokens = Callable[[ExecutionKey, TaskId], str]
@@ -361,6 +385,14 @@ class Store(Protocol):
             Conflict: somebody else wrote; nothing of ours did.
             Missing: the execution is gone.
             Fault: it may or may not have been written.
+        """
+
+    async def entered_with(self, loaded: Loaded, state: str) -> str | None:
+        """The input, as JSON text, with which it entered a state last; None where it never did.
+
+        Raises:
+            UnreadableSnapshot: its history cannot be read.
+            Fault: ask again.
         """
 
     async def tidy(self, loaded: Loaded, now: datetime) -> None:

@@ -84,6 +84,7 @@ class Run:
         tick: a timer is due.
         look: the next turn has something to find out; `afresh`: from what is stored.
         hands: held by who works on the execution where that may be in a thread.
+        redriving: id of the redrive that no save holds yet.
         untidy: there may be pages that no checkpoint needs; `tidy_at`: loop time of the next look.
     """
 
@@ -114,6 +115,7 @@ class Run:
     gone: bool = False
     over: bool = False
     parked: str | None = None
+    redriving: str | None = None
     failures: int = 0
     untidy: bool = False
     tidy_at: float = 0.0
@@ -188,4 +190,4 @@ class Run:
         self.loaded = None
         self.execution = None
         self.tried.clear()
-        self.lazy_at = None
+        self.lazy_at = self.redriving = None

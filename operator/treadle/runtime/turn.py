@@ -15,7 +15,6 @@ from functools import partial
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED
 from treadle.asl.evaluator import Evaluator
 from treadle.asl.limits import Limits
-from treadle.engine.context import Identity
 from treadle.engine.events import StopRequested, SuspendChanged
 from treadle.engine.execution import Execution
 from treadle.engine.snapshot import Unreadable
@@ -26,7 +25,6 @@ from treadle.runtime.ports import (
     Announce,
     Clock,
     Conflict,
-    ExecutionKey,
     Failure,
     Fault,
     Loaded,
@@ -39,6 +37,7 @@ from treadle.runtime.ports import (
     Store,
     UnreadableSnapshot,
 )
+from treadle.runtime.redrives import Identify, Redrives
 from treadle.runtime.run import NOTHING_SAVED, Run, Saved
 
 START_POLL_SECONDS = 5.0
@@ -46,8 +45,6 @@ START_POLL_SECONDS = 5.0
 
 BLIND_SECONDS = 1.0
 """How often a timer that is due looks whether the view of the world is complete again."""
-
-Identify = Callable[[ExecutionKey, Request], Identity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +54,7 @@ class Turns:
     Attributes:
         identify: gives what an execution is called in the context object.
         handling: has the engine handle events.
+        redrives: lets executions that did not succeed go on.
         announce: tells people what they would look for beside the status: waits and failures.
         stopwatch: seconds of work, for `Execution`; and so is `evaluator`.
     """
@@ -67,6 +65,7 @@ class Turns:
     meter: Meter
     identify: Identify
     handling: Handling
+    redrives: Redrives
     announce: Announce
     stopwatch: Callable[[], float] | None = None
     evaluator: Evaluator | None = None
@@ -93,16 +92,17 @@ class Turns:
         if run.parked:
             self._stay_parked(run)
             return None
-        if run.over:
-            self._drop_events(run)
-            return None
-        if run.execution is None:
-            try:
+        try:
+            await self.redrives.answer(run)
+            if run.over:
+                self._drop_events(run)
+                return None
+            if run.execution is None:
                 return await self._begin(run)
-            except Conflict:
-                self.meter.saved("conflict")
-                run.forget_memory()
-                return 0.0
+        except Conflict:
+            self.meter.saved("conflict")
+            run.forget_memory()
+            return 0.0
         await self.handling.handle(run)
         if self._must_save(run):
             await self._save(run)
@@ -159,7 +159,8 @@ class Turns:
         self._ask(run, request)
 
     async def _park(self, run: Run, loaded: Loaded, why: str) -> None:
-        record = Record(execution=None, revision=loaded.revision, parked=why)
+        asked = loaded.redrive
+        record = Record(None, loaded.revision, parked=why, redrive=asked.id if asked else None)
         run.loaded = await self.store.save(loaded, record, self.clock())
         run.park(why)
         self.meter.parked()
@@ -328,6 +329,7 @@ class Turns:
                 pending_since=loaded.pending_since,
                 capacity=tuple(sorted(set(run.capacity.values()))),
                 encoded=encoded,
+                redrive=run.redriving,
             )
             try:
                 stored = await self.store.save(loaded, record, self.clock())
@@ -351,7 +353,7 @@ class Turns:
         run.loaded = stored
         run.handled.clear()
         run.settle()
-        run.lazy_at = None
+        run.lazy_at = run.redriving = None
         run.failures = 0
         run.untidy = run.untidy or bool(stored.overflow_before)
         self._note_saved(run, execution)

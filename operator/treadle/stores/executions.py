@@ -21,6 +21,7 @@ from treadle.runtime.ports import (
     Sighting,
     UnreadableSnapshot,
 )
+from treadle.stores import histories
 from treadle.stores import status as statuses
 from treadle.stores.pages import Pages
 
@@ -62,6 +63,17 @@ class StatusStore:
         stored = decode.loaded(obj)
         overflow = record.encoded.overflow if record.encoded else frozenset()
         return replace(stored, overflow=overflow, overflow_before=loaded.overflow)
+
+    async def entered_with(self, loaded: Loaded, state: str) -> str | None:
+        """See `runtime.ports.Store`."""
+        key = loaded.key
+        metadata = {"name": key.name, "namespace": key.namespace, "uid": key.uid}
+        try:
+            return await histories.last_input(
+                self._api, {"metadata": metadata, "status": dict(loaded.status)}, state
+            )
+        except Unreadable as why:
+            raise UnreadableSnapshot(str(why)) from why
 
     async def active(self, namespaces: Sequence[str | None]) -> list[Sighting]:
         """All executions that have not ended; a consistent read. Raises: Fault."""

@@ -55,10 +55,35 @@ async def read(
         UnreadableSnapshot: a page is missing or damaged.
         Fault: ask again.
     """
+    rows, reader = await _read(api, execution, after)
+    if not payloads:
+        return [_entry(_without_pages(row), reader.pages) for row in rows]
+    for row in rows:
+        await reader.payloads(row)
+    return [_entry(row, reader.pages) for row in rows]
+
+
+async def last_input(api: Objects, execution: Obj, state: str) -> str | None:
+    """The input, as JSON text, with which a state was entered last; None where it never was.
+
+    Raises:
+        Unreadable, UnreadableSnapshot, Fault: as `read`.
+    """
+    rows, reader = await _read(api, execution, 0)
+    for row in reversed(rows):
+        if row[2].endswith("StateEntered") and row[4]["name"] == state:
+            await reader.payloads(row)
+            found: Any = _entry(row, reader.pages).details["input"]
+            return str(found)
+    return None
+
+
+async def _read(api: Objects, execution: Obj, after: int) -> tuple[list[Any], "_Reader"]:
+    """The encoded entries after an id, and what has read them."""
+    reader = _Reader(Pages(api), decode.key(execution))
     checkpoint = (execution.get("status") or {}).get("checkpoint")
     if not checkpoint:
-        return []
-    reader = _Reader(Pages(api), decode.key(execution))
+        return [], reader
     while missing := snapshot.missing_core(checkpoint, reader.pages):
         for digest in sorted(missing):
             await reader.read(digest)
@@ -71,12 +96,7 @@ async def read(
         stretches.append(page["entries"])
         first = page["entries"][0][0]
         head = page["previous"]
-    rows = [row for row in _rows(stretches) if row[0] > after]
-    if not payloads:
-        return [_entry(_without_pages(row), reader.pages) for row in rows]
-    for digest in filter(None, (_digest(value) for row in rows for value in _details(row))):
-        await reader.whole(digest)
-    return [_entry(row, reader.pages) for row in rows]
+    return [row for row in _rows(stretches) if row[0] > after], reader
 
 
 def of(encoded: snapshot.Encoded) -> list[HistoryEntry]:
@@ -120,10 +140,6 @@ def _rows(stretches: list[list[Any]]) -> list[Any]:
     return [row for stretch in reversed(stretches) for row in stretch]
 
 
-def _details(row: list[Any]) -> list[Any]:
-    return list((row[4] or {}).values())
-
-
 def _without_pages(row: list[Any]) -> list[Any]:
     *others, details = row
     return [*others, {k: v for k, v in (details or {}).items() if _digest(v) is None}]
@@ -159,6 +175,11 @@ class _Reader:
         if digest not in self.pages:
             self.pages[digest] = await self._pages.read(self._key, digest)
         return self.pages[digest]
+
+    async def payloads(self, row: list[Any]) -> None:
+        """The pages that an encoded entry refers to."""
+        for digest in filter(None, map(_digest, (row[4] or {}).values())):
+            await self.whole(digest)
 
     async def whole(self, digest: str) -> bytes:
         """What a digest stands for, also where it was split."""

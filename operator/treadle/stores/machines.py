@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from treadle.asl import document
@@ -190,7 +190,8 @@ class RevisionMachines:
         limits = limiting.resolved(spec, ours, express=is_express(spec))
         named = spec.get("functions", {})
         answered = self._installation.answered or frozenset()
-        pinned = Pinned(revision, program, digest, pods, named, limits, answered)
+        machine = spec["stateMachine"]
+        pinned = Pinned(revision, program, digest, pods, named, limits, answered, machine)
         self._pinned[key] = pinned
         while len(self._pinned) > PROGRAMS_MAX:
             self._pinned.popitem(last=False)
@@ -245,7 +246,7 @@ class RevisionMachines:
         if not due:
             return
         executions = await self._list(EXECUTIONS, namespaces)
-        used = {_place(e, (e.get("status") or {}).get("revision")) for e in executions}
+        used = {_place(e, name) for e in executions for name in _named(e)}
         for obj in due:
             if _place(obj, obj["metadata"]["name"]) not in used:
                 await self._remove(obj)
@@ -283,6 +284,12 @@ def _name_taken(machine: str, digest: str) -> Problem:
 
 def _place(obj: Obj, name: str | None) -> tuple[str, str]:
     return obj["metadata"]["namespace"], name or ""
+
+
+def _named(execution: Obj) -> Iterator[str | None]:
+    """The revisions that an Execution runs, or is to go on with."""
+    yield (execution.get("status") or {}).get("revision")
+    yield (execution["spec"].get("redrive") or {}).get("revision")
 
 
 def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,12 +4,13 @@ One rule: it is made anew from what a save records; nothing is read back from it
 the pinned revision and the time of Pending.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from treadle.engine.execution import Execution, Place
 from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX
-from treadle.engine.memory import Status
+from treadle.engine.memory import Memory, Status
 from treadle.engine.times import aws_text
 from treadle.kube import names
 from treadle.kube.conditions import set_condition
@@ -29,13 +30,21 @@ _PHASES = {
 }
 
 
+_FAILED = frozenset({Status.FAILED, Status.TIMED_OUT, Status.ABORTED})
+
+
 def of_record(loaded: Loaded, record: Record, now: datetime) -> dict[str, Any]:
     """The status that a save writes."""
     status: dict[str, Any]
     if record.parked is not None:
         status = dict(loaded.status)
         _condition(status, loaded, now, "Parked", True, "CannotContinue", record.parked)
+        if record.redrive is not None:
+            status["redrive"] = _refused(loaded, record.redrive, record.parked)
         return status
+    if record.redrive is not None and record.refused is not None:
+        answer = _refused(loaded, record.redrive, record.refused)
+        return {**loaded.status, "redrive": answer, "observedGeneration": loaded.generation}
     if record.execution is not None:
         status = _of_execution(loaded, record, record.execution, now)
     elif record.failure is not None:
@@ -87,10 +96,30 @@ def _of_execution(
             "failed": progress.failed,
             "text": f"{progress.done}/{progress.total}",
         }
+    answer = _redrive(loaded, record, memory)
+    if answer:
+        status["redrive"] = answer
     if memory.over:
         _add_end(status, loaded, execution, now, phase)
+    if memory.status not in _FAILED and _had(loaded, "Failed"):
+        _condition(status, loaded, now, "Failed", False, "Redriven", "it goes on")
     _add_waiting(status, loaded, record, execution, now)
     return status
+
+
+def _redrive(loaded: Loaded, record: Record, memory: Memory) -> Mapping[str, Any]:
+    """What became of `spec.redrive`."""
+    if record.redrive is None or not memory.redriven:
+        before: Mapping[str, Any] = loaded.status.get("redrive") or {}
+        return before
+    at = aws_text(memory.redriven[-1])
+    return {"id": record.redrive, "count": len(memory.redriven), "at": at}
+
+
+def _refused(loaded: Loaded, asked: str, why: str) -> dict[str, Any]:
+    before: Any = loaded.status.get("redrive") or {}
+    kept = {member: before[member] for member in ("count", "at") if member in before}
+    return {"id": asked, **kept, "refused": why[:CAUSE_CHARS_MAX]}
 
 
 def _place(place: Place) -> dict[str, Any]:

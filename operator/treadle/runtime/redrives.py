@@ -1,0 +1,141 @@
+"""Redrives: what is over, and did not succeed, is to go on.
+
+One rule: each id is answered once, by the save that holds what followed or by a sentence.
+Source: AWS, RedriveExecution.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from treadle.asl.evaluator import Evaluator
+from treadle.engine.context import Identity
+from treadle.engine.events import RedriveRequested
+from treadle.engine.execution import Execution
+from treadle.runtime.handling import Handling
+from treadle.runtime.meter import Meter
+from treadle.runtime.ports import (
+    Announce,
+    Clock,
+    ExecutionKey,
+    Machines,
+    Missing,
+    Pinned,
+    Record,
+    Redrive,
+    Request,
+    Store,
+    UnreadableSnapshot,
+)
+from treadle.runtime.run import Run
+
+Identify = Callable[[ExecutionKey, Request], Identity]
+
+
+class _Refused(Exception):  # noqa: N818 - it says what happened
+    """It cannot go on; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redrives:
+    """Lets executions go on; see `Turns` for what it is made of."""
+
+    store: Store
+    machines: Machines
+    clock: Clock
+    meter: Meter
+    identify: Identify
+    handling: Handling
+    announce: Announce
+    stopwatch: Callable[[], float] | None = None
+    evaluator: Evaluator | None = None
+
+    async def answer(self, run: Run) -> None:
+        """Let an execution go on where that is asked for; or save why it cannot.
+
+        Raises:
+            Conflict: somebody else wrote.
+            Fault: nothing is lost; ask again.
+        """
+        asked = run.loaded.redrive if run.loaded else None
+        if asked is None or run.redriving == asked.id:
+            return  # of the latter the turn saves what follows
+        if run.execution is None and not run.over:
+            return  # it is to start first
+        try:
+            await self._go_on(run, asked)
+        except _Refused as why:
+            await self._refuse(run, asked, str(why))
+            return
+        run.redriving = asked.id
+        run.over = False
+        run.ended_at = None
+        run.dirty = True
+        self.meter.redriven()
+        self.announce(run.key, "Normal", "Redriven", f"redrive {asked.id!r}")
+
+    async def _go_on(self, run: Run, asked: Redrive) -> None:
+        loaded, execution = run.loaded, run.execution
+        assert loaded is not None
+        if execution is None or loaded.request is None or run.pinned is None:
+            raise _Refused("the execution never started; create another one")
+        if loaded.request.stop is not None and execution.memory.over:
+            raise _Refused("/spec/stop: it is still there; take it back in the same change")
+        pinned = await self._pinned(run, run.pinned, asked)
+        event = await self._event(run, execution, asked.event)
+        again = Execution(
+            pinned.program,
+            pinned.digest,
+            self.identify(run.key, loaded.request),
+            execution.memory,
+            pinned.limits,
+            self.stopwatch,
+            self.evaluator,
+        )
+        ran = run.pinned.program.definition
+        objections = again.objections(event, ran=None if pinned is run.pinned else ran)
+        if objections:
+            raise _Refused("; ".join(objections))
+        run.execution, run.pinned = again, pinned
+        await self.handling.apart(run, lambda: again.handle(event, self.clock()))
+
+    async def _pinned(self, run: Run, pinned: Pinned, asked: Redrive) -> Pinned:
+        """What it is to go on with."""
+        if asked.revision is None or asked.revision == pinned.revision:
+            return pinned
+        try:
+            found = await self.machines.pinned(run.key.namespace, asked.revision)
+        except Missing:
+            raise _Refused(
+                f"/spec/redrive/revision: there is no StateMachineRevision '{asked.revision}'"
+            ) from None
+        if found.machine != pinned.machine:
+            raise _Refused(
+                f"/spec/redrive/revision: '{asked.revision}' is a revision of the StateMachine "
+                f"'{found.machine}', and the execution runs '{pinned.machine}'"
+            )
+        return found
+
+    async def _event(
+        self, run: Run, execution: Execution, event: RedriveRequested
+    ) -> RedriveRequested:
+        """The event with all that it leaves to the history."""
+        halted = execution.memory.halted.get(0)
+        if event.state is None or event.input is not None or halted is None:
+            return event
+        if event.state == halted.state:
+            return event
+        assert run.loaded is not None
+        try:
+            given = await self.store.entered_with(run.loaded, event.state)
+        except UnreadableSnapshot as why:
+            raise _Refused(
+                f"/spec/redrive/input: it is missing, and cannot be read: {why}"
+            ) from why
+        return replace(event, input=given)
+
+    async def _refuse(self, run: Run, asked: Redrive, why: str) -> None:
+        loaded = run.loaded
+        assert loaded is not None
+        record = Record(None, loaded.revision, redrive=asked.id, refused=why)
+        run.loaded = await self.store.save(loaded, record, self.clock())
+        self.announce(run.key, "Warning", "RedriveRefused", why)
