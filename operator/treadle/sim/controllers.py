@@ -264,7 +264,13 @@ class JobController:
 
 def ended(job: Obj) -> bool:
     """Whether a Job is Complete or Failed."""
-    return _condition(job, "Complete") is not None or _condition(job, "Failed") is not None
+    return ended_at(job) is not None
+
+
+def ended_at(job: Obj) -> datetime | None:
+    """Since when a Job is Complete or Failed."""
+    found = _condition(job, "Complete") or _condition(job, "Failed")
+    return None if found is None else datetime.fromisoformat(found["lastTransitionTime"])
 
 
 def _condition(job: Obj, name: str) -> Obj | None:

@@ -5,13 +5,18 @@ retries that, and to others only what comes after their end.
 """
 
 import random
+from datetime import timedelta
+from typing import Final
 
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, SECRETS, Kind
 from treadle.sim.cluster import SimCluster
-from treadle.sim.controllers import ended, key_of, later
+from treadle.sim.controllers import ended_at, key_of, later
 from treadle.sim.faults import Deed, Plan, What
 from treadle.sim.kubelet import is_fragile
+
+SKEW: Final = timedelta(seconds=3)
+"""Instants of the API server are whole seconds, and a node's clock may be two seconds off."""
 
 
 class People:
@@ -83,8 +88,16 @@ class People:
         return [pod for pod in pods if is_fragile(pod["spec"]) or _has_result(pod)]
 
     def _jobs(self) -> list[Obj]:
-        jobs = self._cluster.objects.each(JOBS)
-        return [job for job in jobs if is_fragile(job["spec"]["template"]["spec"]) or ended(job)]
+        return [
+            job
+            for job in self._cluster.objects.each(JOBS)
+            if is_fragile(job["spec"]["template"]["spec"]) or self._ended_before(job)
+        ]
+
+    def _ended_before(self, job: Obj) -> bool:
+        """Whether it ended so long before now that no clock could think it was deleted first."""
+        at = ended_at(job)
+        return at is not None and (self._cluster.objects.now() - at) > SKEW
 
     def _children(self) -> list[Obj]:
         executions = self._cluster.objects.each(EXECUTIONS)
