@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from treadle.engine.events import Event, TaskId
+from treadle.engine.events import Event, StopRequested, SuspendChanged, TaskId
 from treadle.engine.execution import Execution
 from treadle.runtime.ports import ExecutionKey, Loaded, Pinned, Sighting, Standing, Unavailable
 
@@ -184,6 +184,9 @@ class Run:
     def forget_memory(self) -> None:
         """What is stored is not what we thought: the same events are handled on what is."""
         self.inbox.extendleft(reversed(self.handled))
+        # What the spec asked for then, it may have taken back: whoever loads it asks it again.
+        wishes = (StopRequested, SuspendChanged)
+        self.inbox = deque(event for event in self.inbox if not isinstance(event, wishes))
         self.handled.clear()
         for waiter in self.waiters.values():
             waiter.is_taken = None

@@ -19,6 +19,7 @@ What = Literal[
     "compact",
     "suspend",
     "resume",
+    "stop",
 ]
 
 
@@ -283,6 +284,7 @@ def _deeds(dice: random.Random, until: float) -> tuple[Deed, ...]:
         ("evict", 0.3, 3),
         ("collect-pods", 0.4, 3),
         ("compact", 0.5, 4),
+        ("stop", 0.4, 3),
     ):
         if dice.random() < chance:
             for _ in range(dice.randint(1, most)):

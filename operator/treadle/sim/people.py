@@ -5,6 +5,7 @@ retries that, and to others only what comes after their end.
 """
 
 import random
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -14,18 +15,34 @@ from treadle.sim.cluster import SimCluster
 from treadle.sim.controllers import ended_at, key_of, later
 from treadle.sim.faults import Deed, Plan, What
 from treadle.sim.kubelet import is_fragile
+from treadle.sim.objects import Key
 
+STOPPED: Final = "Sim.Stopped"
+LOOK_SECONDS: Final = 1.0
 SKEW: Final = timedelta(seconds=3)
 """Instants of the API server are whole seconds, and a node's clock may be two seconds off."""
 
 
 class People:
-    """Does the deeds of a plan."""
+    """Does the deeds of a plan.
+
+    Attributes:
+        deleted_names: of the objects that they deleted.
+        stoppable: names of Executions that they may stop.
+        redriving: those that they stopped and that do not go on yet; `on_redriven` is called when
+            one of them does.
+        violations: what they were refused though they must not be.
+    """
 
     def __init__(self, cluster: SimCluster, plan: Plan, seed: int | str) -> None:
         self._cluster = cluster
         self._dice = random.Random(f"{seed}/people")
         self.deleted_names: set[str] = set()
+        self.stoppable: set[str] = set()
+        self.redriving: set[Key] = set()
+        self.on_redriven: Callable[[], None] = lambda: None
+        self.violations: list[str] = []
+        self._redrives = 0
         for deed in plan.deeds:
             later(deed.seconds, self._do, deed)
 
@@ -48,6 +65,8 @@ class People:
                 self._delete(EXECUTIONS, self._some(self._children()))
             case "suspend" | "resume":
                 self._suspend(what == "suspend")
+            case "stop":
+                self._stop()
             case "compact":
                 self._cluster.note("the past is compacted")
                 self._cluster.objects.compact()
@@ -61,6 +80,37 @@ class People:
         for execution in self._cluster.objects.each(EXECUTIONS):
             if not suspend or self._dice.random() < 0.7:
                 self._cluster.edit(EXECUTIONS, key_of(execution), {"suspend": suspend})
+
+    def _stop(self) -> None:
+        """Stop an execution, to let it go on later: that must make no difference either."""
+        executions = self._cluster.objects.each(EXECUTIONS)
+        for execution in self._some([e for e in executions if self._may_stop(e)]):
+            key = key_of(execution)
+            self.redriving.add(key)
+            self._cluster.edit(EXECUTIONS, key, {"stop": {"error": STOPPED}})
+            later(self._dice.choice((0.1, 1.0, 20.0)), self._redrive, key)
+
+    def _may_stop(self, execution: Obj) -> bool:
+        is_free = key_of(execution)[1] in self.stoppable and "stop" not in execution["spec"]
+        return is_free and (execution.get("status") or {}).get("phase") == "Running"
+
+    def _redrive(self, key: Key) -> None:
+        execution = self._cluster.objects.peek(EXECUTIONS, *key) or {"spec": {}}
+        spec, status = execution["spec"], execution.get("status") or {}
+        asked, answer = spec.get("redrive") or {}, status.get("redrive") or {}
+        if "refused" in answer:
+            self.violations.append(f"the redrive of {key[1]} is refused: {answer['refused']}")
+        is_told = asked.get("id") == answer.get("id")
+        if status.get("phase") == "Aborted" and status.get("error") == STOPPED:
+            if is_told:
+                self._redrives += 1
+                again = {"stop": None, "redrive": {"id": f"{self._redrives}"}}
+                self._cluster.edit(EXECUTIONS, key, again)
+        elif status.get("phase") != "Running" or (is_told and "stop" not in spec):
+            self.redriving.discard(key)  # it goes on, or had ended before
+            self.on_redriven()
+            return
+        later(LOOK_SECONDS, self._redrive, key)
 
     def _label(self) -> None:
         kind: Kind = self._dice.choice((EXECUTIONS, EXECUTIONS, JOBS, PODS, SECRETS))

@@ -204,6 +204,10 @@ class World:
         self.audit = Audit(self.cluster, programs, strict=strict)
         self.people = People(self.cluster, plan, setting.seed)
         self.audit.deleted_by_hand = self.people.deleted_names
+        for number, sample in enumerate(setting.samples):
+            if not sample.deed:
+                self.people.stoppable.add(f"e{number}")
+        self.people.on_redriven = self._look_whether_over
         self.operators = [_Operator(self, number) for number in range(plan.operators)]
         self._all_over = asyncio.Event()
         self._deeds_left = 0
@@ -239,7 +243,7 @@ class World:
         self._stop()
         return Report(
             outcomes,
-            (*self.audit.violations, *self.holders.violations),
+            (*self.audit.violations, *self.holders.violations, *self.people.violations),
             self.cluster.digest(),
             tuple(self.cluster.trace),
             ended_at,
@@ -293,7 +297,8 @@ class World:
             self._look_whether_over()
 
     def _look_whether_over(self) -> None:
-        if not self._deeds_left and not checkers.unfinished(self.cluster):
+        left = self._deeds_left or self.people.redriving
+        if not left and not checkers.unfinished(self.cluster):
             self._all_over.set()
 
     async def _until_over(self) -> None:
