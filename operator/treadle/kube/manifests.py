@@ -61,7 +61,7 @@ def job(
     if isinstance(template, StateError):
         return template
     in_secret = size > ANNOTATION_INPUT_BYTES_MAX
-    metadata = _metadata(order, create_before)
+    metadata = attempt_metadata(order, create_before)
     if parameters.start_timeout_seconds is not None:
         start_by = order.task.due_at + timedelta(seconds=parameters.start_timeout_seconds)
         metadata["annotations"][START_BY] = _instant(start_by)
@@ -83,7 +83,7 @@ def job(
 
 def tombstone(order: Order, *, create_before: datetime | None) -> Obj:
     """A Job that only takes the name of an attempt: suspended, and dead when it is resumed."""
-    metadata = _metadata(order, create_before)
+    metadata = attempt_metadata(order, create_before)
     context = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     container = {
         "name": "main",
@@ -122,7 +122,7 @@ def input_secret(order: Order, made: Obj) -> Obj | None:
         "kind": SECRETS.name,
         "type": "Opaque",
         "immutable": True,
-        "metadata": _metadata(order, None),
+        "metadata": attempt_metadata(order, None),
         "data": {_INPUT_FILE: base64.b64encode(text.encode()).decode()},
     }
 
@@ -166,7 +166,8 @@ def owner(key: ExecutionKey) -> Obj:
     }
 
 
-def _metadata(order: Order, create_before: datetime | None) -> Obj:
+def attempt_metadata(order: Order, create_before: datetime | None) -> Obj:
+    """The metadata of an attempt's object; see `job` for `create_before`."""
     key, task = order.execution, order.task
     name = names.attempt(key, task.id)
     annotations = {

@@ -105,6 +105,7 @@ class Order:
         expired: the attempt ended unseen: only its name must be taken (the tombstone).
         restored: the attempt was decided before this process knew it, so another may have created
             its object already: a live read comes before a create.
+        machine: the name of the StateMachine, for people.
     """
 
     execution: ExecutionKey
@@ -113,6 +114,7 @@ class Order:
     payload_bytes_max: int
     expired: bool = False
     restored: bool = False
+    machine: str = ""
 
     @property
     def attempt(self) -> Attempt:
