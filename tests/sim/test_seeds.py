@@ -80,6 +80,7 @@ def test_every_guard_of_the_house_can_be_taken_out() -> None:
         "sweep",
         "answer-saved",
         "token-dies",
+        "one-decision",
     }
 
 

@@ -18,7 +18,7 @@ from treadle.engine import snapshot
 from treadle.engine.events import TaskId
 from treadle.kube import names
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, JOBS, PAGES, PODS, SECRETS, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PAGES, PODS, SECRETS, Kind
 from treadle.kube.names import attempt as attempt_name
 from treadle.runners.transport import HttpRequest
 from treadle.runtime.ports import Attempt, ExecutionKey
@@ -28,6 +28,9 @@ from treadle.sim.http import SimTransport, key_of
 
 _LIVE_READ_SECONDS = 5.0
 _STOPPED_SECONDS = 60.0 + 90.0  # and the longest that an operator is down, paused and locked out
+
+_WORK = (JOBS, APPROVALS)
+"""What an attempt makes outside: at most one, once."""
 
 OVER = frozenset({"Succeeded", "Failed", "TimedOut", "Aborted"})
 
@@ -100,21 +103,22 @@ class Audit:
     # ------------------------------------------------------------------------------- when sent
 
     def _sent(self, who: str, verb: str, kind: Kind, what: Any) -> None:
-        if verb != "create" or kind != JOBS or is_tombstone(what):
+        if verb != "create" or kind not in _WORK or is_tombstone(what):
             return
         name = what["metadata"]["name"]
         attempt = names.attempt_of(what)
         if attempt is None:
-            self._violated(f"{who} creates Job {name}, which names no attempt")
+            self._violated(f"{who} creates {kind.name} {name}, which names no attempt")
             return
+        act = f"{who} creates {kind.name} {name}"
         known = self._of(attempt.execution.uid)
         if attempt.task in known.live:
             self._live_sends.add(attempt)
         elif attempt.task not in known.ever:
-            self._violated(f"{who} creates Job {name} before its decision is saved")
-        self._check_deletion(known, f"{who} creates Job {name}")
+            self._violated(f"{act} before its decision is saved")
+        self._check_deletion(known, act)
         if self._strict and attempt in self._created:
-            self._check_second(f"{who} creates Job {name} again", name, attempt)
+            self._check_second(f"{act} again", kind, name, attempt)
 
     def _check_deletion(self, known: _Known, act: str) -> None:
         """Deleting an Execution stops everything within 60 s; one that is down has a sweep more."""
@@ -122,10 +126,10 @@ class Audit:
         if known.deleted_at is not None and now > known.deleted_at + _STOPPED_SECONDS:
             self._violated(f"{act} long after its Execution was deleted")
 
-    def _check_second(self, act: str, name: str, attempt: Attempt) -> None:
+    def _check_second(self, act: str, kind: Kind, name: str, attempt: Attempt) -> None:
         """A Job that was seen, or that left a Pod, is never made again; design.md, fence 2."""
         objects = self._cluster.objects
-        if objects.peek(JOBS, attempt.execution.namespace, name) is not None:
+        if objects.peek(kind, attempt.execution.namespace, name) is not None:
             return  # it meets a 409, which is how a first create learns of an earlier one
         if self._of(attempt.execution.uid).live.get(attempt.task):
             self._violated(f"{act} though it was seen running")
@@ -157,8 +161,8 @@ class Audit:
         elif kind == EXECUTIONS and old is not None:
             now = asyncio.get_running_loop().time()
             self._of(old["metadata"]["uid"]).deleted_at = now
-        elif kind == JOBS and old is None and new is not None:
-            self._job_landed(new)
+        elif kind in _WORK and old is None and new is not None:
+            self._work_landed(kind, new)
 
     def _status_landed(self, execution: Obj) -> None:
         key = execution_key(execution)
@@ -177,9 +181,9 @@ class Audit:
         known.ever |= live.keys()
         self._keys |= {attempt_name(key, task): Attempt(key, task) for task in live}
 
-    def _job_landed(self, job: Obj) -> None:
-        name = job["metadata"]["name"]
-        attempt = names.attempt_of(job)
+    def _work_landed(self, kind: Kind, obj: Obj) -> None:
+        name = obj["metadata"]["name"]
+        attempt = names.attempt_of(obj)
         if attempt is None:
             return
         known = self._of(attempt.execution.uid)
@@ -188,11 +192,11 @@ class Audit:
         # Counted by the attempt that it says it is, so that another name hides nothing.
         self._created[attempt] += 1
         if self._created[attempt] > 1 and name not in self.deleted_by_hand:
-            self._violated(f"Job {name} is created twice")
-        if is_tombstone(job) or attempt in self._live_sends:
+            self._violated(f"{kind.name} {name} is created twice")
+        if is_tombstone(obj) or attempt in self._live_sends:
             return
         if self._strict and attempt.task not in known.live:
-            self._violated(f"Job {name} starts after its end was saved")
+            self._violated(f"{kind.name} {name} starts after its end was saved")
 
     def _of(self, uid: str) -> _Known:
         return self._known.setdefault(uid, _Known())
@@ -220,10 +224,11 @@ def execution_key(execution: Obj) -> ExecutionKey:
     return ExecutionKey(metadata["namespace"], metadata["name"], metadata["uid"])
 
 
-def is_tombstone(job: Obj) -> bool:
-    """Whether a Job only takes its name."""
-    spec = job["spec"]
-    return bool(spec.get("suspend")) and spec.get("activeDeadlineSeconds") == 0
+def is_tombstone(obj: Obj) -> bool:
+    """Whether a Job or an Approval only takes its name."""
+    spec = obj["spec"]
+    never_runs = bool(spec.get("suspend")) and spec.get("activeDeadlineSeconds") == 0
+    return never_runs or bool(spec.get("closed"))
 
 
 def remains(cluster: SimCluster, *, pages: bool, uid: str | None = None) -> list[str]:
@@ -235,7 +240,7 @@ def remains(cluster: SimCluster, *, pages: bool, uid: str | None = None) -> list
         uid: of the one execution.
     """
     left = []
-    for kind in (JOBS, PODS, SECRETS, *((PAGES,) if pages else ())):
+    for kind in (JOBS, PODS, SECRETS, APPROVALS, *((PAGES,) if pages else ())):
         for obj in cluster.objects.each(kind):
             metadata = obj["metadata"]
             of = metadata.get("labels", {}).get(names.EXECUTION_UID)

@@ -10,7 +10,15 @@ from typing import Literal
 Landing = Literal["answered", "lost", "late", "failed", "throttled"]
 
 What = Literal[
-    "label", "delete-pod", "delete-job", "evict", "collect-pods", "compact", "suspend", "resume"
+    "label",
+    "delete-pod",
+    "delete-job",
+    "delete-approval",
+    "evict",
+    "collect-pods",
+    "compact",
+    "suspend",
+    "resume",
 ]
 
 
@@ -248,6 +256,7 @@ def _crashes(dice: random.Random, operators: int, until: float) -> tuple[Crash, 
 _MEANWHILE: tuple[tuple[What, ...], ...] = (
     ("collect-pods",),
     ("delete-job",),
+    ("delete-approval",),
     ("delete-job", "collect-pods"),
     ("evict", "delete-pod"),
     ("compact",),
@@ -270,6 +279,7 @@ def _deeds(dice: random.Random, until: float) -> tuple[Deed, ...]:
         ("label", 0.4, 6),
         ("delete-pod", 0.3, 3),
         ("delete-job", 0.3, 2),
+        ("delete-approval", 0.3, 3),
         ("evict", 0.3, 3),
         ("collect-pods", 0.4, 3),
         ("compact", 0.5, 4),

@@ -17,6 +17,11 @@ DISRUPTIONS = (
 )
 """What a person or a drain does to a task; a `fragile` task retries it."""
 
+_DECIDED_AGAINST = {
+    "Rejected": "Treadle.ApprovalRejected",
+    "Expired": "Treadle.ApprovalExpired",
+}
+
 Deed: TypeAlias = Literal["", "stop", "delete"]
 _DEEDS: tuple[Deed, ...] = ("", "stop", "delete", "delete")
 
@@ -118,7 +123,8 @@ class Generator:
 
     def _step(self, steps: _Steps, depth: int, may_fail: bool) -> None:
         may_fail = may_fail and not steps.fails
-        kinds = ["job"] * 5 + ["http"] * 2 + ["callback", "wait", "pass", "choice", "loop"]
+        kinds = ["job"] * 5 + ["http"] * 2 + ["callback", "approval", "wait", "pass"]
+        kinds += ["choice", "loop"]
         if depth < 2:
             kinds += ["parallel", "map", "map"]
         if self._tasks <= 0:
@@ -130,8 +136,9 @@ class Generator:
         elif kind in ("job", "http"):
             task = self._job if kind == "job" else self._http
             task(steps, may_fail)
-        elif kind == "callback":
-            self._callback(steps)
+        elif kind in ("callback", "approval"):
+            ask = self._callback if kind == "callback" else self._approval
+            ask(steps)
         else:
             {"pass": self._pass, "choice": self._choice, "loop": self._loop, "wait": self._wait}[
                 kind
@@ -231,6 +238,55 @@ class Generator:
             script["beats"] = self._dice.randint(1, 3)
             state["HeartbeatSeconds"] = _ENOUGH_SECONDS
         steps.add(name, state)
+
+    def _approval(self, steps: _Steps) -> None:
+        """A question to people, whose script is in its details."""
+        self._tasks -= 1
+        name = self._name("Approval")
+        verdict = self._dice.choice(("Approved", "Rejected", "Expired", "nearly", "nearly"))
+        quorum = self._dice.choice((1, 1, 2))
+        parameters, decide = self._votes(verdict, quorum)
+        retried = [*_DECIDED_AGAINST.values()] if verdict == "nearly" else []
+        details: dict[str, Any] = {"decide": decide}
+        if self._dice.random() < 0.4:
+            details["fragile"] = True
+            retried.append("Treadle.ApprovalDeleted")
+        state: dict[str, Any] = {
+            "Type": "Task",
+            "Resource": "treadle:approval",
+            "Parameters": {"message": name, "details": details, "quorum": quorum, **parameters},
+            # When somebody decided is another world's.
+            "ResultSelector": {"ok.$": "$.approved", "by.$": "$.decisions[*].by"},
+            "ResultPath": f"$.{name}",
+        }
+        if retried:
+            state["Retry"] = [_retrier(retried, attempts=30)]
+        steps.add(name, state)
+        if verdict in _DECIDED_AGAINST:
+            handler = self._name("Caught")
+            errors = [_DECIDED_AGAINST[verdict]]
+            state["Catch"] = [{"ErrorEquals": errors, "Next": handler, "ResultPath": None}]
+            other: dict[str, Any] = {"Type": "Pass", "Result": name, "ResultPath": f"$.{handler}"}
+            steps.states[handler] = other
+            steps.open.append(other)
+
+    def _votes(self, verdict: str, quorum: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """More parameters, and who says what when; the last ones change nothing any more."""
+        dice = self._dice
+        at = dice.choice((0.0, 0.01, 1.0, 8.0))
+        if verdict == "nearly":
+            said = {"approve": True, "before": dice.choice((0.005, 0.05, 0.3, 1.0))}
+            said["rejects"] = dice.randint(0, 5)
+            votes = [{"by": f"p{n}", **said} for n in range(quorum)]
+            return {"expiresSeconds": dice.randint(2, 5)}, votes
+        votes = [{"by": f"p{n}", "approve": True, "seconds": at + n / 2} for n in range(quorum - 1)]
+        if verdict == "Expired":
+            late = {"by": "late", "approve": True, "before": -1.0}
+            return {"expiresSeconds": dice.randint(3, 30)}, [*votes[:1], late]
+        approves = verdict == "Approved"
+        votes.append({"by": "last", "approve": approves, "seconds": at + 2})
+        votes.append({"by": "after", "approve": not approves, "seconds": at + 2.5})
+        return ({"expiresSeconds": 3600} if dice.random() < 0.5 else {}), votes
 
     def _trouble(
         self,

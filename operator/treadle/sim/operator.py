@@ -13,10 +13,11 @@ from treadle.engine.context import Identity
 from treadle.kube import decode
 from treadle.kube.api import Api, Obj
 from treadle.kube.informer import Informer
-from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults
-from treadle.runners import observed
+from treadle.runners import decisions, observed
+from treadle.runners.approvals import ApprovalRunner, ApprovalSettings
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runtime.driver import Driver
@@ -30,7 +31,7 @@ from treadle.stores.judging import Judging
 from treadle.stores.keys import TokenKeys
 from treadle.stores.machines import RevisionMachines
 
-_RESOURCES = JobRunner.resources | HttpRunner.resources
+_RESOURCES = JobRunner.resources | HttpRunner.resources | ApprovalRunner.resources
 
 SWEEP_SECONDS = 30.0
 DRAIN_SECONDS = 80.0
@@ -89,7 +90,19 @@ class Operator:
         self._clock = seat.clock
         seat.holders.open(api, self._answer)
         self._http = HttpRunner(seat.transport, self.driver, lease, seat.clock)
-        self.driver.serve([self._job_runner, self._http])
+        indices = {decisions.EXECUTION: decisions.execution_of}
+        self._approvals = Informer(api, APPROVALS, indices=indices, trim=decisions.trim)
+        self._approval_runner = ApprovalRunner(
+            api,
+            self._approvals,
+            mailbox=self.driver,
+            leading=lease,
+            standings=self.driver.standing,
+            clock=seat.clock,
+            # So that a world that waits until nothing is left ends soon.
+            settings=ApprovalSettings(kept_seconds=120.0),
+        )
+        self.driver.serve([self._job_runner, self._http, self._approval_runner])
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """All that runs for ever."""
@@ -101,6 +114,8 @@ class Operator:
             watching.watch(self._api, STATE_MACHINES, self._machine_changed),
             self._judging.run(),
             self._job_runner.run(),
+            self._approvals.run(),
+            self._approval_runner.run(),
             self._open(),
             self._open_tokens(),
             self._sweep(),
@@ -109,6 +124,7 @@ class Operator:
     async def _open(self) -> None:
         await self._jobs.synced.wait()
         await self._pods.synced.wait()
+        await self._approvals.synced.wait()
         self.driver.open()
 
     async def _open_tokens(self) -> None:
@@ -133,6 +149,7 @@ class Operator:
                 self._compare,
                 self.driver.sweep,
                 self._job_runner.sweep,
+                self._approval_runner.sweep,
                 self._machines.sweep,
             ):
                 with contextlib.suppress(Fault):

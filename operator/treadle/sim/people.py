@@ -7,7 +7,7 @@ retries that, and to others only what comes after their end.
 import random
 
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, SECRETS, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PODS, SECRETS, Kind
 from treadle.sim.cluster import SimCluster
 from treadle.sim.controllers import ended, key_of, later
 from treadle.sim.faults import Deed, Plan, What
@@ -20,7 +20,7 @@ class People:
     def __init__(self, cluster: SimCluster, plan: Plan, seed: int | str) -> None:
         self._cluster = cluster
         self._dice = random.Random(f"{seed}/people")
-        self.deleted_jobs: set[str] = set()
+        self.deleted: set[str] = set()
         for deed in plan.deeds:
             later(deed.seconds, self._do, deed)
 
@@ -38,14 +38,19 @@ class People:
             case "collect-pods":
                 self._collect_pods()
             case "delete-job":
-                for job in self._some(self._jobs()):
-                    self.deleted_jobs.add(job["metadata"]["name"])
-                    self._cluster.remove(JOBS, key_of(job))
+                self._delete(JOBS, self._jobs())
+            case "delete-approval":
+                self._delete(APPROVALS, self._approvals())
             case "suspend" | "resume":
                 self._suspend(what == "suspend")
             case "compact":
                 self._cluster.note("the past is compacted")
                 self._cluster.objects.compact()
+
+    def _delete(self, kind: Kind, objects: list[Obj]) -> None:
+        for obj in self._some(objects):
+            self.deleted.add(obj["metadata"]["name"])
+            self._cluster.remove(kind, key_of(obj))
 
     def _suspend(self, suspend: bool) -> None:
         for execution in self._cluster.objects.each(EXECUTIONS):
@@ -53,7 +58,7 @@ class People:
                 self._cluster.edit(EXECUTIONS, key_of(execution), {"suspend": suspend})
 
     def _label(self) -> None:
-        kind: Kind = self._dice.choice((EXECUTIONS, EXECUTIONS, JOBS, PODS, SECRETS))
+        kind: Kind = self._dice.choice((EXECUTIONS, EXECUTIONS, JOBS, PODS, SECRETS, APPROVALS))
         for obj in self._some(list(self._cluster.objects.each(kind))):
             self._cluster.touch(kind, key_of(obj))
 
@@ -80,6 +85,13 @@ class People:
     def _jobs(self) -> list[Obj]:
         jobs = self._cluster.objects.each(JOBS)
         return [job for job in jobs if is_fragile(job["spec"]["template"]["spec"]) or ended(job)]
+
+    def _approvals(self) -> list[Obj]:
+        return [
+            each
+            for each in self._cluster.objects.each(APPROVALS)
+            if (each["spec"].get("details") or {}).get("fragile")
+        ]
 
 
 def _has_result(pod: Obj) -> bool:

@@ -18,6 +18,7 @@ from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import Clock
 from treadle.sim import checkers, clock, faults, machines
 from treadle.sim.api import SimApi
+from treadle.sim.approvals import Deciders
 from treadle.sim.checkers import Audit, Outcome
 from treadle.sim.cluster import SimCluster, create_before
 from treadle.sim.controllers import later
@@ -193,12 +194,13 @@ class World:
         admission = create_before if plan.admission else None
         self.cluster = SimCluster(setting.seed, admission, setting.names)
         self.holders = Holders(self.cluster, plan, setting.seed)
+        self.deciders = Deciders(self.cluster)
         self.http = SimHttp(self.cluster, self.holders)
         programs = {f"e{n}": setting.compile(s.definition) for n, s in enumerate(setting.samples)}
         strict = plan.operators == 1 or plan.lease
         self.audit = Audit(self.cluster, programs, strict=strict)
         self.people = People(self.cluster, plan, setting.seed)
-        self.audit.deleted_by_hand = self.people.deleted_jobs
+        self.audit.deleted_by_hand = self.people.deleted
         self.operators = [_Operator(self, number) for number in range(plan.operators)]
         self._all_over = asyncio.Event()
         self._deeds_left = 0
@@ -234,7 +236,11 @@ class World:
         self._stop()
         return Report(
             outcomes,
-            (*self.audit.violations, *self.holders.violations),
+            (
+                *self.audit.violations,
+                *self.holders.violations,
+                *self.deciders.violations,
+            ),
             self.cluster.digest(),
             tuple(self.cluster.trace),
             ended_at,
