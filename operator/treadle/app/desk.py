@@ -32,6 +32,7 @@ from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES
 from treadle.kube.lease import NoLease
 from treadle.kube.podtemplates import with_api
 from treadle.local import engines, mocks
+from treadle.local.approvals import Asked, DeskApprovals
 from treadle.local.commands import POD_DEFAULTS
 from treadle.local.files import NAMESPACE, FileApi
 from treadle.local.loops import VirtualLoop
@@ -52,6 +53,7 @@ from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
 
+NOBODY = Asked({})
 INTERRUPTED = "Treadle.Interrupted"
 LOOPBACK = "127.0.0.1"
 TOKEN_SECRET = "token-keys"
@@ -99,6 +101,7 @@ def run(
     interrupted: Callable[[], None],
     quit_now: Callable[[], None],
     serving: Callable[[str], None],
+    asked: Asked = NOBODY,
 ) -> Result:
     """Run an execution to its end, from its beginning or from where it was left.
 
@@ -110,6 +113,7 @@ def run(
         interrupted: told when somebody asks for its end, which then follows.
         quit_now: told when somebody cannot wait for that; must end the process.
         serving: told the URL where answers to task tokens are taken, where there are tokens.
+        asked: who answers questions to people.
 
     Raises:
         NotRunnable: the machine cannot be run.
@@ -119,13 +123,14 @@ def run(
     """
     loop = VirtualLoop() if run.virtual else asyncio.new_event_loop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        desk = _Desk(run, folder, show, trouble, loop)
+        desk = _Desk(run, folder, show, trouble, loop, asked)
         return runner.run(desk.live(interrupted, quit_now, serving))
 
 
 class _Runners(NamedTuple):
     processes: ProcessRunner
     http: HttpRunner
+    approvals: DeskApprovals
     transport: AiohttpTransport
 
 
@@ -139,8 +144,10 @@ class _Desk:
         show: Show,
         trouble: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
+        asked: Asked,
     ) -> None:
         self._run = run
+        self._asked = asked
         self._show = show
         self._runs = Runs(folder)
         self._settings = settings_.from_environment({"limits_profile": run.limits or None})
@@ -169,7 +176,7 @@ class _Desk:
     ) -> Result:
         """See `run`."""
         # With answers at hand any Resource can be asked for.
-        resources = ProcessRunner.resources | HttpRunner.resources
+        resources = ProcessRunner.resources | HttpRunner.resources | DeskApprovals.resources
         if self._answers is not None:
             resources |= _named_by(self._run.spec)
         answered = None if self._answers is None else frozenset(self._answers)
@@ -209,12 +216,19 @@ class _Desk:
         )
         transport = AiohttpTransport(lambda _: self._address_policy())
         http = HttpRunner(transport, driver, NoLease(), self._now)
-        runners: list[Runner] = [processes, http]
+        approvals = DeskApprovals(self._asked, self._user, driver, self._now)
+        runners: list[Runner] = [processes, http, approvals]
         if self._answers is not None:
             answering = mocks.MockRunner(self._answers, resources, runners, driver, self._now)
             runners = [answering, *runners]
         driver.serve(runners)
-        return _Runners(processes, http, transport)
+        return _Runners(processes, http, approvals, transport)
+
+    @property
+    def _user(self) -> str:
+        """Who sits here."""
+        environment = self._settings.environment
+        return environment.get("USER") or environment.get("LOGNAME") or "somebody"
 
     async def _live(
         self,
@@ -224,10 +238,10 @@ class _Desk:
         interrupted: Callable[[], None],
         quit_now: Callable[[], None],
     ) -> Result:
-        processes, http, transport = runners
+        processes, http, approvals, transport = runners
         obj = await self._ready(machines)
         if self._virtual:
-            self._virtual.busy = lambda: processes.busy or http.busy
+            self._virtual.busy = lambda: processes.busy or http.busy or approvals.busy
             for entry in (await histories.read(self._api, obj))[-1:]:
                 self._virtual.not_before(entry.at)
         key = decode.key(obj)
@@ -244,6 +258,7 @@ class _Desk:
         driver.open()
         if (obj.get("status") or {}).get("phase") not in TERMINAL:
             await self._ended.wait()
+        approvals.drain()
         await processes.drain()
         await http.drain(0)
         await driver.drain(DRAIN_SECONDS)

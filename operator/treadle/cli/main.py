@@ -172,6 +172,9 @@ def history(name: str, output: str, **where: Any) -> None:
     help="Answers to give instead of running Tasks.",
     shell_complete=completing.files,
 )
+@click.option(
+    "--approve", multiple=True, metavar="STATE=yes|no", help="Decide a question; repeatable."
+)
 @click.option("--time", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
 @click.option(
     "--limits",

@@ -92,10 +92,11 @@ def problems_of(
 
 
 def _resources() -> frozenset[str]:
+    from treadle.runners.approvals import ApprovalRunner
     from treadle.runners.http import HttpRunner
     from treadle.runners.jobs import JobRunner
 
-    return JobRunner.resources | HttpRunner.resources
+    return JobRunner.resources | HttpRunner.resources | ApprovalRunner.resources
 
 
 def _misshapen(machine: sources.Machine) -> Iterator[Problem]:
