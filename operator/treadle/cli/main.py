@@ -296,6 +296,51 @@ def graph(machine: str, output: "Output", execution: str | None, **where: Any) -
     raise SystemExit(command.run(machine, output, entries))
 
 
+_namespace = click.option("-n", "--namespace", metavar="NAME", help="Default: the context's.")
+_reason = click.option("--reason", metavar="TEXT", help="Why, for people.")
+
+
+@main.command()
+@click.option("--mine", is_flag=True, help="Those that wait for me, and that I may decide.")
+@_namespace
+@_credentials
+@_output("text", "wide", "json", "yaml", "name")
+def approvals(mine: bool, output: str, **where: Any) -> None:
+    """List what machines ask people."""
+    from treadle.app.deciding import Cluster
+    from treadle.cli import approvals as asked
+
+    raise SystemExit(asked.approvals(Cluster(**where), output, mine=mine))
+
+
+@main.command()
+@click.argument("name")
+@_reason
+@_namespace
+@_credentials
+@_output("text", "json", "yaml", "name")
+def approve(name: str, reason: str | None, output: str, **where: Any) -> None:
+    """Decide for what an Approval asks, in my own name."""
+    from treadle.app.deciding import Cluster
+    from treadle.cli import approvals as asked
+
+    raise SystemExit(asked.decide(Cluster(**where), name, output, approve=True, reason=reason))
+
+
+@main.command()
+@click.argument("name")
+@_reason
+@_namespace
+@_credentials
+@_output("text", "json", "yaml", "name")
+def reject(name: str, reason: str | None, output: str, **where: Any) -> None:
+    """Decide against what an Approval asks, in my own name."""
+    from treadle.app.deciding import Cluster
+    from treadle.cli import approvals as asked
+
+    raise SystemExit(asked.decide(Cluster(**where), name, output, approve=False, reason=reason))
+
+
 @main.command("free-pods")
 @_credentials
 @click.option("-n", "--namespace", "namespaces", multiple=True, help="Of this one; repeatable.")
