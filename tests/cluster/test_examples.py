@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 EXAMPLES = places.ROOT / "examples"
 HERE = ("api-chain", "retry-dead-letter", "batch-when-enough", "fan-out")
-ALL = (*HERE, "file-processing", "lambda")
+ALL = (*HERE, "file-processing", "lambda", "order-approval")
 
 
 def built(example: str) -> list[Any]:
