@@ -596,3 +596,57 @@ def test_a_new_look_is_not_later_than_one_that_is_due() -> None:
         assert world.runner._watches[world.attempt].timer is not first
 
     in_a_world(test)
+
+
+def test_one_that_a_save_knows_is_not_told_again() -> None:
+    async def test(world: World) -> None:
+        await world.start()
+        uid = world.approval()["metadata"]["uid"]  # type: ignore[index]
+        await world.live()
+        world.told.events.clear()
+        await world.start(uid=uid, restored=True)
+        world.decides()
+        await asyncio.sleep(1)
+        assert [type(event) for event in world.told.events] == [TaskSucceeded]
+
+    in_a_world(test)
+
+
+def test_what_has_the_name_of_one_that_was_seen_is_another() -> None:
+    async def test(world: World) -> None:
+        await world.start()
+        world.cluster.remove(APPROVALS, world.place)
+        question = approving.parse({"message": "m"})
+        assert isinstance(question, approving.Question)
+        again = approving.manifest(world.order(), question)
+        await world.kubectl.create(APPROVALS, "default", again)
+        await world.live()
+        await world.start(uid="of-the-first", restored=True)
+        assert world.outcome == decisions.DELETED
+
+    in_a_world(test)
+
+
+def test_a_look_that_was_put_off_is_not_made_for_what_is_forgotten() -> None:
+    async def test(world: World) -> None:
+        await world.start(parameters={"expiresSeconds": 5})
+        watch = world.runner._watches.pop(world.attempt)
+        await asyncio.sleep(10)
+        assert watch.timer is None
+        assert world.outcome is None
+        await world.runner.sweep()
+        assert world.outcome == decisions.EXPIRED
+
+    in_a_world(test)
+
+
+def test_what_is_forgotten_is_looked_at_no_more() -> None:
+    async def test(world: World) -> None:
+        await world.start()
+        world.runner._look_after(world.attempt, 5)
+        watch = world.runner._watches[world.attempt]
+        world.runner._forget(world.attempt)
+        assert watch.timer is not None
+        assert watch.timer.cancelled()
+
+    in_a_world(test)
