@@ -209,7 +209,7 @@ def test_json_holds_the_same(path: Path) -> None:
             "code": "resource-not-runnable",
             "severity": "warning",
             "message": "nothing here runs treadle:activity/a; what is run: "
-            "arn:aws:states:::http:invoke, treadle:http, treadle:job",
+            "arn:aws:states:::http:invoke, treadle:approval, treadle:http, treadle:job",
         }
     ]
 
