@@ -58,6 +58,12 @@ class Screen(Protocol):
     def serving(self, url: str) -> None:
         """Answers to task tokens are taken at this URL."""
 
+    def pause(self) -> None:
+        """Somebody is asked something: the terminal is for that alone."""
+
+    def go_on(self) -> None:
+        """Show the run again."""
+
     def close(self) -> None:
         """Leave the terminal as it was."""
 
@@ -162,6 +168,12 @@ class LineScreen:
         """See Screen."""
         self._say(f"task tokens are answered at {url}")
 
+    def pause(self) -> None:
+        """See Screen."""
+
+    def go_on(self) -> None:
+        """See Screen."""
+
     def close(self) -> None:
         """See Screen."""
 
@@ -239,6 +251,14 @@ class LiveScreen:
     def serving(self, url: str) -> None:
         """See Screen."""
         self._url = url
+
+    def pause(self) -> None:
+        """See Screen."""
+        self._live.stop()
+
+    def go_on(self) -> None:
+        """See Screen."""
+        self._live.start()
 
     def close(self) -> None:
         """See Screen."""

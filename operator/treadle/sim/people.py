@@ -7,7 +7,7 @@ retries that, and to others only what comes after their end.
 import random
 
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, SECRETS, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PODS, SECRETS, Kind
 from treadle.sim.cluster import SimCluster
 from treadle.sim.controllers import ended, key_of, later
 from treadle.sim.faults import Deed, Plan, What
@@ -41,6 +41,8 @@ class People:
                 self._delete(JOBS, self._some(self._jobs()))
             case "delete-child":
                 self._delete(EXECUTIONS, self._some(self._children()))
+            case "delete-approval":
+                self._delete(APPROVALS, self._some(self._approvals()))
             case "suspend" | "resume":
                 self._suspend(what == "suspend")
             case "compact":
@@ -58,7 +60,7 @@ class People:
                 self._cluster.edit(EXECUTIONS, key_of(execution), {"suspend": suspend})
 
     def _label(self) -> None:
-        kind: Kind = self._dice.choice((EXECUTIONS, EXECUTIONS, JOBS, PODS, SECRETS))
+        kind: Kind = self._dice.choice((EXECUTIONS, EXECUTIONS, JOBS, PODS, SECRETS, APPROVALS))
         for obj in self._some(list(self._cluster.objects.each(kind))):
             self._cluster.touch(kind, key_of(obj))
 
@@ -89,6 +91,13 @@ class People:
     def _children(self) -> list[Obj]:
         executions = self._cluster.objects.each(EXECUTIONS)
         return [e for e in executions if _PRETEND_FRAGILE in e["spec"].get("inputJson", "")]
+
+    def _approvals(self) -> list[Obj]:
+        return [
+            each
+            for each in self._cluster.objects.each(APPROVALS)
+            if (each["spec"].get("details") or {}).get("fragile")
+        ]
 
 
 _PRETEND_FRAGILE = '"pretend":{"fragile":true}'
