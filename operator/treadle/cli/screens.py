@@ -318,15 +318,17 @@ class LiveScreen:
         for depth, name, row in rows[first:end]:
             mark, style = self._mark(name, row)
             indented = Text("  " * min(depth, _DEPTH_MAX) + printable(name))
-            note = _note(row, self._phase, self._waits(name))
+            note = _note(row, self._phase, self._waits(name, row))
             table.add_row(Text(mark, style=style), indented, self._times(row), note)
         if end < len(rows):
             table.add_row("", Text(f"… {len(rows) - end} states more", style="dim"), "", "")
         return table
 
-    def _waits(self, name: str) -> str:
+    def _waits(self, name: str, row: Row) -> str:
         """What a state waits for that does nothing; empty where it does something."""
         place = (self._current or {}).get(name, {})
+        if row.asks and place.get("waitsFor") == "task":
+            return "waits for approval"
         word = _WAITS.get(str(place.get("waitsFor")), "")
         until = parse_timestamp(str(place.get("until")))
         if not word or until is None:

@@ -19,6 +19,9 @@ from treadle.runtime.ports import Order
 
 RESOURCE = "treadle:approval"
 
+BY_RBAC = "by RBAC"
+"""What is said where nobody is named."""
+
 LINE_CHARS_MAX = 253
 """Of who may decide, as a text."""
 
@@ -46,7 +49,7 @@ class Question:
     def who(self) -> str:
         """Who may decide, in a line."""
         named = [*self.users, *(f"group {group}" for group in self.groups)]
-        text = ", ".join(named) or "by RBAC"
+        text = ", ".join(named) or BY_RBAC
         if self.quorum > 1:
             text = f"{self.quorum} of {text}"
         return text if len(text) <= LINE_CHARS_MAX else f"{text[: LINE_CHARS_MAX - 1]}…"
