@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.treadles import command, environment, states, treadle, write
+from tests.support.treadles import command, environment, manifest, states, treadle, write
 
 ASK: dict[str, Any] = {
     "Type": "Task",
@@ -70,6 +70,20 @@ def test_mocks_need_nobody(folder: Path) -> None:
     done = treadle(folder, "run", "machine.json", "--mocks", "mocks.json", "--name", "it")
     assert done.stdout == '{"approved":true}\n'
     assert treadle(folder, "run", "--resume", "it").stdout == done.stdout
+
+
+def test_what_another_machine_asks_is_decided_by_option_too(tmp_path: Path) -> None:
+    start = {"stateMachine": "lower", "input.$": "$"}
+    state = {"Type": "Task", "Resource": "treadle:execution.sync", "Parameters": start, "End": True}
+    both = [manifest(states(Lower=state), "upper"), manifest(states(Ask=ASK), "lower")]
+    (tmp_path / "all.yaml").write_text("\n---\n".join(map(json.dumps, both)))
+    words = ("run", "all.yaml", "--approve", "Ask=yes")
+    done = treadle(tmp_path, *words, "--name", "it")
+    assert json.loads(done.stdout)["output"]["approved"] is True
+    assert treadle(tmp_path, *words[:1], "--resume", "it", *words[2:]).returncode == 0
+    # Whether it is started is not known before.
+    done = treadle(tmp_path, *words[:2])
+    assert (done.returncode, "Nobody can be asked here." in done.stderr) == (1, True)
 
 
 def test_who_goes_on_is_asked_again(folder: Path) -> None:

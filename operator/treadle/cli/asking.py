@@ -5,7 +5,7 @@ One rule: what can be known before anything runs, that nobody can be asked, is s
 
 import asyncio
 import sys
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import click
@@ -41,13 +41,27 @@ def said_before(texts: Sequence[str]) -> dict[str, bool]:
 
 
 def check(
-    program: Program, said: Mapping[str, bool], mocked: Container[str], *, has_terminal: bool
+    program: Program,
+    said: Mapping[str, bool],
+    mocked: Container[str],
+    others: Iterable[Program] = (),
+    *,
+    has_terminal: bool,
 ) -> None:
-    """Everybody who must be asked can be. Raises: ValueError."""
-    from treadle.stores.judgement import tasks
+    """Everybody who must be asked can be.
 
-    asking = [task.name for _, task, _ in tasks(program) if task.resource == RESOURCE]
-    unknown = said.keys() - set(asking)
+    Args:
+        program: of the machine.
+        said: what was decided before.
+        mocked: states that nobody is asked for.
+        others: machines beside it. Whether it starts them is not known before.
+        has_terminal: whether somebody sits there.
+
+    Raises:
+        ValueError: somebody cannot be asked, or need not be.
+    """
+    asking = list(_asking(program))
+    unknown = said.keys() - {*asking, *(name for other in others for name in _asking(other))}
     if unknown:
         named = ", ".join(sorted(unknown))
         raise ValueError(f"--approve names what is no {RESOURCE} of the machine: {named}")
@@ -58,6 +72,12 @@ def check(
             f"these states ask people, and there is no terminal to ask at: {named}. Say --approve "
             "STATE=yes or STATE=no, or run it at a terminal"
         )
+
+
+def _asking(program: Program) -> Iterator[str]:
+    from treadle.stores.judgement import tasks
+
+    return (task.name for _, task, _ in tasks(program) if task.resource == RESOURCE)
 
 
 class Terminal:

@@ -104,7 +104,7 @@ def _resumed(asked: Asked, runs: Runs) -> Run:
     program, _ = document.inspect(run.spec["definition"])
     if program is not None:
         mocked: Container[str] = () if run.mocks is None else _read_mocks(run)
-        _check_people(program, asked, mocked)
+        _check_people(program, asked, mocked, run.machines)
     return run
 
 
@@ -123,7 +123,8 @@ def _new(asked: Asked) -> Run:
     program = _judged(machine, found.file, asked)
     commands = dict(_pair(text, "--command IMAGE=CMD") for text in asked.commands)
     mocks, case, mocked = _mocks(asked.mocks, program)
-    _check_people(program, asked, mocked)
+    machines = {each.name: each.spec for each in found.machines if each.name}
+    _check_people(program, asked, mocked, machines)
     if asked.runner == "process":
         _check_commands(machine, program, commands, mocked)
     name = machine.name or _name_of(asked.machine)
@@ -143,7 +144,7 @@ def _new(asked: Asked) -> Run:
         case=case,
         virtual=asked.time == "virtual",
         limits=asked.limits or "",
-        machines={each.name: each.spec for each in found.machines if each.name},
+        machines=machines,
     )
 
 
@@ -194,9 +195,16 @@ def _check_commands(
         )
 
 
-def _check_people(program: Program, asked: Asked, mocked: Container[str]) -> None:
+def _check_people(
+    program: Program,
+    asked: Asked,
+    mocked: Container[str],
+    machines: Mapping[str, Mapping[str, Json]],
+) -> None:
     said = asking.said_before(asked.approve)
-    asking.check(program, said, mocked, has_terminal=sys.stdin.isatty())
+    others = (document.inspect(spec.get("definition"))[0] for spec in machines.values())
+    found = [] if not said else [each for each in others if each is not None]
+    asking.check(program, said, mocked, found, has_terminal=sys.stdin.isatty())
 
 
 def _request(
