@@ -10,10 +10,11 @@ from typing import TypeVar
 import click
 
 from treadle.app import deciding
+from treadle.app.ages import age
 from treadle.app.looking import Cluster
 from treadle.asl.timestamps import parse_timestamp
 from treadle.cli import printing
-from treadle.cli.files import duration, printable
+from treadle.cli.files import printable
 from treadle.kube.api import Obj
 from treadle.kube.kinds import APPROVALS
 from treadle.runtime.ports import Fault, Missing, Refused
@@ -36,7 +37,7 @@ def approvals(where: Cluster, output: str, *, mine: bool) -> int:
         printing.table([heads, *(_row(obj, now, is_wide=is_wide) for obj in found)])
     elif output == "name":
         for obj in found:
-            click.echo(_name(obj))
+            click.echo(printing.resource(obj["metadata"]["name"], APPROVALS))
     else:
         printing.document({"apiVersion": "v1", "kind": "List", "items": found}, output)
     return 0
@@ -46,33 +47,30 @@ def decide(where: Cluster, name: str, output: str, *, approve: bool, reason: str
     """Add a decision, and print what became of the Approval; gives the exit status."""
     name = name.rpartition("/")[2]  # as `-o name` prints it
     obj = _told(lambda: deciding.decide(where, name, approve=approve, reason=reason), name)
-    if output == "name":
-        click.echo(_name(obj))
-    elif output in ("json", "yaml"):
+    if output in ("json", "yaml"):
         printing.document(obj, output)
-    else:
+        return 0
+    said = printing.resource(obj["metadata"]["name"], APPROVALS)
+    if output == "text":
         verb = "approved" if approve else "rejected"
-        click.echo(printable(f"{_name(obj)} {verb} by {obj['spec']['decisions'][-1]['by']}"))
+        said += f" {verb} by {printable(obj['spec']['decisions'][-1]['by'])}"
+    click.echo(said)
     return 0
 
 
 def _told(ask: Callable[[], T], name: str = "") -> T:
-    """What is given; a fault is told."""
+    """What is given. Raises: ClickException, UsageError (a sentence)."""
     try:
         return ask()
     except Refused as why:
         raise click.ClickException(printable(deciding.sentence(why))) from None
     except Missing:
         said = f"there is no approval named '{name}'; see `treadle approvals`"
-        raise click.ClickException(said) from None
+        raise click.ClickException(printable(said)) from None
     except Fault as why:
         raise click.ClickException(printable(str(why))) from None
     except ValueError as why:
-        raise click.UsageError(str(why)) from None
-
-
-def _name(obj: Obj) -> str:
-    return f"{APPROVALS.name.lower()}.{APPROVALS.group}/{obj['metadata']['name']}"
+        raise click.UsageError(printable(str(why))) from None
 
 
 def _row(obj: Obj, now: datetime, *, is_wide: bool) -> Sequence[str]:
@@ -80,7 +78,6 @@ def _row(obj: Obj, now: datetime, *, is_wide: bool) -> Sequence[str]:
     message = spec["message"]
     if len(message) > _MESSAGE_CHARS_MAX and not is_wide:
         message = f"{message[: _MESSAGE_CHARS_MAX - 1]}…"
-    made_at = parse_timestamp(metadata["creationTimestamp"]) or now
     row = (
         metadata["name"],
         spec.get("stateMachine", ""),
@@ -88,7 +85,7 @@ def _row(obj: Obj, now: datetime, *, is_wide: bool) -> Sequence[str]:
         spec.get("who", ""),
         spec.get("expiresAt", ""),
         status.get("decided", ""),
-        duration(max(0.0, (now - made_at).total_seconds())),
+        age(parse_timestamp(metadata["creationTimestamp"]), now),
     )
     if not is_wide:
         return row
