@@ -304,6 +304,10 @@ def test_that_people_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     status = {"phase": "Running", "currentStates": [{"name": "Right", "waitsFor": "task"}]}
     alone = drawn([*TWO_DEEP[:13], asked], status, monkeypatch)[-2]
     assert alone.endswith("waits for approval")
+    stream = io.StringIO()
+    with screen_for(stream, RUN) as screen:
+        screen.show([*TWO_DEEP[:13], asked], status)
+    assert stream.getvalue().splitlines()[-1].endswith("  waits for approval")
 
 
 STANDS = [

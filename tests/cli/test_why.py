@@ -92,7 +92,7 @@ def test_the_cause_is_the_first_line(cluster: Cluster, uid: str) -> None:
 
 def test_approvals_are_read(cluster: Cluster, uid: str) -> None:
     put_owned(cluster, APPROVALS, approval("ada"), uid)
-    assert why()["cause"].startswith("Work waits for approval by ada, since ")
+    assert why()["cause"].startswith("Work waits for approval by ada since ")
 
 
 def test_events_are_read_of_what_the_execution_made(cluster: Cluster, uid: str) -> None:

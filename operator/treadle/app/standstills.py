@@ -139,6 +139,9 @@ def _of_place(seen: Evidence, place: Place) -> Verdict:
             return Verdict(Kind.SLEEPS, cause)
         case "retry":
             return _of_retry(seen, place)
+        case "callback":
+            cause = f"{name} waits for whoever has its task token, since {for_how_long}"
+            return Verdict(Kind.CALLS, cause)
         case "children":
             return Verdict(Kind.WORKS, f"{name} waits for what runs within it")
         case _:
@@ -233,17 +236,18 @@ def _of_approval(seen: Evidence, place: Place, approval: Obj) -> Verdict:
     name, called, spec = place.get("name"), approval["metadata"]["name"], approval["spec"]
     decided = str((approval.get("status") or {}).get("decided") or "")
     said = f": {short(decided)}" if decided else ""
-    shown = [f"Approval {called} is {decisions.phase(approval)}{said}"]
-    if not decisions.is_open(approval):
-        return Verdict(Kind.WORKS, f"{name} has its answer, and is about to go on", (*shown,))
-    who = str(spec.get("who") or BY_RBAC).replace(BY_RBAC, "those whom RBAC lets")
-    for_how_long = since(place.get("enteredAt"), seen.now)
-    cause = f"{name} waits for approval by {who}, since {for_how_long}: {short(spec['message'])}"
+    shown: tuple[str, ...] = (f"Approval {called} is {decisions.phase(approval)}{said}",)
     until = podfacts.instant(spec.get("expiresAt"))
+    if not decisions.is_open(approval) or (until is not None and until <= seen.now):
+        return Verdict(Kind.WORKS, f"{name} has its answer, and is about to go on", shown)
+    who = str(spec.get("who") or BY_RBAC).replace(BY_RBAC, "those whom RBAC lets")
+    how_long = f"since {since(place.get('enteredAt'), seen.now)}"
     if until is not None:
-        left = age(seen.now, until)
-        shown.append(f"It expires at {until:%Y-%m-%dT%H:%M:%SZ}, in {left}")
-    return Verdict(Kind.APPROVAL, cause, (*shown,), f"treadle approve {called}, or reject")
+        how_long += f", expires in {age(seen.now, until)}"
+        shown = (*shown, f"It expires at {until:%Y-%m-%dT%H:%M:%SZ}")
+    cause = f"{name} waits for approval by {who} {how_long}: {short(spec['message'])}"
+    reason = " --reason WHY" if spec.get("reasonRequired") else ""
+    return Verdict(Kind.APPROVAL, cause, shown, f"treadle approve {called}{reason}")
 
 
 def _scheduled(seen: Evidence, place: Place) -> str | None:

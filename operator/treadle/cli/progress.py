@@ -131,6 +131,8 @@ def line_of(entry: HistoryEntry, row: Row | None) -> str:
     if entry.type.endswith("StateExited"):
         took = f" after {duration(row.seconds)}" if row and row.seconds else ""
         return f"{name}: done{took}"
+    if entry.type.endswith("Scheduled") and row and row.asks:
+        return "  waits for approval"
     if entry.type == "MapIterationSucceeded":
         return f"{name}: {row.items_done} of {row.items} items done" if row else ""
     if entry.type.endswith(("Failed", "TimedOut")) and wrong:
