@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from tests.support.evidences import (
+    ASKED,
     FAILED_ONCE,
     SCHEDULED,
     ago,
+    approval,
     condition,
     container,
     entry,
@@ -252,6 +254,42 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         Kind.WORKS,
         "the container of Work has ended, and is looked at",
     ),
+    "people are asked": (
+        evidence(execution(running()), approvals=[approval("2 of ada, bob")], history=ASKED),
+        Kind.APPROVAL,
+        "Work waits for approval by 2 of ada, bob since 30s: Ship it?",
+    ),
+    "nobody is named who may decide": (
+        evidence(execution(running()), approvals=[approval()], history=ASKED),
+        Kind.APPROVAL,
+        "Work waits for approval by those whom RBAC lets since 30s: Ship it?",
+    ),
+    "people have decided": (
+        evidence(
+            execution(running()),
+            approvals=[approval("ada", {"phase": "Approved", "decided": "Approved by ada"})],
+            history=ASKED,
+        ),
+        Kind.WORKS,
+        "Work has its answer, and is about to go on",
+    ),
+    "people are late": (
+        evidence(
+            execution(running()), approvals=[approval("ada", expiresAt=ago(0))], history=ASKED
+        ),
+        Kind.WORKS,
+        "Work has its answer, and is about to go on",
+    ),
+    "its approval is not made yet": (
+        evidence(execution(running()), history=ASKED),
+        Kind.WORKS,
+        "the Approval of Work is about to be made",
+    ),
+    "its approval has no room": (
+        evidence(execution(full("exceeded quota: q")), history=ASKED),
+        Kind.QUOTA,
+        "no capacity: exceeded quota: q",
+    ),
     "its job is not made yet": (
         evidence(execution(running()), history=FAILED_ONCE[:3]),
         Kind.WORKS,
@@ -278,6 +316,11 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         ),
         Kind.CALLS,
         "Work waits for the answer to its call, arn:f",
+    ),
+    "a token": (
+        evidence(execution(running("callback"))),
+        Kind.CALLS,
+        "Work waits for whoever has its task token, since 30s",
     ),
     # No work outside.
     "a retry": (
@@ -470,6 +513,26 @@ def test_what_stands_still_is_told_before_what_runs() -> None:
     assert found.kind is Kind.QUOTA
     assert found.evidence[1] == ("It is in 3 states at once, also in P[0]/Runs, P[2]/Sleeps")
     assert found.evidence[-1] == "ResourceQuota team-a now: cpu ?/4, pods 9/10"
+
+
+def test_of_an_approval_it_says_until_when_and_how_to_decide() -> None:
+    until = {"expiresAt": "2026-01-01T12:05:00Z"}
+    asked = approval("group leads", {"phase": "Pending", "decided": "1 of 2"}, **until)
+    found = causes.verdict(evidence(execution(running()), approvals=[asked], history=ASKED))
+    assert found.cause == (
+        "Work waits for approval by group leads since 30s, expires in 5m: Ship it?"
+    )
+    assert found.evidence[1:] == (
+        "Approval apv-1 is Pending: 1 of 2",
+        "It expires at 2026-01-01T12:05:00Z",
+    )
+    assert found.remedy == "treadle approve apv-1"
+
+
+def test_of_an_approval_it_says_that_a_reason_is_due() -> None:
+    asked = approval("ada", reasonRequired=True)
+    found = causes.verdict(evidence(execution(running()), approvals=[asked], history=ASKED))
+    assert found.remedy == "treadle approve apv-1 --reason WHY"
 
 
 def test_the_newest_attempt_counts() -> None:

@@ -16,7 +16,7 @@ from treadle.app.settings import Settings
 from treadle.asl.evaluator import Answer, Asked, answer
 from treadle.kube import decode
 from treadle.kube.credentials import Endpoint
-from treadle.kube.kinds import EXECUTIONS, NODES, PODS, REVISIONS
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, NODES, PODS, REVISIONS, Kind
 from treadle.runtime.ports import Refused
 from treadle.sandbox.sandbox import Sandbox
 from treadle.sim import clock
@@ -116,7 +116,8 @@ def test_in_namespaced_scope_there_is_nothing_to_wait_for() -> None:
 
 def opening(stage: Stage) -> operator._Operator:
     found = an_operator(stage)
-    for work in (found._jobs.run(), found._pods.run(), found._addresses.run(), found._open()):
+    views = (found._jobs, found._pods, found._approvals, found._addresses)
+    for work in (*(view.run() for view in views), found._open()):
         asyncio.create_task(work)  # noqa: RUF006
     return found
 
@@ -135,9 +136,10 @@ def test_no_turn_begins_while_a_node_could_still_be_called() -> None:
     on_a_stage(play)
 
 
-def test_nor_before_the_pods_were_seen() -> None:
+@pytest.mark.parametrize("kind", [PODS, APPROVALS])
+def test_nor_before_everything_was_seen(kind: Kind) -> None:
     async def play(stage: Stage) -> None:
-        stage.api.next("list", PODS, "failed", times=FOR_EVER)
+        stage.api.next("list", kind, "failed", times=FOR_EVER)
         found = opening(stage)
         await asyncio.sleep(60)  # virtual seconds
         assert not found._opened

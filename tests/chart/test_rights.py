@@ -123,6 +123,7 @@ def test_policies_refuse_and_ask_for_their_verbs() -> None:
         "late-jobs": set(),
         "service-accounts": {"impersonate"},
         "execution-verbs": {"stop", "suspend", "redrive"},
+        "approvals": {"approve"},
     }
     assert [p for p in policies if p["spec"]["failurePolicy"] != "Fail"] == []
 

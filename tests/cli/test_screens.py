@@ -299,6 +299,17 @@ def test_what_a_state_waits_for(waits_for: str, said: str, monkeypatch: pytest.M
     assert re.search(rf"{said} 1m(30|29)s · Busy$", row), row
 
 
+def test_that_people_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = entry(14, "TaskScheduled", 13, resourceType="treadle", resource="approval")
+    status = {"phase": "Running", "currentStates": [{"name": "Right", "waitsFor": "task"}]}
+    alone = drawn([*TWO_DEEP[:13], asked], status, monkeypatch)[-2]
+    assert alone.endswith("waits for approval")
+    stream = io.StringIO()
+    with screen_for(stream, RUN) as screen:
+        screen.show([*TWO_DEEP[:13], asked], status)
+    assert stream.getvalue().splitlines()[-1].endswith("  waits for approval")
+
+
 STANDS = [
     ({"phase": "Pending", "message": "no machine\x1b"}, "no machine\\x1b"),
     (

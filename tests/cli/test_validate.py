@@ -206,6 +206,7 @@ RUN_HERE = ", ".join(
         [
             *(f"{stem}{end}" for stem in CHILDREN for end in ("", ".sync", ".sync:2")),
             "arn:aws:states:::http:invoke",
+            "treadle:approval",
             "treadle:http",
             "treadle:job",
         ]

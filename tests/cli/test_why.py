@@ -11,12 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.clusters import Cluster, reached
-from tests.support.evidences import container, job, pod, running
+from tests.support.evidences import approval, container, job, pod, running
 from treadle.app import podlogs
 from treadle.app.evidence import gather
 from treadle.cli.main import main
 from treadle.kube.api import Obj
 from treadle.kube.kinds import (
+    APPROVALS,
     EVENTS,
     EXECUTIONS,
     JOBS,
@@ -87,6 +88,11 @@ def test_the_cause_is_the_first_line(cluster: Cluster, uid: str) -> None:
     told = why()
     assert (told["kind"], told["cause"]) == ("image-pull", "image pull: not found\x1b")
     assert call("why", "run", "-o", "yaml").stdout.startswith("cause: ")
+
+
+def test_approvals_are_read(cluster: Cluster, uid: str) -> None:
+    put_owned(cluster, APPROVALS, approval("ada"), uid)
+    assert why()["cause"].startswith("Work waits for approval by ada since ")
 
 
 def test_events_are_read_of_what_the_execution_made(cluster: Cluster, uid: str) -> None:

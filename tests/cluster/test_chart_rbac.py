@@ -21,7 +21,13 @@ from tests.cluster.support.audit import Audit
 from tests.cluster.support.charted import BESIDE, PAST, RELEASE, Installation, installed, late_job
 from tests.cluster.support.machines import chain, each, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
-from tests.cluster.support.people import RESULT_FINALIZER, People, condition_of, uid_of
+from tests.cluster.support.people import (
+    APPROVALS,
+    RESULT_FINALIZER,
+    People,
+    condition_of,
+    uid_of,
+)
 from tests.support.chart import Right
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crds", "pretend")]
@@ -112,6 +118,19 @@ def nested_things(people: People) -> None:
     assert people.ends("upper")["phase"] == "Aborted"
     child = people.kubectl(*selector).strip().partition("/")[2]
     assert people.ends(child)["error"] == "Treadle.ParentEnded", "the policy lets it stop"
+
+
+def asked_things(people: People) -> None:
+    """A question is taken away from people, and another is of no more interest."""
+    for name in ("asked", "dropped"):
+        asks = {"Type": "Task", "Resource": "treadle:approval", "Parameters": {"message": "?"}}
+        approval = people.an_approval(uid_of(people.run(name, chain(Ask=asks))))
+        if name == "asked":
+            people.delete(approval["metadata"]["name"], APPROVALS)
+            assert people.fails(name)["error"] == "Treadle.ApprovalDeleted"
+        else:
+            people.patch(name, {"stop": {}})
+            assert people.ends(name)["phase"] == "Aborted"
 
 
 def orphan(people: People, uid: str) -> None:
@@ -242,6 +261,7 @@ def test_the_operator_does_all_that_it_may_and_no_more(
             operator.start()
             stopped_things(people)
             nested_things(people)
+            asked_things(people)
             full_things(loner)
             disturbed_things(people, lambda: Right("", "pods", "get") in audit.used())
             assert people.ends("overflow", seconds=ALL_SECONDS)["phase"] == "Succeeded"

@@ -144,6 +144,22 @@ def test_a_call_that_is_not_answered(people: People) -> None:
         people.succeeds("calling")
 
 
+@pytest.mark.usefixtures("operator")
+def test_a_question_that_nobody_has_decided(people: People) -> None:
+    approvers = {"users": ["ada"], "groups": ["leads"]}
+    parameters = {"message": "Ship it?", "approvers": approvers, "expiresSeconds": 3_600}
+    asks = {"Type": "Task", "Resource": "treadle:approval", "Parameters": parameters}
+    made = people.run("asking", chain(Ask=asks))
+    name = people.an_approval(uid_of(made))["metadata"]["name"]
+    found = told(people, "asking", "approval")
+    who = "Ask waits for approval by ada, group leads"
+    assert re.fullmatch(rf"{who} since \d+s, expires in (59|60)m: Ship it\?", found["cause"])
+    assert shows(found, f"Approval {name} is Pending")
+    assert found["remedy"] == f"treadle approve {name}"
+    people.patch("asking", {"stop": {}})
+    people.ends("asking")
+
+
 @pretend
 @pytest.mark.usefixtures("operator")
 def test_the_item_of_a_map_that_stands_still(people: People) -> None:

@@ -183,7 +183,8 @@ def test_only_items_that_had_not_succeeded_run_again(is_cut: bool) -> None:
     expected[57] = "mended"
     assert desk.outcome == ("SUCCEEDED", expected, None)
     assert len(desk.attempts) - before == 100 - done
-    assert (progress := desk.execution.progress).done == progress.total == 100
+    progress = desk.execution.progress
+    assert progress.done == progress.total == 100
 
 
 def test_a_map_in_a_map_keeps_what_had_succeeded_in_each() -> None:
@@ -338,7 +339,8 @@ def test_with_another_input_the_state_that_failed_is_entered_anew() -> None:
     ).run()
     redriven(desk, RedriveRequested(input="[3, 4]"))
     assert desk.output == [3, 4]
-    assert (progress := desk.execution.progress).done == progress.total == 2
+    progress = desk.execution.progress
+    assert progress.done == progress.total == 2
 
 
 def test_with_other_variables() -> None:

@@ -341,6 +341,31 @@ def test_a_rollout_that_is_well_gives_its_stages(desk: Desk) -> None:
     assert (ran.exit_code, ran.output) == (0, stages)
 
 
+# -------------------------------------------------------------------------------- order-approval
+
+
+def test_a_large_order_waits_for_people(desk: Desk) -> None:
+    ran = desk.run("order-approval", None, "--approve", "Approve=yes")
+    assert ran.exit_code == 0
+    assert ran.entered == ["Above the limit?", "Approve", "Accepted"]
+    assert ran.output["accepted"] is True
+    assert len(ran.output["by"]) == 1
+
+
+def test_who_refuses_an_order_is_in_its_output(desk: Desk) -> None:
+    ran = desk.run("order-approval", None, "--approve", "Approve=no")
+    assert (ran.exit_code, ran.entered[-1]) == (0, "Refused")
+    assert ran.output["error"] == "Treadle.ApprovalRejected"
+    (decision,) = ran.output["said"]["decisions"]
+    assert decision["approve"] is False
+
+
+def test_a_small_order_asks_nobody(desk: Desk) -> None:
+    small = {"order": {"id": "1", "customer": "Ada", "amount": 20}}
+    ran = desk.run("order-approval", small, "--approve", "Approve=no")
+    assert ran.output == {"order": "1", "accepted": True, "by": []}
+
+
 # --------------------------------------------------------------------- file-processing and lambda
 
 

@@ -91,7 +91,10 @@ def test_rules_name_members_that_are_there() -> None:
             for rule in schema.get("x-kubernetes-validations", []):
                 assert rule["message"]
                 if "fieldPath" in rule:
-                    assert rule["fieldPath"].removeprefix(".") in schema["properties"], place
+                    found = schema
+                    for name in rule["fieldPath"].removeprefix(".").split("."):
+                        assert name in found["properties"], place
+                        found = found["properties"][name]
 
 
 # ---------------------------------------------------------------------- what we write fits

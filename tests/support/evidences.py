@@ -97,6 +97,12 @@ def pod(path: str | None = "Work", attempt: int = 1, **status: Any) -> Obj:
     }
 
 
+def approval(who: str = "", status: Obj | None = None, **spec: Any) -> Obj:
+    """The Approval of the state."""
+    asked = {"message": "Ship it?", **({"who": who} if who else {}), **spec}
+    return {"metadata": _marked("apv-1", "Work", 1), "spec": asked, "status": status or {}}
+
+
 def container(**state: Any) -> Obj:
     """The status of `main`: `waiting=…`, `running=…` or `terminated=…`."""
     return {"containerStatuses": [{"name": "main", "state": state}]}
@@ -145,6 +151,12 @@ def entry(number: int, kind: str, previous: int, **details: Any) -> HistoryEntry
 
 
 SCHEDULED = {"resourceType": "treadle", "resource": "job"}
+
+ASKED = [
+    entry(1, "ExecutionStarted", 0),
+    entry(2, "TaskStateEntered", 1, name="Work"),
+    entry(3, "TaskScheduled", 2, resourceType="treadle", resource="approval"),
+]
 
 FAILED_ONCE = [
     entry(1, "ExecutionStarted", 0),

@@ -100,6 +100,13 @@ them with the audit log. It asks for no token reviews, so it may make none. */}}
 - apiGroups: [treadle.dev]
   resources: [statemachinerevisions, executionpages]
   verbs: [get, list, create, patch, delete]
+# It never writes a decision: to change an Approval itself is not for it.
+- apiGroups: [treadle.dev]
+  resources: [approvals]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [treadle.dev]
+  resources: [approvals/status]
+  verbs: [patch]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]

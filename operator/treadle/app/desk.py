@@ -33,6 +33,7 @@ from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES
 from treadle.kube.lease import NoLease
 from treadle.kube.podtemplates import with_api
 from treadle.local import engines, mocks
+from treadle.local.approvals import Asked, DeskApprovals
 from treadle.local.commands import POD_DEFAULTS
 from treadle.local.family import AnyAccount, Family, FamilyApi, is_parked
 from treadle.local.files import NAMESPACE
@@ -55,6 +56,7 @@ from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
 
+NOBODY = Asked({})
 INTERRUPTED = "Treadle.Interrupted"
 LOOPBACK = "127.0.0.1"
 TOKEN_SECRET = "token-keys"
@@ -102,6 +104,7 @@ def run(
     interrupted: Callable[[], None],
     quit_now: Callable[[], None],
     serving: Callable[[str], None],
+    asked: Asked = NOBODY,
 ) -> Result:
     """Run an execution to its end, from its beginning or from where it was left.
 
@@ -113,6 +116,7 @@ def run(
         interrupted: told when somebody asks for its end, which then follows.
         quit_now: told when somebody cannot wait for that; must end the process.
         serving: told the URL where answers to task tokens are taken, where there are tokens.
+        asked: who answers questions to people.
 
     Raises:
         NotRunnable: the machine cannot be run.
@@ -122,7 +126,7 @@ def run(
     """
     loop = VirtualLoop() if run.virtual else asyncio.new_event_loop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        desk = _Desk(run, folder, show, trouble, loop)
+        desk = _Desk(run, folder, show, trouble, loop, asked)
         return runner.run(desk.live(interrupted, quit_now, serving))
 
 
@@ -130,6 +134,7 @@ class _Runners(NamedTuple):
     processes: ProcessRunner
     http: HttpRunner
     nested: NestedRunner
+    approvals: DeskApprovals
     transport: AiohttpTransport
 
 
@@ -143,8 +148,10 @@ class _Desk:
         show: Show,
         trouble: Callable[[str], None],
         loop: asyncio.AbstractEventLoop,
+        asked: Asked,
     ) -> None:
         self._run = run
+        self._asked = asked
         self._show = show
         self._runs = Runs(folder)
         self._settings = settings_.from_environment({"limits_profile": run.limits or None})
@@ -174,7 +181,8 @@ class _Desk:
     ) -> Result:
         """See `run`."""
         # With answers at hand any Resource can be asked for.
-        resources = ProcessRunner.resources | HttpRunner.resources | NestedRunner.resources
+        resources = ProcessRunner.resources | HttpRunner.resources
+        resources |= NestedRunner.resources | DeskApprovals.resources
         if self._answers is not None:
             resources |= _named_by(self._specs())
         answered = None if self._answers is None else frozenset(self._answers)
@@ -215,12 +223,13 @@ class _Desk:
         transport = AiohttpTransport(lambda _: self._address_policy())
         http = HttpRunner(transport, driver, NoLease(), self._now)
         nested = self._nesting(driver)
-        runners: list[Runner] = [processes, http, nested]
+        approvals = DeskApprovals(self._asked, self._user, driver, self._now)
+        runners: list[Runner] = [processes, http, nested, approvals]
         if self._answers is not None:
             answering = mocks.MockRunner(self._answers, resources, runners, driver, self._now)
             runners = [answering, *runners]
         driver.serve(runners)
-        return _Runners(processes, http, nested, transport)
+        return _Runners(processes, http, nested, approvals, transport)
 
     def _nesting(self, driver: Driver) -> NestedRunner:
         account = AnyAccount(self._settings.region, self._settings.account or account_of(NAMESPACE))
@@ -235,6 +244,12 @@ class _Desk:
             settings=NestedSettings(depth_max=self._settings.limits.child_depth_max),
         )
 
+    @property
+    def _user(self) -> str:
+        """Who sits here."""
+        environment = self._settings.environment
+        return environment.get("USER") or environment.get("LOGNAME") or "somebody"
+
     async def _live(
         self,
         machines: RevisionMachines,
@@ -243,12 +258,12 @@ class _Desk:
         interrupted: Callable[[], None],
         quit_now: Callable[[], None],
     ) -> Result:
-        processes, http, nested, transport = runners
+        processes, http, nested, approvals, transport = runners
         self._family.doors += [driver.seen, nested.seen]
         looking_on = asyncio.create_task(nested.run())
         obj = await self._ready(machines)
         if self._virtual:
-            self._virtual.busy = lambda: processes.busy or http.busy
+            self._virtual.busy = lambda: processes.busy or http.busy or approvals.busy
             self._virtual.at_end = self._ended.set
             for entry in (await histories.read(self._api, obj))[-1:]:
                 self._virtual.not_before(entry.at)
@@ -273,6 +288,7 @@ class _Desk:
             # Those that were merely started, too; and those that are being stopped.
             await self._family.over()
         looking_on.cancel()
+        approvals.drain()
         await processes.drain()
         await http.drain(0)
         await driver.drain(DRAIN_SECONDS)

@@ -14,6 +14,7 @@ from treadle.engine.snapshot import Unreadable
 from treadle.kube import names
 from treadle.kube.api import ClusterApi, Obj, Objects
 from treadle.kube.kinds import (
+    APPROVALS,
     EVENTS,
     EXECUTIONS,
     JOBS,
@@ -41,6 +42,7 @@ class Evidence:
         now: the API server's time.
         machine: None where there is none, or it may not be read.
         jobs, pods: of the execution.
+        approvals: of the execution, while it runs.
         events: about the execution, and about its newest Jobs and Pods.
         quotas: of the namespace.
         leases: of operators; None where nobody may say.
@@ -53,6 +55,7 @@ class Evidence:
     machine: Obj | None = None
     jobs: Sequence[Obj] = ()
     pods: Sequence[Obj] = ()
+    approvals: Sequence[Obj] = ()
     events: Sequence[Obj] = ()
     quotas: Sequence[Obj] = ()
     leases: Sequence[Obj] | None = ()
@@ -119,6 +122,7 @@ async def gather(api: Objects, namespace: str, name: str) -> Evidence:
         machine=await reader.one(STATE_MACHINES, machine),
         jobs=jobs,
         pods=pods,
+        approvals=[] if over else await reader.all(APPROVALS, labels=chosen),
         events=await reader.events([execution, *_newest(jobs), *_newest(pods)]),
         quotas=[] if over else await reader.all(QUOTAS),
         leases=[] if over else await reader.leases(),

@@ -35,11 +35,12 @@ from treadle.kube import credentials
 from treadle.kube.api import Api
 from treadle.kube.client import Client
 from treadle.kube.informer import Informer
-from treadle.kube.kinds import JOBS, PODS, Kind
+from treadle.kube.kinds import APPROVALS, JOBS, PODS, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults, with_api
 from treadle.kube.recorder import Recorder
-from treadle.runners import observed
+from treadle.runners import decisions, observed
+from treadle.runners.approvals import ApprovalRunner
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runners.nested import NestedRunner, NestedSettings
@@ -60,7 +61,8 @@ _log = logging.getLogger(__name__)
 _PYTHON = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 """All that the process needs which evaluates expressions: credentials are not for it."""
 
-_RESOURCES = JobRunner.resources | HttpRunner.resources | NestedRunner.resources
+_RESOURCES = JobRunner.resources | HttpRunner.resources
+_RESOURCES |= NestedRunner.resources | ApprovalRunner.resources
 
 SWEEP_SECONDS = 30.0
 SAVE_SECONDS = 6.0
@@ -202,7 +204,9 @@ class _Operator:
         transport = AiohttpTransport(self._addresses.policy)
         self._http = HttpRunner(transport, self._driver, self._lease, _now, meter=metrics)
         self._nested = self._nesting(api, identities)
-        self._driver.serve([self._job_runner, self._http, self._nested])
+        self._approvals = self._view_of_approvals(api)
+        self._approval_runner = self._asks_people(api)
+        self._driver.serve([self._job_runner, self._http, self._nested, self._approval_runner])
         self._pulse = Pulse()
         self._opened = False
 
@@ -227,6 +231,27 @@ class _Operator:
             standings=self._driver.standing,
             clock=_now,
             settings=NestedSettings(depth_max=self._settings.limits.child_depth_max),
+            meter=self._metrics,
+        )
+
+    def _view_of_approvals(self, api: Api) -> Informer:
+        return Informer(
+            api,
+            APPROVALS,
+            self._namespaces,
+            indices={decisions.EXECUTION: decisions.execution_of},
+            trim=decisions.trim,
+            meter=self._metrics,
+        )
+
+    def _asks_people(self, api: Api) -> ApprovalRunner:
+        return ApprovalRunner(
+            api,
+            self._approvals,
+            mailbox=self._driver,
+            leading=self._lease,
+            standings=self._driver.standing,
+            clock=_now,
             meter=self._metrics,
         )
 
@@ -273,7 +298,7 @@ class _Operator:
     def _ready(self) -> str | None:
         # A standby is ready: it waits for the Lease, and must not hold up a rollout.
         if self._lease.fresh() and not self._opened:
-            return "the first list of Jobs and Pods is not there yet"
+            return "the first list of Jobs, Pods and Approvals is not there yet"
         return None
 
     async def _work(self, stopping: asyncio.Event) -> int:
@@ -300,6 +325,8 @@ class _Operator:
             self._pods.run(),
             self._job_runner.run(),
             self._nested.run(),
+            self._approvals.run(),
+            self._approval_runner.run(),
             self._judging.run(),
             self._recorder.run(),
             self._pulse.run(),
@@ -312,6 +339,7 @@ class _Operator:
     async def _open(self) -> None:
         await self._jobs.synced.wait()
         await self._pods.synced.wait()
+        await self._approvals.synced.wait()
         await self._addresses.known.wait()
         self._driver.open()
         self._opened = True
@@ -347,6 +375,7 @@ class _Operator:
                 self._driver.sweep,
                 self._job_runner.sweep,
                 self._nested.sweep,
+                self._approval_runner.sweep,
                 self._sweep_machines,
                 self._tokens.open,
             ):

@@ -12,8 +12,9 @@ from treadle.app.evidence import Evidence
 from treadle.app.verdicts import Kind, Verdict, of_events, of_job, of_pod, short, since
 from treadle.kube import names
 from treadle.kube.api import Obj
+from treadle.kube.approving import BY_RBAC, RESOURCE
 from treadle.kube.manifests import ATTEMPT_NUMBER
-from treadle.runners import podfacts, startup
+from treadle.runners import decisions, podfacts, startup
 from treadle.runners.startup import Hold, Start
 from treadle.runners.verdict import Seen, current_pod
 from treadle.stores.histories import HistoryEntry
@@ -26,6 +27,7 @@ _ORDER = (
     Kind.UNSCHEDULABLE,
     Kind.JOB_SUSPENDED,
     Kind.NO_POD,
+    Kind.APPROVAL,
     Kind.RETRIES,
     Kind.WORKS,
     Kind.CALLS,
@@ -137,6 +139,9 @@ def _of_place(seen: Evidence, place: Place) -> Verdict:
             return Verdict(Kind.SLEEPS, cause)
         case "retry":
             return _of_retry(seen, place)
+        case "callback":
+            cause = f"{name} waits for whoever has its task token, since {for_how_long}"
+            return Verdict(Kind.CALLS, cause)
         case "children":
             return Verdict(Kind.WORKS, f"{name} waits for what runs within it")
         case _:
@@ -179,6 +184,12 @@ def _attempts(objects: Any, place: Place) -> list[Obj]:
     return sorted(found, key=_newness, reverse=True)
 
 
+def _of_attempt(objects: Any, place: Place) -> Obj | None:
+    """The Job or Approval of the attempt at which an execution is."""
+    found = _attempts(objects, place)
+    return next((each for each in found if _newness(each)[0] == place.get("attempt")), None)
+
+
 def _newness(obj: Obj) -> tuple[int, str]:
     number = podfacts.annotation(obj, ATTEMPT_NUMBER) or "0"
     made = str(obj["metadata"].get("creationTimestamp", ""))
@@ -186,8 +197,7 @@ def _newness(obj: Obj) -> tuple[int, str]:
 
 
 def _of_task(seen: Evidence, place: Place) -> Verdict:
-    jobs = _attempts(seen.jobs, place)
-    job = next((j for j in jobs if _newness(j)[0] == place.get("attempt")), None)
+    job = _of_attempt(seen.jobs, place)
     if job is None:
         return _without_job(seen, place)
     label = (job["metadata"].get("labels") or {}).get(names.ATTEMPT_NAME)
@@ -207,16 +217,37 @@ def _of_task(seen: Evidence, place: Place) -> Verdict:
 
 
 def _without_job(seen: Evidence, place: Place) -> Verdict:
+    approval = _of_attempt(seen.approvals, place)
+    if approval is not None:
+        return _of_approval(seen, place, approval)
     name = place.get("name")
     asked = _scheduled(seen, place)
     waits = podfacts.condition(seen.execution, "WaitingForCapacity")
     events = tuple(of_events(seen.events_of(seen.execution), seen.now))
     if waits is not None and asked not in _CALLS:
         return _full(seen, str(waits.get("message")), events)
-    if asked not in (None, "treadle:job"):
+    if asked not in (None, "treadle:job", RESOURCE):
         return Verdict(Kind.CALLS, f"{name} waits for the answer to its call, {asked}", events)
-    cause = f"the Job of {name} is about to be made"
-    return Verdict(Kind.WORKS, cause, events)
+    made = "Approval" if asked == RESOURCE else "Job"
+    return Verdict(Kind.WORKS, f"the {made} of {name} is about to be made", events)
+
+
+def _of_approval(seen: Evidence, place: Place, approval: Obj) -> Verdict:
+    name, called, spec = place.get("name"), approval["metadata"]["name"], approval["spec"]
+    decided = str((approval.get("status") or {}).get("decided") or "")
+    said = f": {short(decided)}" if decided else ""
+    shown: tuple[str, ...] = (f"Approval {called} is {decisions.phase(approval)}{said}",)
+    until = podfacts.instant(spec.get("expiresAt"))
+    if not decisions.is_open(approval) or (until is not None and until <= seen.now):
+        return Verdict(Kind.WORKS, f"{name} has its answer, and is about to go on", shown)
+    who = str(spec.get("who") or BY_RBAC).replace(BY_RBAC, "those whom RBAC lets")
+    how_long = f"since {since(place.get('enteredAt'), seen.now)}"
+    if until is not None:
+        how_long += f", expires in {age(seen.now, until)}"
+        shown = (*shown, f"It expires at {until:%Y-%m-%dT%H:%M:%SZ}")
+    cause = f"{name} waits for approval by {who} {how_long}: {short(spec['message'])}"
+    reason = " --reason WHY" if spec.get("reasonRequired") else ""
+    return Verdict(Kind.APPROVAL, cause, shown, f"treadle approve {called}{reason}")
 
 
 def _scheduled(seen: Evidence, place: Place) -> str | None:

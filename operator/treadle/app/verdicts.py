@@ -37,6 +37,7 @@ class Kind(StrEnum):
     UNSCHEDULABLE = "unschedulable"
     JOB_SUSPENDED = "job-suspended"
     NO_POD = "no-pod"
+    APPROVAL = "approval"
     RETRIES = "retries"
     CALLS = "calls"
     SLEEPS = "sleeps"

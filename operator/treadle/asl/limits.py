@@ -295,6 +295,12 @@ ASSIGNMENTS_MAX = 600  # `:=` in the JSONata of one definition: 0.1 to 3 ms each
 FILTER_TERMS_MAX = 40_000  # `@` in the paths of one definition, 25 µs each
 PATTERNS_MAX = 100  # behind `=~` in one definition: each may take 12 ms and 400 KiB
 VIRTUAL_SECONDS_MAX = 100 * 366 * 86_400  # of an execution in virtual time: a hundred years
+APPROVAL_MESSAGE_CHARS_MAX = 1_024  # a question is a line or two; details may be longer
+APPROVAL_PEOPLE_MAX = 100  # users that one names, and groups
+APPROVAL_WHO_CHARS_MAX = 256  # of a user's name, or a group's
+APPROVAL_REASON_CHARS_MAX = 1_024  # of one decision
+APPROVAL_DECISIONS_MAX = 100  # bounds one Approval: 100 reasons of 1,024 characters
+APPROVAL_DETAILS_BYTES_MAX = 262_144  # of JSON that people read before they decide
 PROBLEM_CHARS_MAX = 1_000  # of one sentence about a problem
 PROBLEMS_MAX = 200  # problems kept of one document: enough to mend, and a status stays small
 VISIT_NODES_MAX = 500_000  # nodes visited by all paths of one visit to a state: about a second

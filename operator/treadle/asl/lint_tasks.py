@@ -76,6 +76,8 @@ def _check_express(state: Fields, resource: Resource) -> None:
     told = ""
     if resource.kind == "activity" or resource.service == "activity":
         told = "Activity ARN"
+    elif (resource.kind, resource.service) == ("native", "approval"):
+        told = "approvals"
     elif resource.pattern != "request-response":
         told = f"'.{resource.pattern}' service integration"
     if told:
@@ -115,6 +117,32 @@ def _seconds(value: Json) -> str:
 
 def _positive(value: Json) -> str:
     return "" if value.__class__ in (int, float) and value > 0 else "a number above 0"
+
+
+def _boolean(value: Json) -> str:
+    return "" if isinstance(value, bool) else "true or false"
+
+
+def _quorum(value: Json) -> str:
+    good = value.__class__ is int and 1 <= value <= limits.APPROVAL_DECISIONS_MAX
+    return "" if good else f"a whole number from 1 to {limits.APPROVAL_DECISIONS_MAX}"
+
+
+def _question(value: Json) -> str:
+    most = limits.APPROVAL_MESSAGE_CHARS_MAX
+    good = isinstance(value, str) and value.strip() and len(value) <= most
+    return "" if good else f"a text of up to {most:,} characters"
+
+
+def _approvers(value: Json) -> str:
+    # What is computed of it has another name: `users.$`.
+    wanted = "an object with users and groups, each an array of texts"
+    if not isinstance(value, dict):
+        return wanted
+    known = all(name.removesuffix(".$") in ("users", "groups") for name in value)
+    lists = [names for name, names in value.items() if not name.endswith(".$")]
+    computed = all(isinstance(names, str) or not _texts(names) for names in lists)
+    return "" if known and computed else wanted
 
 
 def _among(*values: str) -> Check:
@@ -193,11 +221,20 @@ _AWS_EXECUTION: Final[Mapping[str, Check]] = {
     "TraceHeader": _text,
 }
 _AWS_HTTP: Final[Mapping[str, Check]] = {**_HTTP, "ApiEndpoint": _secure_url}
+_APPROVAL: Final[Mapping[str, Check]] = {
+    "message": _question,
+    "details": _object,
+    "approvers": _approvers,
+    "quorum": _quorum,
+    "expiresSeconds": _seconds,
+    "reasonRequired": _boolean,
+}
 
 _KNOWN: Final[Mapping[tuple[str, str, str], tuple[Mapping[str, Check], tuple[str, ...]]]] = {
     ("native", "job", ""): (_JOB, ("image",)),
     ("native", "http", ""): (_OUR_HTTP, ("ApiEndpoint", "Method")),
     ("native", "execution", ""): (_EXECUTION, ("stateMachine",)),
+    ("native", "approval", ""): (_APPROVAL, ("message",)),
     ("integration", "http", "invoke"): (_AWS_HTTP, ("ApiEndpoint", "Method")),
     ("integration", "states", "startExecution"): (_AWS_EXECUTION, ("StateMachineArn",)),
 }

@@ -10,7 +10,7 @@ import click
 
 from treadle import __version__
 from treadle.cli import completion as completing
-from treadle.cli import executions, options
+from treadle.cli import executions, options, questions
 from treadle.cli.files import let_go
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def plugin() -> None:
     main(prog_name=options.PLUGIN)
 
 
-for _each in executions.COMMANDS:
+for _each in (*executions.COMMANDS, *questions.COMMANDS):
     main.add_command(_each)
 
 
@@ -152,6 +152,9 @@ def history(name: str, output: str, where: "Where") -> None:
     metavar="FILE[#CASE]",
     help="Answers to give instead of running Tasks.",
     **_files,
+)
+@click.option(
+    "--approve", multiple=True, metavar="STATE=yes|no", help="Decide a question; repeatable."
 )
 @click.option("--time", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
 @click.option(

@@ -22,7 +22,7 @@ class Row:
         is_group: a Parallel or a Map, which is not where an execution is.
         seconds: how long its last visit took, and `since`: when it was entered last.
         items, items_done: of a Map.
-        attempt: of the Task that was begun last; 1 for the first.
+        attempt: of the Task that was begun last; 1 for the first. `asks`: it asks people.
         note: what went wrong last.
         around: the Parallel or Map that it is in.
     """
@@ -35,6 +35,7 @@ class Row:
     items: int = 0
     items_done: int = 0
     attempt: int = 0
+    asks: bool = False
     note: str = ""
     around: str | None = None
 
@@ -95,6 +96,7 @@ class Progress:
             row.items_done += 1
         elif entry.type.endswith("Scheduled"):
             row.attempt = self._attempts[entry.id] = self._attempts[entry.id] + 1
+            row.asks = entry.details.get("resource") == "approval"
         elif entry.type.endswith(("Failed", "TimedOut")) and "error" in entry.details:
             row.note = f"{entry.details.get('error')}"
         return row
@@ -129,6 +131,8 @@ def line_of(entry: HistoryEntry, row: Row | None) -> str:
     if entry.type.endswith("StateExited"):
         took = f" after {duration(row.seconds)}" if row and row.seconds else ""
         return f"{name}: done{took}"
+    if entry.type.endswith("Scheduled") and row and row.asks:
+        return "  waits for approval"
     if entry.type == "MapIterationSucceeded":
         return f"{name}: {row.items_done} of {row.items} items done" if row else ""
     if entry.type.endswith(("Failed", "TimedOut")) and wrong:

@@ -15,14 +15,16 @@ from typing import Any
 
 import click
 
+from treadle.asl import document
 from treadle.asl.json import Json, dumps, loads
 from treadle.asl.limits import TESTS_BYTES_MAX
 from treadle.asl.program import Program
-from treadle.cli import validate
+from treadle.cli import asking, validate
 from treadle.cli.files import content_of, json_text, let_go, printable
 from treadle.cli.machines import Found, find, tell
 from treadle.kube import sources
 from treadle.kube.kinds import EXECUTIONS
+from treadle.local.approvals import Asked as PeopleAsked
 from treadle.local.commands import POD_DEFAULTS, without_command
 from treadle.local.runs import Run, Runs
 from treadle.local.volumes import problem_of
@@ -50,6 +52,7 @@ class Asked:
     limits: str | None
     history: str | None
     output: str
+    approve: Sequence[str] = ()
 
 
 def run(asked: Asked) -> int:
@@ -97,7 +100,19 @@ def _resumed(asked: Asked, runs: Runs) -> Run:
         if not names:
             raise ValueError(f"there is nothing to go on with in {runs.folder}")
         name = names[0]
-    return runs.get(name)
+    run = runs.get(name)
+    program, _ = document.inspect(run.spec["definition"])
+    if program is not None:
+        mocked: Container[str] = () if run.mocks is None else _read_mocks(run)
+        _check_people(program, asked, mocked, run.machines)
+    return run
+
+
+def _read_mocks(run: Run) -> Container[str]:
+    from treadle.local import mocks
+
+    assert run.mocks is not None
+    return mocks.read(run.mocks, run.case)
 
 
 def _new(asked: Asked) -> Run:
@@ -108,6 +123,8 @@ def _new(asked: Asked) -> Run:
     program = _judged(machine, found.file, asked)
     commands = dict(_pair(text, "--command IMAGE=CMD") for text in asked.commands)
     mocks, case, mocked = _mocks(asked.mocks, program)
+    machines = {each.name: each.spec for each in found.machines if each.name}
+    _check_people(program, asked, mocked, machines)
     if asked.runner == "process":
         _check_commands(machine, program, commands, mocked)
     name = machine.name or _name_of(asked.machine)
@@ -127,7 +144,7 @@ def _new(asked: Asked) -> Run:
         case=case,
         virtual=asked.time == "virtual",
         limits=asked.limits or "",
-        machines={each.name: each.spec for each in found.machines if each.name},
+        machines=machines,
     )
 
 
@@ -176,6 +193,18 @@ def _check_commands(
             f"no container is run here, and these states leave the command to their image: "
             f"{named}. Give each a `command`, say --command IMAGE=CMD, or take --runner podman"
         )
+
+
+def _check_people(
+    program: Program,
+    asked: Asked,
+    mocked: Container[str],
+    machines: Mapping[str, Mapping[str, Json]],
+) -> None:
+    said = asking.said_before(asked.approve)
+    others = (document.inspect(spec.get("definition"))[0] for spec in machines.values())
+    found = [] if not said else [each for each in others if each is not None]
+    asking.check(program, said, mocked, found, has_terminal=sys.stdin.isatty())
 
 
 def _request(
@@ -265,6 +294,8 @@ def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
     if asked.state_dir != ".treadle":
         resumable += f" --state-dir {shlex.quote(asked.state_dir)}"
     screen = screen_for(sys.stderr, wanted)
+    ask = asking.Terminal(screen).ask if sys.stdin.isatty() else None
+    people = PeopleAsked(asking.said_before(asked.approve), ask)
 
     def quit_now() -> None:
         screen.close()
@@ -281,6 +312,7 @@ def _live(wanted: Run, runs: Runs, asked: Asked) -> int:
                 interrupted=screen.interrupted,
                 quit_now=quit_now,
                 serving=screen.serving,
+                asked=people,
             )
     except (desk.NotRunnable, Fault, Unreadable) as why:
         raise click.UsageError(f"'{wanted.name}': {why}") from None

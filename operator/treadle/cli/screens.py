@@ -58,6 +58,12 @@ class Screen(Protocol):
     def serving(self, url: str) -> None:
         """Answers to task tokens are taken at this URL."""
 
+    def pause(self) -> None:
+        """Somebody is asked something: the terminal is for that alone."""
+
+    def go_on(self) -> None:
+        """Show the run again."""
+
     def close(self) -> None:
         """Leave the terminal as it was."""
 
@@ -162,6 +168,12 @@ class LineScreen:
         """See Screen."""
         self._say(f"task tokens are answered at {url}")
 
+    def pause(self) -> None:
+        """See Screen."""
+
+    def go_on(self) -> None:
+        """See Screen."""
+
     def close(self) -> None:
         """See Screen."""
 
@@ -240,6 +252,14 @@ class LiveScreen:
         """See Screen."""
         self._url = url
 
+    def pause(self) -> None:
+        """See Screen."""
+        self._live.stop()
+
+    def go_on(self) -> None:
+        """See Screen."""
+        self._live.start()
+
     def close(self) -> None:
         """See Screen."""
         self._live.stop()
@@ -298,15 +318,17 @@ class LiveScreen:
         for depth, name, row in rows[first:end]:
             mark, style = self._mark(name, row)
             indented = Text("  " * min(depth, _DEPTH_MAX) + printable(name))
-            note = _note(row, self._phase, self._waits(name))
+            note = _note(row, self._phase, self._waits(name, row))
             table.add_row(Text(mark, style=style), indented, self._times(row), note)
         if end < len(rows):
             table.add_row("", Text(f"… {len(rows) - end} states more", style="dim"), "", "")
         return table
 
-    def _waits(self, name: str) -> str:
+    def _waits(self, name: str, row: Row) -> str:
         """What a state waits for that does nothing; empty where it does something."""
         place = (self._current or {}).get(name, {})
+        if row.asks and place.get("waitsFor") == "task":
+            return "waits for approval"
         word = _WAITS.get(str(place.get("waitsFor")), "")
         until = parse_timestamp(str(place.get("until")))
         if not word or until is None:

@@ -92,11 +92,13 @@ def problems_of(
 
 
 def _resources() -> frozenset[str]:
+    from treadle.runners.approvals import ApprovalRunner
     from treadle.runners.http import HttpRunner
     from treadle.runners.jobs import JobRunner
     from treadle.runners.nested import NestedRunner
 
-    return JobRunner.resources | HttpRunner.resources | NestedRunner.resources
+    resources = JobRunner.resources | HttpRunner.resources
+    return resources | NestedRunner.resources | ApprovalRunner.resources
 
 
 def _misshapen(machine: sources.Machine) -> Iterator[Problem]:

@@ -6,63 +6,42 @@ writes them.
 """
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from treadle.kube import approvalschema
 from treadle.kube.functionschema import WithFunctions
 from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.limitschema import WithLimits
-from treadle.kube.structural import CATEGORY, Column, Resource, as_yaml, definition
+from treadle.kube.members import (
+    NAME_CHARS_MAX,
+    Anything,
+    Count,
+    Free,
+    Instant,
+    Model,
+    Name,
+    fixed,
+    ruled,
+)
+from treadle.kube.structural import AGE, CATEGORY, Column, Resource, as_yaml, definition
 
 MACHINE_NAME_CHARS_MAX = 244  # a revision's has a dash and 8 digits more: 253 characters
 
 DEADLINE_SECONDS_MAX = 31_536_000  # a year, as for a Wait
 TEMPLATES_MAX = 100
-NAME_CHARS_MAX = 253
 AWS_NAME_CHARS_MAX = 80  # AWS: StartExecution `name`
 ERROR_CHARS_MAX = 256  # AWS: StopExecution `error`
 REDRIVE_ID_CHARS_MAX = 253
 CAUSE_CHARS_MAX = 32_768  # AWS: StopExecution `cause`
 
-_FREE = {"x-kubernetes-preserve-unknown-fields": True}
-
-Free: TypeAlias = Annotated[dict[str, Any], Field(json_schema_extra=dict(_FREE))]
-"""An object with any members."""
-
-Anything: TypeAlias = Annotated[Any, Field(json_schema_extra=dict(_FREE))]
-"""Any JSON at all."""
-
-Count: TypeAlias = Annotated[int, Field(json_schema_extra={"format": "int64"})]
-Instant: TypeAlias = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Name: TypeAlias = Annotated[
-    str, Field(max_length=NAME_CHARS_MAX, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-]
-"""The name of another object: a lowercase RFC 1123 subdomain."""
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, use_attribute_docstrings=True)
-
-
-def _ruled(*rules: Mapping[str, str]) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [dict(r) for r in rules]})
-
-
-def _fixed(member: str, message: str) -> Mapping[str, str]:
-    """The rule that an optional member is neither changed, nor added, nor removed."""
-    same = f"!has(self.{member}) || self.{member} == oldSelf.{member}"
-    rule = f"has(self.{member}) == has(oldSelf.{member}) && ({same})"
-    return {"rule": rule, "message": message, "fieldPath": f".{member}"}
-
 
 # ---------------------------------------------------------------------------------------- shared
 
 
-class Condition(_Model):
+class Condition(Model):
     """One aspect of the object's state, as Kubernetes' own conditions."""
 
     type: str
@@ -90,7 +69,7 @@ Conditions: TypeAlias = Annotated[
 ]
 
 
-class _Pods(_Model, WithFunctions, WithLimits):
+class _Pods(Model, WithFunctions, WithLimits):
     service_account_name: Name | None = None
     """The ServiceAccount that the Jobs' Pods run as. Unless given: the namespace's default one,
     without a token."""
@@ -123,7 +102,7 @@ class StateMachineSpec(_Definition):
     """A definition, and how its Tasks run."""
 
 
-class Problem(_Model):
+class Problem(Model):
     """One thing that is wrong with the definition."""
 
     pointer: str
@@ -138,7 +117,7 @@ class Problem(_Model):
     """The line of a definition in text form, from 1."""
 
 
-class CurrentRevision(_Model):
+class CurrentRevision(Model):
     """What executions that start now run."""
 
     name: str
@@ -147,7 +126,7 @@ class CurrentRevision(_Model):
     """SHA-256, in hex, of what it holds."""
 
 
-class StateMachineStatus(_Model):
+class StateMachineStatus(Model):
     """What Treadle found when it judged the definition."""
 
     observed_generation: Count | None = None
@@ -160,7 +139,7 @@ class StateMachineStatus(_Model):
     """The immutable revision that new executions run."""
 
 
-class StateMachine(_Model):
+class StateMachine(Model):
     """A workflow in the Amazon States Language. It runs when an Execution names it."""
 
     spec: StateMachineSpec
@@ -175,7 +154,7 @@ class StateMachine(_Model):
 class StateMachineRevisionSpec(_Definition):
     """What a StateMachine was when it was judged."""
 
-    model_config = _ruled(
+    model_config = ruled(
         {
             "rule": "self == oldSelf",
             "message": "a revision cannot be changed: change its StateMachine, which makes another",
@@ -188,7 +167,7 @@ class StateMachineRevisionSpec(_Definition):
     """SHA-256, in hex, of what this holds."""
 
 
-class StateMachineRevision(_Model):
+class StateMachineRevision(Model):
     """A StateMachine as it was when it was judged.
 
     Treadle makes it, executions pin it, and it never changes. It is removed when it is no longer
@@ -202,7 +181,7 @@ class StateMachineRevision(_Model):
 # ------------------------------------------------------------------------------------- Execution
 
 
-class StateMachineRef(_Model):
+class StateMachineRef(Model):
     """The StateMachine to run."""
 
     name: Name
@@ -214,7 +193,7 @@ class StateMachineRef(_Model):
     """Not supported yet: leave it out."""
 
 
-class Stop(_Model):
+class Stop(Model):
     """That the execution shall end."""
 
     error: str | None = Field(None, max_length=ERROR_CHARS_MAX)
@@ -228,10 +207,10 @@ class Stop(_Model):
 _ANOTHER = "once an Execution is created: create another Execution"
 
 
-class Redrive(_Model):
+class Redrive(Model):
     """How an execution that did not succeed goes on. What had succeeded is not run again."""
 
-    model_config = _ruled(
+    model_config = ruled(
         {
             "rule": "!(has(self.input) && has(self.inputJson))",
             "message": "input and inputJson exclude each other: give one of them",
@@ -255,15 +234,15 @@ class Redrive(_Model):
     """Who asks. With Treadle's admission policies nobody names another."""
 
 
-class ExecutionSpec(_Model):
+class ExecutionSpec(Model):
     """What to run. Only stop, suspend and redrive may be changed afterwards."""
 
-    model_config = _ruled(
-        _fixed("name", f"name cannot be changed {_ANOTHER}"),
-        _fixed("input", f"input cannot be changed {_ANOTHER}"),
-        _fixed("inputJson", f"inputJson cannot be changed {_ANOTHER}"),
-        _fixed("inputFrom", f"inputFrom cannot be changed {_ANOTHER}"),
-        _fixed("startDeadlineSeconds", f"startDeadlineSeconds cannot be changed {_ANOTHER}"),
+    model_config = ruled(
+        fixed("name", f"name cannot be changed {_ANOTHER}"),
+        fixed("input", f"input cannot be changed {_ANOTHER}"),
+        fixed("inputJson", f"inputJson cannot be changed {_ANOTHER}"),
+        fixed("inputFrom", f"inputFrom cannot be changed {_ANOTHER}"),
+        fixed("startDeadlineSeconds", f"startDeadlineSeconds cannot be changed {_ANOTHER}"),
         {
             "rule": "[has(self.input), has(self.inputJson), has(self.inputFrom)]"
             ".filter(given, given).size() <= 1",
@@ -317,7 +296,7 @@ class ExecutionSpec(_Model):
     at any time; status.redrive tells what became of it."""
 
 
-class CurrentState(_Model):
+class CurrentState(Model):
     """A state that the execution is in."""
 
     name: str
@@ -334,7 +313,7 @@ class CurrentState(_Model):
     """When a wait ends, the next attempt begins, or a task is out of time."""
 
 
-class Progress(_Model):
+class Progress(Model):
     """Items of all Map states that were entered so far."""
 
     done: Count
@@ -347,7 +326,7 @@ class Progress(_Model):
     """done/total, such as 37/100, for printing."""
 
 
-class OutputRef(_Model):
+class OutputRef(Model):
     """Where an output is that is too large for a status."""
 
     page: str
@@ -356,7 +335,7 @@ class OutputRef(_Model):
     """Its size as JSON."""
 
 
-class RedriveAnswer(_Model):
+class RedriveAnswer(Model):
     """What became of spec.redrive."""
 
     id: str
@@ -369,7 +348,7 @@ class RedriveAnswer(_Model):
     """Why it was not, this time."""
 
 
-class ExecutionStatus(_Model):
+class ExecutionStatus(Model):
     """What has happened, written by Treadle alone."""
 
     observed_generation: Count | None = None
@@ -407,7 +386,7 @@ class ExecutionStatus(_Model):
     """All that Treadle must know to go on. Opaque."""
 
 
-class Execution(_Model):
+class Execution(Model):
     """One run of a StateMachine."""
 
     spec: ExecutionSpec
@@ -419,10 +398,10 @@ class Execution(_Model):
 # --------------------------------------------------------------------------------- ExecutionPage
 
 
-class ExecutionPageSpec(_Model):
+class ExecutionPageSpec(Model):
     """A page's content."""
 
-    model_config = _ruled(
+    model_config = ruled(
         {"rule": "self == oldSelf", "message": "a page cannot be changed: its name is its content"}
     )
 
@@ -437,7 +416,7 @@ class ExecutionPageSpec(_Model):
     """The content, packed, in base64."""
 
 
-class ExecutionPage(_Model):
+class ExecutionPage(Model):
     """A part of an Execution that does not fit in its status.
 
     It belongs to the Execution and goes with it; without its pages an execution cannot go on.
@@ -449,7 +428,6 @@ class ExecutionPage(_Model):
 
 # ------------------------------------------------------------------------------------- resources
 
-_AGE = Column("Age", ".metadata.creationTimestamp", "date")
 _EVERYDAY = (CATEGORY, "all")
 
 RESOURCES = (
@@ -462,7 +440,7 @@ RESOURCES = (
             Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
             Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
             Column("Revision", ".status.revision.name"),
-            _AGE,
+            AGE,
             Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
         ),
         rules=(
@@ -481,7 +459,7 @@ RESOURCES = (
         StateMachineRevision,
         columns=(
             Column("Machine", ".spec.stateMachine"),
-            _AGE,
+            AGE,
             Column("Digest", ".spec.digest", wide=True),
         ),
         selectable=(".spec.stateMachine",),
@@ -496,7 +474,7 @@ RESOURCES = (
             Column("Phase", ".status.phase"),
             Column("State", ".status.currentStates[0].name", description="One it is in."),
             Column("Progress", ".status.progress.text", description="Map items, done/total."),
-            _AGE,
+            AGE,
             Column("Started", ".status.startTime", "date", wide=True),
             Column("Ended", ".status.completionTime", "date", wide=True),
             Column("Error", ".status.error", wide=True),
@@ -513,10 +491,11 @@ RESOURCES = (
         columns=(
             Column("Execution", ".metadata.ownerReferences[0].name"),
             Column("Holds", ".spec.kind"),
-            _AGE,
+            AGE,
         ),
         selectable=(".spec.kind",),
     ),
+    approvalschema.RESOURCE,
 )
 
 

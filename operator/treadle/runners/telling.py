@@ -1,4 +1,4 @@
-"""What is told of attempts that run as Jobs, and counted.
+"""What is told of attempts that run as objects of a cluster, and counted.
 
 One rule: an attempt is counted once as started and once as ended, however often it is told.
 """
@@ -13,25 +13,24 @@ from treadle.runners.observed import Watch
 from treadle.runtime.meter import Meter
 from treadle.runtime.ports import Attempt, Mailbox, Order
 
-_RUNNER = "job"
-
 
 class Telling:
     """Tells a mailbox and a meter of attempts, and notes in their watches that it did."""
 
-    def __init__(self, mailbox: Mailbox, meter: Meter) -> None:
+    def __init__(self, mailbox: Mailbox, meter: Meter, runner: str = "job") -> None:
         self._mailbox = mailbox
         self._meter = meter
+        self._runner = runner
 
     def taken(self, order: Order, watch: Watch) -> None:
         """An order asks this process to run the attempt."""
         # A restored one was counted by the process that decided it.
         if watch.digest is None and not order.restored:
-            self._meter.task_started(_RUNNER)
+            self._meter.task_started(self._runner)
         watch.digest = order.task.digest
 
     def started(self, attempt: Attempt, watch: Watch) -> None:
-        """The attempt's Job may be known by now."""
+        """The attempt's object may be known by now."""
         if watch.uid and not watch.told_started:
             watch.told_started = True
             self._mailbox.post(attempt.execution, TaskStarted(attempt.task, watch.uid))
@@ -45,7 +44,7 @@ class Telling:
     def ended(self, watch: Watch, outcome: Literal["succeeded", "failed"]) -> None:
         """The attempt's outcome is told, for the first time or again."""
         if watch.told_at is None:
-            self._meter.task_ended(_RUNNER, outcome)
+            self._meter.task_ended(self._runner, outcome)
         watch.told_at = asyncio.get_running_loop().time()
 
     def failed(self, attempt: Attempt, watch: Watch, error: StateError, at: datetime) -> None:
@@ -58,4 +57,4 @@ class Telling:
         """The attempt's end is seen to be saved; called once for each watch."""
         # What this process was not asked to run ended elsewhere, and was counted there.
         if watch.digest is not None and watch.told_at is None:
-            self._meter.task_ended(_RUNNER, "stopped")
+            self._meter.task_ended(self._runner, "stopped")

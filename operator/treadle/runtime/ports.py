@@ -106,6 +106,7 @@ class Order:
         restored: the attempt was decided before this process knew it, so another may have created
             its object already: a live read comes before a create.
         depth: how many executions stand above this one.
+        machine: the name of the StateMachine, for people.
     """
 
     execution: ExecutionKey
@@ -115,6 +116,7 @@ class Order:
     expired: bool = False
     restored: bool = False
     depth: int = 0
+    machine: str = ""
 
     @property
     def attempt(self) -> Attempt:

@@ -142,6 +142,7 @@ class Reconciler:
             pinned.limits.payload_bytes_max,
             restored=task in run.restored,
             depth=_depth(run),
+            machine=run.machine,
         )
         await runner.start(order)
         run.unasked.discard(task)
@@ -215,7 +216,8 @@ class Reconciler:
             deadline_at=closing.ended_at,
             uid="",
         )
-        order = Order(run.key, work, pinned.pods, pinned.limits.payload_bytes_max, expired=True)
+        bytes_max = pinned.limits.payload_bytes_max
+        order = Order(run.key, work, pinned.pods, bytes_max, expired=True, machine=run.machine)
 
         async def once() -> None:
             if not run.gone:  # then nobody can create it any more

@@ -127,6 +127,12 @@ class Run:
         """Whether a turn would find something to do."""
         return bool(self.inbox) or self.tick or self.dirty or self.look
 
+    @property
+    def machine(self) -> str:
+        """The name of its StateMachine; empty while that is not known."""
+        request = self.loaded.request if self.loaded is not None else None
+        return request.machine if request is not None else ""
+
     def standing(self, task: TaskId) -> Standing:
         """Where an attempt stands by the last save."""
         if self.gone:

@@ -18,7 +18,7 @@ from treadle.engine import snapshot
 from treadle.engine.events import TaskId
 from treadle.kube import names
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, JOBS, PAGES, PODS, SECRETS, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PAGES, PODS, SECRETS, Kind
 from treadle.kube.names import attempt as attempt_name
 from treadle.runners.transport import HttpRequest
 from treadle.runtime.ports import Attempt, ExecutionKey
@@ -28,6 +28,9 @@ from treadle.sim.http import SimTransport, key_of
 
 _LIVE_READ_SECONDS = 5.0
 _STOPPED_SECONDS = 60.0 + 90.0  # and the longest that an operator is down, paused and locked out
+
+_WORK = (JOBS, EXECUTIONS, APPROVALS)
+"""What an attempt makes outside: at most one, once."""
 
 OVER = frozenset({"Succeeded", "Failed", "TimedOut", "Aborted"})
 
@@ -100,21 +103,22 @@ class Audit:
     # ------------------------------------------------------------------------------- when sent
 
     def _sent(self, who: str, verb: str, kind: Kind, what: Any) -> None:
-        if verb != "create" or kind not in (JOBS, EXECUTIONS) or is_tombstone(what):
+        if verb != "create" or kind not in _WORK or is_tombstone(what):
             return
         name = what["metadata"]["name"]
         attempt = names.attempt_of(what)
         if attempt is None:
             self._violated(f"{who} creates {kind.name} {name}, which names no attempt")
             return
+        act = f"{who} creates {kind.name} {name}"
         known = self._of(attempt.execution.uid)
         if attempt.task in known.live:
             self._live_sends.add(attempt)
         elif attempt.task not in known.ever:
-            self._violated(f"{who} creates {kind.name} {name} before its decision is saved")
-        self._check_deletion(known, f"{who} creates {kind.name} {name}")
+            self._violated(f"{act} before its decision is saved")
+        self._check_deletion(known, act)
         if self._strict and attempt in self._created:
-            self._check_second(f"{who} creates {kind.name} {name} again", kind, name, attempt)
+            self._check_second(f"{act} again", kind, name, attempt)
 
     def _check_deletion(self, known: _Known, act: str) -> None:
         """Deleting an Execution stops everything within 60 s; one that is down has a sweep more."""
@@ -155,12 +159,12 @@ class Audit:
         if kind == EXECUTIONS and new is not None:
             self._status_landed(new)
             if old is None:
-                self._object_landed(kind, new)
+                self._work_landed(kind, new)
         elif kind == EXECUTIONS and old is not None:
             now = asyncio.get_running_loop().time()
             self._of(old["metadata"]["uid"]).deleted_at = now
-        elif kind == JOBS and old is None and new is not None:
-            self._object_landed(kind, new)
+        elif kind in _WORK and old is None and new is not None:
+            self._work_landed(kind, new)
 
     def _status_landed(self, execution: Obj) -> None:
         key = execution_key(execution)
@@ -179,7 +183,7 @@ class Audit:
         known.ever |= live.keys()
         self._keys |= {attempt_name(key, task): Attempt(key, task) for task in live}
 
-    def _object_landed(self, kind: Kind, obj: Obj) -> None:
+    def _work_landed(self, kind: Kind, obj: Obj) -> None:
         name = obj["metadata"]["name"]
         attempt = names.attempt_of(obj)
         if attempt is None:
@@ -226,11 +230,12 @@ def execution_key(execution: Obj) -> ExecutionKey:
 
 
 def is_tombstone(obj: Obj) -> bool:
-    """Whether a Job or a child only takes its name."""
+    """Whether a Job, a child or an Approval only takes its name."""
     spec = obj["spec"]
     if "stateMachineRef" in spec:
         return "stop" in spec
-    return bool(spec.get("suspend")) and spec.get("activeDeadlineSeconds") == 0
+    never_runs = bool(spec.get("suspend")) and spec.get("activeDeadlineSeconds") == 0
+    return never_runs or bool(spec.get("closed"))
 
 
 def remains(cluster: SimCluster, *, pages: bool, uid: str | None = None) -> list[str]:
@@ -242,7 +247,7 @@ def remains(cluster: SimCluster, *, pages: bool, uid: str | None = None) -> list
         uid: of the one execution.
     """
     left = []
-    for kind in (JOBS, PODS, SECRETS, *((PAGES, EXECUTIONS) if pages else ())):
+    for kind in (JOBS, PODS, SECRETS, APPROVALS, *((PAGES, EXECUTIONS) if pages else ())):
         for obj in cluster.objects.each(kind):
             metadata = obj["metadata"]
             if kind == EXECUTIONS and names.awaited_by(obj) is None:

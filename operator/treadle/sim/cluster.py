@@ -12,7 +12,7 @@ from datetime import datetime
 
 from treadle.kube import names
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PODS, Kind
 from treadle.runtime.ports import Missing, Refused
 from treadle.sim import clock
 from treadle.sim.controllers import GarbageCollector, JobController
@@ -127,7 +127,7 @@ def _story(kind: Kind, obj: Obj | None) -> str:
     status = obj.get("status") or {}
     if kind == JOBS:
         words += [condition["type"] for condition in status.get("conditions") or ()]
-    elif kind in (PODS, EXECUTIONS):
+    elif kind in (PODS, EXECUTIONS, APPROVALS):
         words.append(str(status.get("phase", "")))
     if kind == PODS:
         for container in status.get("containerStatuses") or ():

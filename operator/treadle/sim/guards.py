@@ -17,6 +17,7 @@ from treadle.kube import manifests, names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, Kind
 from treadle.runners import child
+from treadle.runners.approvalwrites import ApprovalWrites
 from treadle.runners.child import Wish
 from treadle.runners.launch import Launcher
 from treadle.runners.tombstones import Tombstones
@@ -190,6 +191,17 @@ def _token_dies() -> Iterator[None]:
         yield
 
 
+def _one_decision() -> AbstractContextManager[None]:
+    """What became of an Approval is written over whatever was said meanwhile."""
+    note = ApprovalWrites.note
+
+    async def blind(writes: ApprovalWrites, approval: Obj, status: Obj) -> Obj:
+        metadata = {**approval["metadata"], "resourceVersion": None}
+        return await note(writes, {**approval, "metadata": metadata}, status)
+
+    return _in_place_of(ApprovalWrites, "note", blind)
+
+
 def _sweep() -> AbstractContextManager[None]:
     """Only what events say is done."""
 
@@ -211,5 +223,6 @@ GUARDS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "child-name": _child_name,
     "answer-saved": _answer_saved,
     "token-dies": _token_dies,
+    "one-decision": _one_decision,
 }
 """What can be taken out, by name."""

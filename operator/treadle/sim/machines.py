@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from treadle.sim.nesting import STARTS, alone, hanging, retrier, starting
+from treadle.sim.questions import asking
 
 DISRUPTIONS = (
     "Kubernetes.PodDeleted",
@@ -121,7 +122,8 @@ class Generator:
 
     def _step(self, steps: _Steps, depth: int, may_fail: bool) -> None:
         may_fail = may_fail and not steps.fails
-        kinds = ["job"] * 5 + ["http"] * 2 + ["callback", "wait", "pass", "choice", "loop"]
+        kinds = ["job"] * 5 + ["http"] * 2 + ["callback", "approval", "wait", "pass"]
+        kinds += ["choice", "loop"]
         kinds += ["child"] * 2 if depth < 2 else []
         if depth < 2:
             kinds += ["parallel", "map", "map"]
@@ -136,8 +138,9 @@ class Generator:
             task(steps, may_fail)
         elif kind == "child":
             self._child(steps, depth)
-        elif kind == "callback":
-            self._callback(steps)
+        elif kind in ("callback", "approval"):
+            ask = self._callback if kind == "callback" else self._approval
+            ask(steps)
         else:
             {"pass": self._pass, "choice": self._choice, "loop": self._loop, "wait": self._wait}[
                 kind
@@ -268,10 +271,13 @@ class Generator:
         state = starting(resource, self._machine(definition))
         if hangs:
             state["TimeoutSeconds"] = self._dice.choice((5, 15, 40))
+        state = steps.add(name, {**state, "ResultPath": f"$.{name}"})
+        self._caught(steps, name, state, "States.ALL")
+
+    def _caught(self, steps: _Steps, name: str, state: dict[str, Any], error: str) -> None:
+        """What a state fails with tells names and times, which are another world's."""
         handler = self._name("Caught")
-        # What it fails with tells names and times, which are another world's.
-        state["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": handler, "ResultPath": None}]
-        steps.add(name, {**state, "ResultPath": f"$.{name}"})
+        state["Catch"] = [{"ErrorEquals": [error], "Next": handler, "ResultPath": None}]
         other: dict[str, Any] = {"Type": "Pass", "Result": name, "ResultPath": f"$.{handler}"}
         steps.states[handler] = other
         steps.open.append(other)
@@ -283,6 +289,16 @@ class Generator:
             state = starting("treadle:execution.sync", self._machine(definition), fragile=True)
             definition = alone(self._name(word), state)
         return definition
+
+    # ----------------------------------------------------------------------------------- people
+
+    def _approval(self, steps: _Steps) -> None:
+        self._tasks -= 1
+        name = self._name("Approval")
+        state, error = asking(self._dice, name)
+        state = steps.add(name, {**state, "ResultPath": f"$.{name}"})
+        if error:
+            self._caught(steps, name, state, error)
 
     def _trouble(
         self,

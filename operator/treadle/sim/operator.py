@@ -15,10 +15,11 @@ from treadle.engine.context import Identity
 from treadle.kube import decode
 from treadle.kube.api import Api, Obj
 from treadle.kube.informer import Informer
-from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults
-from treadle.runners import observed
+from treadle.runners import decisions, observed
+from treadle.runners.approvals import ApprovalRunner, ApprovalSettings
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runners.nested import NestedRunner
@@ -34,7 +35,8 @@ from treadle.stores.judging import Judging
 from treadle.stores.keys import TokenKeys
 from treadle.stores.machines import RevisionMachines
 
-_RESOURCES = JobRunner.resources | HttpRunner.resources | NestedRunner.resources
+_RESOURCES = JobRunner.resources | HttpRunner.resources
+_RESOURCES |= NestedRunner.resources | ApprovalRunner.resources
 _ACCOUNT = Account("us-east-1", "000000000000")
 
 SWEEP_SECONDS = 30.0
@@ -103,7 +105,19 @@ class Operator:
             standings=self.driver.standing,
             clock=seat.clock,
         )
-        self.driver.serve([self._job_runner, self._http, self._nested])
+        indices = {decisions.EXECUTION: decisions.execution_of}
+        self._approvals = Informer(api, APPROVALS, indices=indices, trim=decisions.trim)
+        self._approval_runner = ApprovalRunner(
+            api,
+            self._approvals,
+            mailbox=self.driver,
+            leading=lease,
+            standings=self.driver.standing,
+            clock=seat.clock,
+            # So that a world that waits until nothing is left ends soon.
+            settings=ApprovalSettings(kept_seconds=120.0),
+        )
+        self.driver.serve([self._job_runner, self._http, self._nested, self._approval_runner])
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """All that runs for ever."""
@@ -116,6 +130,8 @@ class Operator:
             self._judging.run(),
             self._job_runner.run(),
             self._nested.run(),
+            self._approvals.run(),
+            self._approval_runner.run(),
             self._open(),
             self._open_tokens(),
             self._sweep(),
@@ -124,6 +140,7 @@ class Operator:
     async def _open(self) -> None:
         await self._jobs.synced.wait()
         await self._pods.synced.wait()
+        await self._approvals.synced.wait()
         self.driver.open()
 
     async def _open_tokens(self) -> None:
@@ -149,6 +166,7 @@ class Operator:
                 self.driver.sweep,
                 self._job_runner.sweep,
                 self._nested.sweep,
+                self._approval_runner.sweep,
                 self._machines.sweep,
             ):
                 with contextlib.suppress(Fault):

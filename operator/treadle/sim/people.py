@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, JOBS, PODS, SECRETS, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PODS, SECRETS, Kind
 from treadle.sim.cluster import SimCluster
 from treadle.sim.controllers import ended_at, key_of, later
 from treadle.sim.faults import Deed, Plan, What
@@ -59,10 +59,8 @@ class People:
                     self._take(pod, evicted=what == "evict")
             case "collect-pods":
                 self._collect_pods()
-            case "delete-job":
-                self._delete(JOBS, self._some(self._jobs()))
-            case "delete-child":
-                self._delete(EXECUTIONS, self._some(self._children()))
+            case "delete-job" | "delete-child" | "delete-approval":
+                self._delete(what)
             case "suspend" | "resume":
                 self._suspend(what == "suspend")
             case "stop":
@@ -71,8 +69,13 @@ class People:
                 self._cluster.note("the past is compacted")
                 self._cluster.objects.compact()
 
-    def _delete(self, kind: Kind, objects: list[Obj]) -> None:
-        for obj in objects:
+    def _delete(self, what: What) -> None:
+        kind, found = {
+            "delete-job": (JOBS, self._jobs),
+            "delete-child": (EXECUTIONS, self._children),
+            "delete-approval": (APPROVALS, self._approvals),
+        }[what]
+        for obj in self._some(found()):
             self.deleted_names.add(obj["metadata"]["name"])
             self._cluster.remove(kind, key_of(obj))
 
@@ -113,7 +116,7 @@ class People:
         later(LOOK_SECONDS, self._redrive, key)
 
     def _label(self) -> None:
-        kind: Kind = self._dice.choice((EXECUTIONS, EXECUTIONS, JOBS, PODS, SECRETS))
+        kind: Kind = self._dice.choice((EXECUTIONS, EXECUTIONS, JOBS, PODS, SECRETS, APPROVALS))
         for obj in self._some(list(self._cluster.objects.each(kind))):
             self._cluster.touch(kind, key_of(obj))
 
@@ -152,6 +155,13 @@ class People:
     def _children(self) -> list[Obj]:
         executions = self._cluster.objects.each(EXECUTIONS)
         return [e for e in executions if _PRETEND_FRAGILE in e["spec"].get("inputJson", "")]
+
+    def _approvals(self) -> list[Obj]:
+        return [
+            each
+            for each in self._cluster.objects.each(APPROVALS)
+            if (each["spec"].get("details") or {}).get("fragile")
+        ]
 
 
 _PRETEND_FRAGILE = '"pretend":{"fragile":true}'

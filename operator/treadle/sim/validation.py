@@ -7,7 +7,7 @@ import base64
 import re
 
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, JOBS, PAGES, PODS, REVISIONS, SECRETS, Kind
+from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PAGES, PODS, REVISIONS, SECRETS, Kind
 from treadle.runtime.ports import Refused
 
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
@@ -16,6 +16,7 @@ _JOB_NAME_CHARS_MAX = 63  # it becomes a label of its Pods
 _LABEL_CHARS_MAX = 63
 _ANNOTATIONS_BYTES_MAX = 262_144
 _SECRET_BYTES_MAX = 1_048_576
+_PENDING = (None, "Pending")
 _MUTABLE_OF_EXECUTIONS = ("stop", "suspend", "redrive")
 
 
@@ -56,6 +57,23 @@ def changed(kind: Kind, old: Obj, new: Obj) -> None:
         raise _invalid(kind, name, "spec: it is immutable")
     if kind == EXECUTIONS and _fixed(new) != _fixed(old):
         raise _invalid(kind, name, "spec: it is immutable but for stop, suspend and redrive")
+    if kind == APPROVALS:
+        _check_decisions(old, new)
+
+
+def _check_decisions(old: Obj, new: Obj) -> None:
+    """The rules of the kind itself; see `kube.approvalschema`."""
+    name = old["metadata"]["name"]
+    before, after = old["spec"].get("decisions") or [], new["spec"].get("decisions") or []
+    if {**old["spec"], "decisions": []} != {**new["spec"], "decisions": []}:
+        raise _invalid(APPROVALS, name, "spec: only decisions are added")
+    if after[: len(before)] != before:
+        raise _invalid(APPROVALS, name, "a decision is neither changed nor taken back")
+    if len({each["by"] for each in after}) < len(after):
+        raise _invalid(APPROVALS, name, "nobody decides twice")
+    is_over = (old.get("status") or {}).get("phase") not in _PENDING or old["spec"].get("closed")
+    if is_over and len(after) > len(before):
+        raise _invalid(APPROVALS, name, "it is decided, expired or closed")
 
 
 def defaulted(kind: Kind, obj: Obj) -> None:

@@ -19,6 +19,7 @@ from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import Clock
 from treadle.sim import checkers, clock, faults, machines
 from treadle.sim.api import SimApi
+from treadle.sim.approvals import Deciders
 from treadle.sim.checkers import Audit, Outcome
 from treadle.sim.cluster import SimCluster, create_before
 from treadle.sim.controllers import later
@@ -194,6 +195,7 @@ class World:
         admission = create_before if plan.admission else None
         self.cluster = SimCluster(setting.seed, admission, setting.names)
         self.holders = Holders(self.cluster, plan, setting.seed)
+        self.deciders = Deciders(self.cluster)
         self.http = SimHttp(self.cluster, self.holders)
         programs = {
             name: setting.compile(definition)
@@ -243,7 +245,12 @@ class World:
         self._stop()
         return Report(
             outcomes,
-            (*self.audit.violations, *self.holders.violations, *self.people.violations),
+            (
+                *self.audit.violations,
+                *self.holders.violations,
+                *self.deciders.violations,
+                *self.people.violations,
+            ),
             self.cluster.digest(),
             tuple(self.cluster.trace),
             ended_at,

@@ -23,7 +23,7 @@ from tests.cluster.lab.processes import LabError
 GROUP, VERSION = "treadle.dev", "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 MACHINES, REVISIONS = "statemachines", "statemachinerevisions"
-EXECUTIONS, PAGES = "executions", "executionpages"
+EXECUTIONS, PAGES, APPROVALS = "executions", "executionpages", "approvals"
 TERMINAL = frozenset(("Succeeded", "Failed", "TimedOut", "Aborted"))
 EXECUTION_UID = "treadle.dev/execution"
 RESULT_FINALIZER = "treadle.dev/result"
@@ -220,6 +220,18 @@ class People:
         """Pages of an execution."""
         return [page for page in self.all(PAGES) if uid in _owners(page)]
 
+    def approvals(self, uid: str) -> list[Obj]:
+        """Approvals of an execution."""
+        return [each for each in self.all(APPROVALS) if uid in _owners(each)]
+
+    def an_approval(self, uid: str, *, seconds: float = 60) -> Obj:
+        """An Approval of the execution that waits, once there is one."""
+
+        def look() -> Obj | None:
+            return next((each for each in self.approvals(uid) if "status" not in each), None)
+
+        return self.namespace.wait(look, "an Approval", seconds=seconds)
+
     def a_pod(self, uid: str, *, phase: str = "Running", seconds: float = 60) -> Obj:
         """A Pod of the execution, once there is one in this phase."""
 
@@ -236,8 +248,9 @@ class People:
         )
 
     def leftovers(self, uid: str) -> list[str]:
-        """What is still there of an execution: Jobs, Pods, Secrets, pages."""
+        """What is still there of an execution: Jobs, Pods, Secrets, pages, Approvals."""
         found = [*self.jobs(uid), *self.pods(uid), *self.secrets(uid), *self.pages(uid)]
+        found += self.approvals(uid)
         return [f"{obj['kind']} {obj['metadata']['name']}" for obj in found]
 
     def nothing_is_left(self, uid: str, *, seconds: float = 60) -> None:
