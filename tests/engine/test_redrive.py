@@ -356,8 +356,8 @@ def test_with_other_variables() -> None:
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        (RedriveRequested(state="X", input="1"), "/from: the machine's outermost states are 'A',"),
-        (RedriveRequested(state="One", input="1"), "'One' is not one of them"),
+        (RedriveRequested(state="X", input="1"), "/from: 'X' is not one of the machine's"),
+        (RedriveRequested(state="One", input="1"), "/from: 'One' is not one of the"),
         (RedriveRequested(state="A"), "/input: it is missing"),
         (RedriveRequested(input='"' + "x" * 300_000 + '"'), "/input: it has 300002 bytes"),
         (RedriveRequested(variables={"v": "x" * 300_000}), "/variables: "),

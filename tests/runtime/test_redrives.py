@@ -210,7 +210,9 @@ def test_a_revision_that_does_not_fit_is_refused() -> None:
         await stage.apply_machine(OTHER)
         (other,) = set(revisions(stage)) - {old}
         await asked(stage, id="1", revision=other)
-        assert stage.status()["redrive"]["refused"].startswith("/States/B: the execution halted")
+        refused = stage.status()["redrive"]["refused"]
+        assert refused.startswith(f"/spec/redrive/revision: '{other}' does not fit the execution:")
+        assert "/States/B: the execution halted in the state 'B'" in refused
         assert (stage.phase(), stage.status()["revision"]) == ("Failed", old)
         await asked(stage, id="2", revision="none")
         assert "there is no StateMachineRevision 'none'" in stage.status()["redrive"]["refused"]

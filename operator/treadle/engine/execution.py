@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from treadle.asl.errors import INVALID_RESULT, TIMEOUT, EvaluationFailed, StateError
+from treadle.asl.errors import INVALID_RESULT, TIMEOUT, StateError
 from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.program import Program, Task, Wait
-from treadle.engine import commands, fitting, flow, snapshot, variables
+from treadle.engine import commands, flow, redriving, snapshot
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     Event,
@@ -210,53 +210,8 @@ class Execution:
         return isinstance(event, TaskStarted) and self._closed(event.task)
 
     def objections(self, event: RedriveRequested, ran: Json = None) -> list[str]:
-        """Why it cannot be redriven; empty where it can.
-
-        Args:
-            event: how.
-            ran: the definition that it ran, where it is to go on with another: with that of the
-                program that this was made with.
-
-        Returns:
-            Sentences. What is wrong with the event is named by its pointer in `spec.redrive`.
-        """
-        memory = self.memory
-        if not memory.over:
-            return ["the execution has not ended"]
-        if memory.status is Status.SUCCEEDED:
-            return ["the execution succeeded; those that failed, timed out or were aborted can be"]
-        if not memory.halted:
-            return ["the execution ended under a release that did not keep where it was"]
-        if memory.history.next_id + 1 >= self._limits.history_events_max:
-            return [
-                f"its history has {memory.history.next_id - 1} entries; the setting "
-                f"historyEventsMax allows {self._limits.history_events_max}"
-            ]
-        if event.enters_anew:
-            return list(self._objections_to_entering(event))
-        if ran is None:
-            return []
-        return fitting.misfits(memory, ran, self.program.definition)
-
-    def _objections_to_entering(self, event: RedriveRequested) -> Iterator[str]:
-        root, states = self.memory.halted[0], self.program.machine.states
-        name = event.state or root.state
-        if name not in states:
-            known = ", ".join(f"'{state}'" for state in states)
-            yield f"/from: the machine's outermost states are {known}; '{name}' is not one of them"
-        if event.input is not None:
-            size, most = len(event.input.encode()), self._limits.payload_bytes_max
-            if size > most:
-                sentence = f"it has {size} bytes; the setting payloadBytesMax allows {most}"
-                yield f"/input: {sentence}"
-        elif name != root.state:
-            yield f"/input: it is missing, and the execution never entered '{name}'"
-        if event.variables is not None:
-            try:
-                assigned = Payload(event.variables)
-                variables.check(self.memory, root, assigned, self._limits)
-            except EvaluationFailed as failure:
-                yield f"/variables: {failure.cause}"
+        """Why it cannot be redriven; see `redriving`."""
+        return redriving.objections(self.memory, self.program, self._limits, event, ran)
 
     def _closed(self, task: TaskId) -> bool:
         return self.memory.closing.pop(task, None) is not None

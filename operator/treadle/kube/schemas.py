@@ -11,7 +11,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from treadle.kube import approvalschema
+from treadle.kube import approvalschema, controlschema
+from treadle.kube.controlschema import Redrive, RedriveAnswer, Stop
 from treadle.kube.functionschema import WithFunctions
 from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.limitschema import WithLimits
@@ -33,9 +34,6 @@ MACHINE_NAME_CHARS_MAX = 244  # a revision's has a dash and 8 digits more: 253 c
 DEADLINE_SECONDS_MAX = 31_536_000  # a year, as for a Wait
 TEMPLATES_MAX = 100
 AWS_NAME_CHARS_MAX = 80  # AWS: StartExecution `name`
-ERROR_CHARS_MAX = 256  # AWS: StopExecution `error`
-REDRIVE_ID_CHARS_MAX = 253
-CAUSE_CHARS_MAX = 32_768  # AWS: StopExecution `cause`
 
 
 # ---------------------------------------------------------------------------------------- shared
@@ -193,45 +191,7 @@ class StateMachineRef(Model):
     """Not supported yet: leave it out."""
 
 
-class Stop(Model):
-    """That the execution shall end."""
-
-    error: str | None = Field(None, max_length=ERROR_CHARS_MAX)
-    """The error that it ends with."""
-    cause: str | None = Field(None, max_length=CAUSE_CHARS_MAX)
-    """Why, for people."""
-    by: str | None = None
-    """Who asks. With Treadle's admission policies nobody names another."""
-
-
 _ANOTHER = "once an Execution is created: create another Execution"
-
-
-class Redrive(Model):
-    """How an execution that did not succeed goes on. What had succeeded is not run again."""
-
-    model_config = ruled(
-        {
-            "rule": "!(has(self.input) && has(self.inputJson))",
-            "message": "input and inputJson exclude each other: give one of them",
-        }
-    )
-
-    id: str = Field(min_length=1, max_length=REDRIVE_ID_CHARS_MAX)
-    """Any text. Another one than before is another redrive."""
-    from_: str | None = Field(None, alias="from", min_length=1)
-    """The outermost state to go on with, which is entered anew; the one in which it ended unless
-    given, which then goes on from where it was."""
-    input: Free | None = None
-    """What that state is given, an object, if not what it was given when it was entered last."""
-    input_json: str | None = None
-    """The same as a text: any JSON, kept to the letter."""
-    variables: Free | None = None
-    """Variables to assign before that state is entered anew."""
-    revision: str | None = None
-    """Name of the StateMachineRevision to go on with; the same one unless given."""
-    by: str | None = None
-    """Who asks. With Treadle's admission policies nobody names another."""
 
 
 class ExecutionSpec(Model):
@@ -248,14 +208,7 @@ class ExecutionSpec(Model):
             ".filter(given, given).size() <= 1",
             "message": "input, inputJson and inputFrom exclude each other: give one of them",
         },
-        {
-            "rule": "!has(oldSelf.stop) || (has(self.stop) && self.stop == oldSelf.stop) || "
-            "(!has(self.stop) && has(self.redrive) && "
-            "(!has(oldSelf.redrive) || self.redrive.id != oldSelf.redrive.id))",
-            "message": "stop can be neither changed nor taken back, but with a new redrive: "
-            "create another Execution",
-            "fieldPath": ".stop",
-        },
+        controlschema.STOP_STAYS,
     )
 
     state_machine_ref: Annotated[
@@ -333,19 +286,6 @@ class OutputRef(Model):
     """Name of the ExecutionPage."""
     bytes: Count
     """Its size as JSON."""
-
-
-class RedriveAnswer(Model):
-    """What became of spec.redrive."""
-
-    id: str
-    """Which one it is about."""
-    count: Count | None = None
-    """How often the execution was redriven."""
-    at: Instant | None = None
-    """When it was last."""
-    refused: str | None = None
-    """Why it was not, this time."""
 
 
 class ExecutionStatus(Model):

@@ -4,7 +4,7 @@ One rule: each id is answered once, by the save that holds what followed or by a
 Source: AWS, RedriveExecution.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from treadle.asl.evaluator import Evaluator
@@ -94,7 +94,7 @@ class Redrives:
         ran = run.pinned.program.definition
         objections = again.objections(event, ran=None if pinned is run.pinned else ran)
         if objections:
-            raise _Refused("; ".join(objections))
+            raise _Refused(_told(asked, objections))
         run.execution, run.pinned = again, pinned
         await self.handling.apart(run, lambda: again.handle(event, self.clock()))
 
@@ -139,3 +139,13 @@ class Redrives:
         record = Record(None, loaded.revision, redrive=asked.id, refused=why)
         run.loaded = await self.store.save(loaded, record, self.clock())
         self.announce(run.key, "Warning", "RedriveRefused", why)
+
+
+def _told(asked: Redrive, objections: Sequence[str]) -> str:
+    """The objections, each with its pointer in the Execution."""
+    if asked.event.enters_anew:
+        objections = [f"/spec/redrive{each}" if each[0] == "/" else each for each in objections]
+    elif objections[0].startswith("/"):
+        within = "; ".join(objections)
+        return f"/spec/redrive/revision: '{asked.revision}' does not fit the execution: {within}"
+    return "; ".join(objections)
