@@ -12,7 +12,7 @@ from treadle.asl.errors import INVALID_RESULT, TIMEOUT, StateError
 from treadle.asl.evaluator import Evaluator
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.program import Program, Task, Wait
-from treadle.engine import commands, flow, snapshot
+from treadle.engine import commands, flow, records, snapshot
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     Event,
@@ -115,7 +115,7 @@ class Execution:
         if seconds:
             memory.deadline_at = after(now, min(seconds))
         execution = cls(program, revision, identity, memory, limits, stopwatch, evaluator)
-        details = {"input": payload, "roleArn": identity.role_arn}
+        details = records.execution_started(payload, identity)
         memory.history.add("ExecutionStarted", 0, now, details)
         execution._walk.begin(now)
         execution._walk.run(now)

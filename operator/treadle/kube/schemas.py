@@ -6,90 +6,41 @@ writes them.
 """
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from treadle.kube import versionschema
 from treadle.kube.functionschema import WithFunctions
 from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.limitschema import WithLimits
-from treadle.kube.structural import CATEGORY, Column, Resource, as_yaml, definition
+from treadle.kube.members import (
+    Anything,
+    Conditions,
+    Count,
+    Free,
+    Instant,
+    Model,
+    Name,
+    fixed,
+    ruled,
+)
+from treadle.kube.structural import AGE, CATEGORY, Column, Resource, as_yaml, definition
 
 MACHINE_NAME_CHARS_MAX = 244  # a revision's has a dash and 8 digits more: 253 characters
 
 DEADLINE_SECONDS_MAX = 31_536_000  # a year, as for a Wait
 TEMPLATES_MAX = 100
-NAME_CHARS_MAX = 253
 AWS_NAME_CHARS_MAX = 80  # AWS: StartExecution `name`
 ERROR_CHARS_MAX = 256  # AWS: StopExecution `error`
 CAUSE_CHARS_MAX = 32_768  # AWS: StopExecution `cause`
-
-_FREE = {"x-kubernetes-preserve-unknown-fields": True}
-
-Free: TypeAlias = Annotated[dict[str, Any], Field(json_schema_extra=dict(_FREE))]
-"""An object with any members."""
-
-Anything: TypeAlias = Annotated[Any, Field(json_schema_extra=dict(_FREE))]
-"""Any JSON at all."""
-
-Count: TypeAlias = Annotated[int, Field(json_schema_extra={"format": "int64"})]
-Instant: TypeAlias = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Name: TypeAlias = Annotated[
-    str, Field(max_length=NAME_CHARS_MAX, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-]
-"""The name of another object: a lowercase RFC 1123 subdomain."""
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, use_attribute_docstrings=True)
-
-
-def _ruled(*rules: Mapping[str, str]) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [dict(r) for r in rules]})
-
-
-def _fixed(member: str, message: str) -> Mapping[str, str]:
-    """The rule that an optional member is neither changed, nor added, nor removed."""
-    same = f"!has(self.{member}) || self.{member} == oldSelf.{member}"
-    rule = f"has(self.{member}) == has(oldSelf.{member}) && ({same})"
-    return {"rule": rule, "message": message, "fieldPath": f".{member}"}
 
 
 # ---------------------------------------------------------------------------------------- shared
 
 
-class Condition(_Model):
-    """One aspect of the object's state, as Kubernetes' own conditions."""
-
-    type: str
-    """What it says something about, one CamelCase word."""
-    status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
-    reason: str
-    """Why, one CamelCase word."""
-    message: str
-    """Why, for people."""
-    last_transition_time: Instant
-    """When the status last changed."""
-    observed_generation: Count | None = None
-    """The metadata.generation that this is about."""
-
-
-Conditions: TypeAlias = Annotated[
-    list[Condition],
-    Field(
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        }
-    ),
-]
-
-
-class _Pods(_Model, WithFunctions, WithLimits):
+class _Pods(Model, WithFunctions, WithLimits):
     service_account_name: Name | None = None
     """The ServiceAccount that the Jobs' Pods run as. Unless given: the namespace's default one,
     without a token."""
@@ -121,8 +72,11 @@ class _Definition(_Pods):
 class StateMachineSpec(_Definition):
     """A definition, and how its Tasks run."""
 
+    publish: versionschema.Publish | None = None
+    """Publishes what this holds as the machine's next version, once it is Ready."""
 
-class Problem(_Model):
+
+class Problem(Model):
     """One thing that is wrong with the definition."""
 
     pointer: str
@@ -137,7 +91,7 @@ class Problem(_Model):
     """The line of a definition in text form, from 1."""
 
 
-class CurrentRevision(_Model):
+class CurrentRevision(Model):
     """What executions that start now run."""
 
     name: str
@@ -146,20 +100,23 @@ class CurrentRevision(_Model):
     """SHA-256, in hex, of what it holds."""
 
 
-class StateMachineStatus(_Model):
+class StateMachineStatus(Model):
     """What Treadle found when it judged the definition."""
 
     observed_generation: Count | None = None
     """The metadata.generation that was judged."""
     conditions: Conditions | None = None
-    """Ready: executions may start. While it is False, problems says why."""
+    """Ready: executions may start; while it is False, problems says why. Published: what
+    spec.publish asks for is a version."""
     problems: list[Problem] | None = None
     """All that is wrong with the definition, at once; bounded, the first ones."""
     revision: CurrentRevision | None = None
     """The immutable revision that new executions run."""
+    version: versionschema.Version | None = None
+    """What was published last."""
 
 
-class StateMachine(_Model):
+class StateMachine(Model):
     """A workflow in the Amazon States Language. It runs when an Execution names it."""
 
     spec: StateMachineSpec
@@ -174,7 +131,7 @@ class StateMachine(_Model):
 class StateMachineRevisionSpec(_Definition):
     """What a StateMachine was when it was judged."""
 
-    model_config = _ruled(
+    model_config = ruled(
         {
             "rule": "self == oldSelf",
             "message": "a revision cannot be changed: change its StateMachine, which makes another",
@@ -187,11 +144,12 @@ class StateMachineRevisionSpec(_Definition):
     """SHA-256, in hex, of what this holds."""
 
 
-class StateMachineRevision(_Model):
+class StateMachineRevision(Model):
     """A StateMachine as it was when it was judged.
 
     Treadle makes it, executions pin it, and it never changes. It is removed when it is no longer
-    the current one and no Execution names it.
+    the current one, no Execution names it, and it is no published version: the label
+    treadle.dev/version is the number of one.
     """
 
     spec: StateMachineRevisionSpec
@@ -201,19 +159,21 @@ class StateMachineRevision(_Model):
 # ------------------------------------------------------------------------------------- Execution
 
 
-class StateMachineRef(_Model):
+class StateMachineRef(Model):
     """The StateMachine to run."""
 
     name: Name
     """Name of a StateMachine in the same namespace. Where there is none yet, the execution waits
     until its start deadline."""
-    version: str | None = Field(None, max_length=NAME_CHARS_MAX)
-    """Not supported yet: leave it out."""
-    alias: str | None = Field(None, max_length=NAME_CHARS_MAX)
-    """Not supported yet: leave it out."""
+    version: versionschema.Number | None = None
+    """A published version of it, in place of what the machine is now. Where there is none yet, the
+    execution waits."""
+    alias: versionschema.AliasName | None = None
+    """A StateMachineAlias of it, which names the version. Where there is none yet, the execution
+    waits."""
 
 
-class Stop(_Model):
+class Stop(Model):
     """That the execution shall end."""
 
     error: str | None = Field(None, max_length=ERROR_CHARS_MAX)
@@ -225,15 +185,15 @@ class Stop(_Model):
 _ANOTHER = "once an Execution is created: create another Execution"
 
 
-class ExecutionSpec(_Model):
+class ExecutionSpec(Model):
     """What to run. Only stop and suspend may be changed afterwards."""
 
-    model_config = _ruled(
-        _fixed("name", f"name cannot be changed {_ANOTHER}"),
-        _fixed("input", f"input cannot be changed {_ANOTHER}"),
-        _fixed("inputJson", f"inputJson cannot be changed {_ANOTHER}"),
-        _fixed("inputFrom", f"inputFrom cannot be changed {_ANOTHER}"),
-        _fixed("startDeadlineSeconds", f"startDeadlineSeconds cannot be changed {_ANOTHER}"),
+    model_config = ruled(
+        fixed("name", f"name cannot be changed {_ANOTHER}"),
+        fixed("input", f"input cannot be changed {_ANOTHER}"),
+        fixed("inputJson", f"inputJson cannot be changed {_ANOTHER}"),
+        fixed("inputFrom", f"inputFrom cannot be changed {_ANOTHER}"),
+        fixed("startDeadlineSeconds", f"startDeadlineSeconds cannot be changed {_ANOTHER}"),
         {
             "rule": "[has(self.input), has(self.inputJson), has(self.inputFrom)]"
             ".filter(given, given).size() <= 1",
@@ -254,7 +214,11 @@ class ExecutionSpec(_Model):
                     {
                         "rule": "self == oldSelf",
                         "message": f"stateMachineRef cannot be changed {_ANOTHER}",
-                    }
+                    },
+                    {
+                        "rule": "!has(self.version) || !has(self.alias)",
+                        "message": "version and alias exclude each other: an alias names versions",
+                    },
                 ]
             }
         ),
@@ -281,7 +245,7 @@ class ExecutionSpec(_Model):
     """While it is true, nothing new starts; what runs may end."""
 
 
-class CurrentState(_Model):
+class CurrentState(Model):
     """A state that the execution is in."""
 
     name: str
@@ -298,7 +262,7 @@ class CurrentState(_Model):
     """When a wait ends, the next attempt begins, or a task is out of time."""
 
 
-class Progress(_Model):
+class Progress(Model):
     """Items of all Map states that were entered so far."""
 
     done: Count
@@ -311,7 +275,7 @@ class Progress(_Model):
     """done/total, such as 37/100, for printing."""
 
 
-class OutputRef(_Model):
+class OutputRef(Model):
     """Where an output is that is too large for a status."""
 
     page: str
@@ -320,7 +284,7 @@ class OutputRef(_Model):
     """Its size as JSON."""
 
 
-class ExecutionStatus(_Model):
+class ExecutionStatus(Model):
     """What has happened, written by Treadle alone."""
 
     observed_generation: Count | None = None
@@ -340,6 +304,10 @@ class ExecutionStatus(_Model):
     """When it ended."""
     revision: str | None = None
     """Name of the StateMachineRevision that it runs."""
+    version: versionschema.Number | None = None
+    """The published version that it runs, where it was started with one or through an alias."""
+    alias: versionschema.AliasName | None = None
+    """The alias that it was started through."""
     current_states: list[CurrentState] | None = None
     """States that it is in; bounded, the first ones."""
     progress: Progress | None = None
@@ -356,7 +324,7 @@ class ExecutionStatus(_Model):
     """All that Treadle must know to go on. Opaque."""
 
 
-class Execution(_Model):
+class Execution(Model):
     """One run of a StateMachine."""
 
     spec: ExecutionSpec
@@ -368,10 +336,10 @@ class Execution(_Model):
 # --------------------------------------------------------------------------------- ExecutionPage
 
 
-class ExecutionPageSpec(_Model):
+class ExecutionPageSpec(Model):
     """A page's content."""
 
-    model_config = _ruled(
+    model_config = ruled(
         {"rule": "self == oldSelf", "message": "a page cannot be changed: its name is its content"}
     )
 
@@ -386,7 +354,7 @@ class ExecutionPageSpec(_Model):
     """The content, packed, in base64."""
 
 
-class ExecutionPage(_Model):
+class ExecutionPage(Model):
     """A part of an Execution that does not fit in its status.
 
     It belongs to the Execution and goes with it; without its pages an execution cannot go on.
@@ -398,8 +366,8 @@ class ExecutionPage(_Model):
 
 # ------------------------------------------------------------------------------------- resources
 
-_AGE = Column("Age", ".metadata.creationTimestamp", "date")
 _EVERYDAY = (CATEGORY, "all")
+VERSION_PATH = r".metadata.labels.treadle\.dev/version"
 
 RESOURCES = (
     Resource(
@@ -411,7 +379,8 @@ RESOURCES = (
             Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
             Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
             Column("Revision", ".status.revision.name"),
-            _AGE,
+            Column("Version", ".status.version.latest", "integer", description="The latest one."),
+            AGE,
             Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
         ),
         rules=(
@@ -430,7 +399,8 @@ RESOURCES = (
         StateMachineRevision,
         columns=(
             Column("Machine", ".spec.stateMachine"),
-            _AGE,
+            Column("Version", VERSION_PATH),
+            AGE,
             Column("Digest", ".spec.digest", wide=True),
         ),
         selectable=(".spec.stateMachine",),
@@ -445,11 +415,13 @@ RESOURCES = (
             Column("Phase", ".status.phase"),
             Column("State", ".status.currentStates[0].name", description="One it is in."),
             Column("Progress", ".status.progress.text", description="Map items, done/total."),
-            _AGE,
+            AGE,
             Column("Started", ".status.startTime", "date", wide=True),
             Column("Ended", ".status.completionTime", "date", wide=True),
             Column("Error", ".status.error", wide=True),
             Column("Revision", ".status.revision", wide=True),
+            Column("Version", ".status.version", "integer", wide=True),
+            Column("Alias", ".status.alias", wide=True),
         ),
         selectable=(".spec.stateMachineRef.name", ".status.phase"),
         categories=_EVERYDAY,
@@ -462,10 +434,11 @@ RESOURCES = (
         columns=(
             Column("Execution", ".metadata.ownerReferences[0].name"),
             Column("Holds", ".spec.kind"),
-            _AGE,
+            AGE,
         ),
         selectable=(".spec.kind",),
     ),
+    versionschema.RESOURCE,
 )
 
 

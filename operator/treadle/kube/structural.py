@@ -59,6 +59,9 @@ class Column:
     description: str = ""
 
 
+AGE = Column("Age", ".metadata.creationTimestamp", "date")
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A custom resource.

@@ -201,6 +201,8 @@ class Request:
     """What an Execution's spec asks for.
 
     `input` is JSON text, empty once a checkpoint holds it. `depth` counts the executions above it.
+    `version` is a published one of the machine, and `alias` names one; at most one of them is asked
+    for.
     """
 
     machine: str
@@ -210,6 +212,8 @@ class Request:
     stop: Stop | None = None
     suspend: bool = False
     depth: int = 0
+    version: int | None = None
+    alias: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +247,7 @@ class Loaded:
         checkpoint: the opaque text of its status; None before its first save.
         pages: every page that the snapshot needs, by digest.
         revision: the pinned revision's name; None before the start.
+        published: the version that it is, where the execution asked for one.
         pending_since: when the save that first recorded Pending happened.
         phase: as in the status, empty before the first save.
         deleting: deletion was asked for; nothing new may start.
@@ -265,6 +270,7 @@ class Loaded:
     status: Mapping[str, Json] = field(default_factory=dict)
     overflow: frozenset[str] = frozenset()
     overflow_before: frozenset[str] = frozenset()
+    published: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +282,7 @@ class Pinned:
         functions: what runs in place of Lambda functions; see `runtime.functions`.
         limits: of its executions: the machine's, and no higher than the installation's.
         answered: states whose Tasks are answered by mocks, as a Lambda function itself would.
+        published: the version that it is, where that was asked for.
     """
 
     revision: str
@@ -285,6 +292,7 @@ class Pinned:
     functions: Mapping[str, Json]
     limits: Limits
     answered: frozenset[str] = frozenset()
+    published: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +331,8 @@ class Record:
 
     `execution` is None for one that has not started; then `waiting` says why it is Pending, or
     `failure` why it will never start. `encoded` is its snapshot. `capacity` says why attempts
-    wait. `parked` says why it cannot go on; then what is stored stays as it is.
+    wait. `parked` says why it cannot go on; then what is stored stays as it is. `published` is the
+    version that the revision is, where the execution asked for one.
     """
 
     execution: Execution | None
@@ -334,6 +343,7 @@ class Record:
     failure: Failure | None = None
     capacity: Sequence[str] = field(default=())
     parked: str | None = None
+    published: int | None = None
 
 
 Tokens = Callable[[ExecutionKey, TaskId], str]
@@ -370,8 +380,19 @@ class Store(Protocol):
 class Machines(Protocol):
     """Reads judged machines."""
 
-    async def current(self, namespace: str, name: str) -> Pinned | MachineUnready:
-        """The machine's current revision, read afresh."""
+    async def chosen(
+        self, namespace: str, request: Request, chance: float
+    ) -> Pinned | MachineUnready:
+        """What an execution that starts now runs: its machine's current revision, or a version.
+
+        Args:
+            namespace: of the execution.
+            request: what it asks for.
+            chance: in [0, 1), its own; picks among the versions of an alias.
+
+        Raises:
+            Fault: ask again.
+        """
 
     async def pinned(self, namespace: str, revision: str) -> Pinned:
         """The revision that an execution pins; may come from memory.
