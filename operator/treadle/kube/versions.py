@@ -3,6 +3,7 @@
 One rule: a version is a StateMachineRevision whose label says its number.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,10 @@ PUBLISHED_AT = "treadle.dev/version-at"
 PUBLISHING = "Publishing"
 """Why a machine's condition Published is False while a number is promised and not yet given."""
 
+ALIAS_CHARS_MAX = 80  # AWS: CreateStateMachineAlias `name`
+ALIAS_FORM = r"^[0-9]*[a-zA-Z_.-][0-9a-zA-Z_.-]*$"  # AWS's, which has no name of digits alone
+
+_ALIAS = re.compile(ALIAS_FORM)
 _NUMBER_CHARS_MAX = 9
 
 
@@ -31,6 +36,11 @@ def number(text: object) -> int | None:
     if not isinstance(text, str) or not text.isascii() or not text.isdecimal():
         return None
     return int(text) if len(text) <= _NUMBER_CHARS_MAX and text[0] != "0" else None
+
+
+def is_alias(text: str) -> bool:
+    """Whether an alias may be called so."""
+    return len(text) <= ALIAS_CHARS_MAX and _ALIAS.fullmatch(text) is not None
 
 
 def number_of(revision: Obj) -> int | None:

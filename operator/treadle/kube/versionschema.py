@@ -10,14 +10,12 @@ from pydantic import Field
 from treadle.kube.kinds import ALIASES
 from treadle.kube.members import Conditions, Count, Instant, Model, Name, fixed, ruled
 from treadle.kube.structural import AGE, Column, Resource
+from treadle.kube.versions import ALIAS_CHARS_MAX, ALIAS_FORM
 
 ID_CHARS_MAX = 128
 DESCRIPTION_CHARS_MAX = 256  # AWS: PublishStateMachineVersion `description`
-ALIAS_CHARS_MAX = 80  # AWS: CreateStateMachineAlias `name`
 ROUTES_MAX = 2  # AWS: `routingConfiguration`
 NUMBER_MAX = 999_999_999
-
-ALIAS_FORM = r"^[0-9]*[a-zA-Z_.-][0-9a-zA-Z_.-]*$"  # AWS's, which has no name of digits alone
 
 Number: TypeAlias = Annotated[
     int, Field(ge=1, le=NUMBER_MAX, json_schema_extra={"format": "int64"})
