@@ -96,8 +96,8 @@ def test_a_machine_of_the_same_file_is_started(tmp_path: Path) -> None:
 def test_a_version_is_the_machine_as_it_is(tmp_path: Path, qualifier: Any) -> None:
     own, named = starts("b", also=qualifier, OutputPath="$.output"), next(iter(qualifier.values()))
     given = starts(f"b:{named}", f"{AWS}.sync:2", OutputPath="$.Output")
-    both = {"Type": "Parallel", "End": True, "Branches": [states(A=own), states(A=given)]}
-    write(tmp_path, states(P=both), b=states(B={"Type": "Pass", "Result": 7, "End": True}))
+    both = {"Type": "Parallel", "End": True, "Branches": [states(A=own), states(B=given)]}
+    write(tmp_path, states(P=both), b=states(C={"Type": "Pass", "Result": 7, "End": True}))
     assert ran(tmp_path)["output"] == [7, 7]
 
 

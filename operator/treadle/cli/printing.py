@@ -11,7 +11,7 @@ import click
 from treadle.asl.json import Json, dumps
 from treadle.cli.files import printable
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS
+from treadle.kube.kinds import EXECUTIONS, Kind
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
@@ -40,9 +40,9 @@ def document(value: Json, form: str) -> None:
     click.echo(text.getvalue(), nl=False)
 
 
-def resource(name: str) -> str:
-    """An execution as kubectl names it."""
-    return f"{EXECUTIONS.name.lower()}.{EXECUTIONS.group}/{printable(name)}"
+def resource(name: str, kind: Kind = EXECUTIONS) -> str:
+    """An object as kubectl names it."""
+    return f"{kind.name.lower()}.{kind.group}/{printable(name)}"
 
 
 def one(obj: Obj, form: str, deed: str = "") -> None:
