@@ -81,6 +81,7 @@ def test_every_guard_of_the_house_can_be_taken_out() -> None:
         "answer-saved",
         "token-dies",
         "child-name",
+        "version-number",
     }
 
 
