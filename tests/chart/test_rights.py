@@ -124,6 +124,7 @@ def test_policies_refuse_and_ask_for_their_verbs() -> None:
         "service-accounts": {"impersonate"},
         "execution-verbs": {"stop", "suspend", "redrive"},
         "approvals": {"approve"},
+        "versions": set(),
     }
     assert [p for p in policies if p["spec"]["failurePolicy"] != "Fail"] == []
 
@@ -166,7 +167,7 @@ def test_viewers_look_and_editors_write_and_administrators_tidy_up() -> None:
     assert view < edit < admin
     assert {right.verb for right in view} == {"get", "list", "watch"}
     written = {right.resource for right in edit if right.verb == "create"}
-    assert written == {"statemachines", "executions"}
+    assert written == {"statemachines", "statemachinealiases", "executions"}
     assert not [r for r in admin if r.resource.endswith("/status")], "the operator's alone"
 
 

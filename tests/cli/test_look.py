@@ -167,7 +167,7 @@ def test_one_execution_alone(desk: Path) -> None:
 
 def test_a_wide_list(desk: Path) -> None:
     head, second, first = (line.split() for line in call("ls", "-o", "wide").stdout.splitlines())
-    assert head[-5:] == ["AGE", "STARTED", "ENDED", "ERROR", "REVISION"]
+    assert head[-6:] == ["AGE", "STARTED", "ENDED", "ERROR", "REVISION", "VERSION"]
     assert first[-2] == "Kubernetes.ExitCode.3"
     assert len(second) == len(first) - 1  # it has no error
 

@@ -21,12 +21,16 @@ class Door:
     def __init__(self) -> None:
         self.executions: list[Sighting] = []
         self.machines: list[tuple[str, str, bool]] = []
+        self.aliases: list[tuple[str, str]] = []
 
     def execution_seen(self, sighting: Sighting) -> None:
         self.executions.append(sighting)
 
     def machine_seen(self, namespace: str, name: str, *, judged: bool) -> None:
         self.machines.append((namespace, name, judged))
+
+    def alias_seen(self, namespace: str, machine: str) -> None:
+        self.aliases.append((namespace, machine))
 
 
 LOGIN = kopf.ConnectionInfo(server="https://example")
@@ -65,8 +69,8 @@ def a_machine(observed: int | None, generation: int = 2) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {}, **status}
 
 
-def test_only_three_things_are_registered() -> None:
-    assert set(handlers(Door())) == {"execution", "machine", "login"}
+def test_only_four_things_are_registered() -> None:
+    assert set(handlers(Door())) == {"execution", "machine", "alias", "login"}
 
 
 def test_nothing_makes_kopf_write() -> None:
@@ -124,6 +128,23 @@ def test_a_machine_that_goes_is_nobody_s_business() -> None:
     door = Door()
     tell(door, "machine", "DELETED", a_machine(2))
     assert door.machines == []
+
+
+def test_one_with_a_promise_to_keep_is_posted_to_be_judged() -> None:
+    door, machine = Door(), a_machine(2)
+    machine["status"]["conditions"] = [
+        {"type": "Published", "status": "False", "reason": "Publishing"}
+    ]
+    tell(door, "machine", "MODIFIED", machine)
+    assert door.machines == [("default", "m", False)]
+
+
+@pytest.mark.parametrize("kind", [None, "ADDED", "MODIFIED", "DELETED"])
+def test_an_alias_is_posted_by_its_machine(kind: str | None) -> None:
+    door = Door()
+    metadata = {"name": "live", "namespace": "default"}
+    tell(door, "alias", kind, {"metadata": metadata, "spec": {"stateMachineRef": {"name": "m"}}})
+    assert door.aliases == [("default", "m")]
 
 
 def test_kopf_logs_in_with_our_credentials() -> None:

@@ -92,6 +92,15 @@ def test_a_machine_of_the_same_file_is_started(tmp_path: Path) -> None:
     assert len(children(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("qualifier", [{"version": 3}, {"alias": "live"}])
+def test_a_version_is_the_machine_as_it_is(tmp_path: Path, qualifier: Any) -> None:
+    own, named = starts("b", also=qualifier, OutputPath="$.output"), next(iter(qualifier.values()))
+    given = starts(f"b:{named}", f"{AWS}.sync:2", OutputPath="$.Output")
+    both = {"Type": "Parallel", "End": True, "Branches": [states(A=own), states(B=given)]}
+    write(tmp_path, states(P=both), b=states(C={"Type": "Pass", "Result": 7, "End": True}))
+    assert ran(tmp_path)["output"] == [7, 7]
+
+
 def test_a_child_that_fails_is_told(tmp_path: Path) -> None:
     fails = {"Type": "Fail", "Error": "Own", "Cause": "because"}
     write(tmp_path, states(A=starts("b")), b=states(B=fails))

@@ -12,9 +12,9 @@ from tests.runners.a_job_world import Lease, Recorder, counting
 from treadle.asl.arns import Account
 from treadle.engine.commands import Task
 from treadle.engine.events import Event, TaskId, TaskStarted, TaskSubmitted
-from treadle.kube import decode
+from treadle.kube import decode, versions
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES, Kind
+from treadle.kube.kinds import ALIASES, EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runners.nested import NestedRunner, NestedSettings
 from treadle.runtime.meter import NoMeter
 from treadle.runtime.ports import Attempt, ExecutionKey, Fault, Order
@@ -152,6 +152,18 @@ class World:
         obj["status"] = {"phase": phase, **times, **status}
         await self.kubectl.update_status(EXECUTIONS, "default", obj)
         await asyncio.sleep(0.2)
+
+    async def publish(self, machine: str, number: int, alias: str) -> None:
+        """A version of a machine, and an alias of it."""
+        metadata = {"name": f"{machine}-v", "labels": {versions.NUMBER: str(number)}}
+        spec: Obj = {"stateMachine": machine}
+        revision = {"metadata": metadata, "spec": spec}
+        await self.kubectl.create(REVISIONS, "default", revision)
+        spec = {
+            "stateMachineRef": {"name": machine},
+            "routes": [{"version": number, "weight": 100}],
+        }
+        await self.kubectl.create(ALIASES, "default", {"metadata": {"name": alias}, "spec": spec})
 
     async def runs(self) -> None:
         """The child runs."""

@@ -62,13 +62,51 @@ def test_a_native_task_gives_a_machine_an_input_and_a_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({"version": 3}, {"version": 3}),
+        ({"version": "3"}, {"version": 3}),
+        ({"alias": "live"}, {"alias": "live"}),
+        ({"alias": "3rd", "version": None}, {"alias": "3rd"}),
+    ],
+)
+def test_it_may_name_a_version_or_an_alias(given: Any, asked: Any) -> None:
+    found = wish(NATIVE, stateMachine="square", **given)
+    assert found == Wish("square", "{}", **asked)
+    assert isinstance(found, Wish)
+    spec = child.execution(order(), found)["spec"]
+    assert spec["stateMachineRef"] == {"name": "square", **asked}
+
+
+@pytest.mark.parametrize(
+    ("qualifier", "asked"),
+    [("3", {"version": 3}), ("live", {"alias": "live"}), ("3rd", {"alias": "3rd"})],
+)
+def test_so_may_an_arn(qualifier: str, asked: Any) -> None:
+    arn = f"{ARN}:{qualifier}"
+    assert wish(AWS, StateMachineArn=arn) == Wish("square", "{}", arn=arn, **asked)
+
+
+def test_of_another_version_a_name_is_another_execution() -> None:
+    named = Wish("square", "{}", "x", version=3)
+    there = made({"stateMachineRef": named.ref, "inputJson": "{}", "name": "x"})
+    assert child.is_wished(there, named)
+    for other in ({"version": 4}, {"version": None}, {"version": None, "alias": "live"}):
+        assert not child.is_wished(there, replace(named, **other))
+
+
+@pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
         ({}, "stateMachine is null; it must be the name of a StateMachine"),
         ({"stateMachine": "Square"}, 'stateMachine is "Square"'),
         ({"stateMachine": "other/square"}, "another namespace cannot be started yet"),
-        ({"stateMachine": "m", "alias": "live"}, "alias is not supported yet"),
-        ({"stateMachine": "m", "version": 3}, "version is not supported yet"),
+        ({"stateMachine": "m", "alias": "3"}, 'alias is "3"; it must be the name of an alias'),
+        ({"stateMachine": "m", "alias": "x" * 81}, "it must be the name of an alias"),
+        ({"stateMachine": "m", "version": 0}, "version is 0; it must be the number"),
+        ({"stateMachine": "m", "version": "03"}, 'version is "03"; it must be the number'),
+        ({"stateMachine": "m", "version": True}, "version is true; it must be the number"),
+        ({"stateMachine": "m", "version": 3, "alias": "live"}, "give one of them"),
         ({"stateMachine": "m", "name": "a b"}, 'name is "a b"; it must be a text of 1 to 80'),
         ({"stateMachine": "m", "name": "x" * 81}, "it must be a text of 1 to 80"),
         ({"stateMachine": "m", "extra": 1}, "extra is not taken; known are stateMachine, input"),
@@ -110,9 +148,9 @@ def test_an_input_of_awss_form_is_json_or_its_text(given: Any, text: str) -> Non
         ({"StateMachineArn": ARN, "Foo": 1}, "States.Runtime", "'Foo' is not supported"),
         ({"StateMachineArn": "x"}, "StepFunctions.InvalidArnException", "Invalid Arn: 'x'"),
         (
-            {"StateMachineArn": f"{ARN}:3"},
-            "Treadle.InvalidParameters",
-            "names a version or an alias",
+            {"StateMachineArn": f"{ARN}:{'x' * 81}"},
+            "StepFunctions.StateMachineDoesNotExistException",
+            "State Machine Does Not Exist: 'arn:",
         ),
         (
             {"StateMachineArn": ARN.replace("001:", "002:")},

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.runners.a_nested_world import AWS, TASK, World, counting, in_a_world
+from tests.runners.a_nested_world import ARN, AWS, TASK, World, counting, in_a_world
 from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSubmitted, TaskSucceeded
 from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
 from treadle.runtime.ports import (
@@ -168,6 +168,29 @@ def test_the_machine_of_an_arn_must_be_there() -> None:
         assert world.children() == []
         await world.start(task=TaskId(1, 2, 1))  # by its name it waits as any Execution
         assert len(world.children()) == 1
+
+    in_a_world(test)
+
+
+@pytest.mark.parametrize("qualifier", ["3", "live"])
+def test_so_must_its_version_or_alias(qualifier: str) -> None:
+    async def test(world: World) -> None:
+        parameters = {"StateMachineArn": f"{ARN}:{qualifier}"}
+        await world.start(f"{AWS}.sync", parameters=parameters)
+        error = failure(world).error
+        assert error.name == "StepFunctions.StateMachineDoesNotExistException"
+        assert error.cause == f"State Machine Does Not Exist: '{ARN}:{qualifier}'"
+        await world.publish("square", 3, alias="live")
+        await world.start(f"{AWS}.sync", task=TaskId(1, 2, 1), parameters=parameters)
+        (child,) = world.children()
+        member = "version" if qualifier == "3" else "alias"
+        asked: Any = 3 if qualifier == "3" else "live"
+        assert child["spec"]["stateMachineRef"] == {"name": "square", member: asked}
+        await world.ends(output="[9]", **{"version": 3, member: asked})
+        told = json.loads(world.outcomes[-1].output)  # type: ignore[union-attr]
+        assert told["StateMachineArn"] == ARN
+        assert told["StateMachineVersionArn"] == f"{ARN}:3"
+        assert told.get("StateMachineAliasArn") == (None if asked == 3 else f"{ARN}:live")
 
     in_a_world(test)
 

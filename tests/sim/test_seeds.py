@@ -82,6 +82,7 @@ def test_every_guard_of_the_house_can_be_taken_out() -> None:
         "token-dies",
         "child-name",
         "one-decision",
+        "version-number",
     }
 
 

@@ -143,7 +143,7 @@ def test_a_name_that_is_taken_is_said_with_the_remedy() -> None:
 def test_a_fault_holds_up_no_other() -> None:
     async def play(stage: Stage) -> None:
         told: list[str] = []
-        queue = Judging(stage.machines, lambda _, name: told.append(name))
+        queue = Judging(stage.machines.judge, lambda _, name: told.append(name))
         asyncio.create_task(queue.run())  # noqa: RUF006 - ends with the world
         for name in "ab":
             create(stage, {"definition": NOTHING}, name)

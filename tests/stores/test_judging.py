@@ -17,8 +17,14 @@ def create(stage: Stage, name: str, spec: Any = None) -> None:
 
 def judging(stage: Stage) -> tuple[Judging, list[str], "asyncio.Task[None]"]:
     told: list[str] = []
+
+    async def judge(namespace: str, name: str) -> bool:
+        return await stage.machines.judge(namespace, name)
+
     queue = Judging(
-        stage.machines, lambda namespace, name: told.append(f"{namespace}/{name}"), stage.meter
+        judge,
+        lambda namespace, name: told.append(f"{namespace}/{name}"),
+        stage.meter,
     )
     return queue, told, asyncio.create_task(queue.run())
 

@@ -87,7 +87,7 @@ tolerations: {{- toYaml . | nindent 2 }}
 them with the audit log. It asks for no token reviews, so it may make none. */}}
 {{- define "treadle.rules" -}}
 - apiGroups: [treadle.dev]
-  resources: [statemachines, executions]
+  resources: [statemachines, statemachinealiases, executions]
   verbs: [get, list, watch]
 # Children are Executions: it makes them, and stops them when nobody waits for them any more; for that
 # the admission policy demands the verb `stop`.
@@ -95,7 +95,7 @@ them with the audit log. It asks for no token reviews, so it may make none. */}}
   resources: [executions]
   verbs: [create, patch, stop]
 - apiGroups: [treadle.dev]
-  resources: [statemachines/status, executions/status]
+  resources: [statemachines/status, statemachinealiases/status, executions/status]
   verbs: [update]
 - apiGroups: [treadle.dev]
   resources: [statemachinerevisions, executionpages]

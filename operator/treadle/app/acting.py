@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from treadle.app.looking import Cluster, on_cluster
 from treadle.asl.json import Json
+from treadle.kube import versions
 from treadle.kube.api import ClusterApi, Obj, Objects
 from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
 from treadle.runtime.ports import TERMINAL, Missing, Refused
@@ -20,16 +21,31 @@ class NotAllowed(Exception):  # noqa: N818 - it says what happened
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an execution shall run: a StateMachine by its name, perhaps a version or an alias."""
+
+    machine: str
+    version: int | None = None
+    alias: str | None = None
+
+    @property
+    def ref(self) -> dict[str, Json]:
+        """As an Execution names it."""
+        given = {"name": self.machine, "version": self.version, "alias": self.alias}
+        return {member: value for member, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """An execution to start.
 
     Attributes:
-        machine: the StateMachine's name.
+        wanted: what it runs.
         name: of the Execution; None for the machine's with something that makes it new.
         input: JSON text; None for the usual one.
     """
 
-    machine: str
+    wanted: Wanted
     name: str | None
     input: str | None
 
@@ -43,24 +59,28 @@ def start(place: Cluster, asked: Start) -> Obj:
     """
 
     async def work(api: ClusterApi, namespace: str) -> Obj:
-        wrong = await _wrong_with(api, namespace, asked.machine)
+        wanted = asked.wanted
+        wrong = await _wrong_with(api, namespace, wanted)
         if wrong:
             raise ValueError(wrong)
-        spec: dict[str, Json] = {"stateMachineRef": {"name": asked.machine}}
+        spec: dict[str, Json] = {"stateMachineRef": wanted.ref}
         if asked.input is not None:
             spec["inputJson"] = asked.input
         made = EXECUTIONS.manifest(asked.name or "", spec)
         if asked.name is None:
-            made["metadata"] = {"generateName": f"{asked.machine}-"}
+            made["metadata"] = {"generateName": f"{wanted.machine}-"}
         return await api.create(EXECUTIONS, namespace, made)
 
     return on_cluster(place, work)
 
 
-async def _wrong_with(api: Objects, namespace: str, machine: str) -> str:
-    """Why a machine cannot run; empty where it can, or nobody may say."""
+async def _wrong_with(api: Objects, namespace: str, wanted: Wanted) -> str:
+    """Why this cannot run; empty where it can, or nobody may say."""
+    machine = wanted.machine
     try:
         found = await api.get(STATE_MACHINES, namespace, machine)
+        if wanted.version is not None or wanted.alias is not None:
+            return await _lacks(api, namespace, wanted)  # what the machine is now is not run
     except Missing:
         return f"there is no StateMachine named '{machine}' in namespace '{namespace}'"
     except Refused:
@@ -71,6 +91,15 @@ async def _wrong_with(api: Objects, namespace: str, machine: str) -> str:
     for each in status.get("conditions") or ():
         if each.get("type") == "Ready" and each.get("status") == "False":
             return f"StateMachine '{machine}' cannot run: {each.get('message')}"
+    return ""
+
+
+async def _lacks(api: Objects, namespace: str, wanted: Wanted) -> str:
+    machine, version, alias = wanted.machine, wanted.version, wanted.alias
+    if version is not None and not await versions.version(api, namespace, machine, version):
+        return f"StateMachine '{machine}' has no version {version}"
+    if alias is not None and not await versions.alias(api, namespace, machine, alias):
+        return f"StateMachine '{machine}' has no alias '{alias}'"
     return ""
 
 

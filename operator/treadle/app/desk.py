@@ -35,7 +35,7 @@ from treadle.kube.podtemplates import with_api
 from treadle.local import engines, mocks
 from treadle.local.approvals import Asked, DeskApprovals
 from treadle.local.commands import POD_DEFAULTS
-from treadle.local.family import AnyAccount, Family, FamilyApi, is_parked
+from treadle.local.family import AnyAccount, DeskMachines, Family, FamilyApi, is_parked
 from treadle.local.files import NAMESPACE
 from treadle.local.loops import LASTED, VirtualLoop
 from treadle.local.processes import ProcessRunner, ProcessSettings
@@ -52,7 +52,6 @@ from treadle.stores import endings, histories
 from treadle.stores.histories import HistoryEntry, as_aws
 from treadle.stores.judgement import Installation, tasks
 from treadle.stores.keys import TokenKeys
-from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +186,7 @@ class _Desk:
             resources |= _named_by(self._specs())
         answered = None if self._answers is None else frozenset(self._answers)
         here = Installation(POD_DEFAULTS, resources, self._settings.limits, answered)
-        machines = RevisionMachines(self._api, self._now, here)
+        machines = DeskMachines(self._api, self._now, here)
         tokens = TokenKeys(self._api, NAMESPACE, TOKEN_SECRET)
         driver = self._driver(machines, tokens)
         async with self._taking(driver, tokens, serving) as url:
@@ -252,7 +251,7 @@ class _Desk:
 
     async def _live(
         self,
-        machines: RevisionMachines,
+        machines: DeskMachines,
         driver: Driver,
         runners: _Runners,
         interrupted: Callable[[], None],
@@ -299,7 +298,7 @@ class _Desk:
         lists = Lists.of("the desk", self._settings.http_allow, self._settings.http_deny)
         return AddressPolicy(loopback_allowed=True, lists=(lists,))
 
-    def _driver(self, machines: RevisionMachines, tokens: TokenKeys) -> Driver:
+    def _driver(self, machines: DeskMachines, tokens: TokenKeys) -> Driver:
         return Driver(
             store=self._store,
             machines=machines,
@@ -331,7 +330,7 @@ class _Desk:
             attempts, Path(run.cwd), volumes, engine, defaults, main=self._run.name
         )
 
-    async def _ready(self, machines: RevisionMachines) -> Obj:
+    async def _ready(self, machines: DeskMachines) -> Obj:
         """The Execution, made if it is not there; its machine is judged before that."""
         name = self._run.name
         try:
@@ -341,7 +340,7 @@ class _Desk:
         spec = {**self._run.request, "stateMachineRef": {"name": self._run.machine}}
         return await self._api.create(EXECUTIONS, NAMESPACE, EXECUTIONS.manifest(name, spec))
 
-    async def _apply_machine(self, machines: RevisionMachines) -> None:
+    async def _apply_machine(self, machines: DeskMachines) -> None:
         for name, spec in self._specs().items():
             await self._apply(name, spec)
             await machines.judge(NAMESPACE, name)

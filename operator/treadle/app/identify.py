@@ -26,11 +26,17 @@ class Identities:
             execution_name=request.name,
             machine_arn=account.machine_arn(request.machine),
             machine_name=request.machine,
+            version_arn=_qualified(account, request.machine, request.version),
+            alias_arn=_qualified(account, request.machine, request.alias),
         )
 
     def of(self, namespace: str) -> Account:
         """What stands in the ARNs of a namespace."""
         return Account(self.region, self.account or account_of(namespace))
+
+
+def _qualified(account: Account, machine: str, qualifier: int | str | None) -> str:
+    return "" if qualifier is None else account.machine_arn(f"{machine}:{qualifier}")
 
 
 def account_of(namespace: str) -> str:

@@ -186,7 +186,10 @@ class _Operator:
             aside=Fair(_by(threads), THREADS),
             tokens=self._tokens.issue,
         )
-        self._judging = Judging(self._machines, self._driver.machine_changed, metrics)
+        self._judging = Judging(self._machines.judge, self._machine_judged, metrics)
+        self._alias_judging = Judging(
+            self._machines.aliases.judge, self._driver.machine_changed, metrics
+        )
         self._jobs = self._view(api, JOBS)
         self._pods = self._view(api, PODS)
         self._job_runner = JobRunner(
@@ -269,6 +272,16 @@ class _Operator:
         else:
             self._judging.post(namespace, name)
 
+    def alias_seen(self, namespace: str, machine: str) -> None:
+        """See `handlers.watching.Doorway`."""
+        self._machines.aliases.seen(namespace, machine)
+        self._alias_judging.post(namespace, machine)
+
+    def _machine_judged(self, namespace: str, name: str) -> None:
+        self._driver.machine_changed(namespace, name)
+        if self._machines.aliases.has(namespace, name):
+            self._alias_judging.post(namespace, name)
+
     # ---------------------------------------------------------------------------------- the life
 
     async def live(self, stopping: asyncio.Event) -> int:
@@ -328,6 +341,7 @@ class _Operator:
             self._approvals.run(),
             self._approval_runner.run(),
             self._judging.run(),
+            self._alias_judging.run(),
             self._recorder.run(),
             self._pulse.run(),
             self._addresses.run(),

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from treadle.asl import limits
 from treadle.asl.arguments import written_arguments
-from treadle.asl.arns import Resource, is_recognized, is_state_machine, parse_resource
+from treadle.asl.arns import Resource, is_recognized, parse_resource
 from treadle.asl.fields import Fields, shown
 from treadle.asl.json import Json
 from treadle.asl.templates import Template
@@ -164,20 +164,14 @@ def _anything(_: Json) -> str:
     return ""
 
 
-def _left_out(_: Json) -> str:
-    return "left out: it is not supported yet"
+def _version(value: Json) -> str:
+    good = isinstance(value, str) or (value.__class__ is int and value >= 1)
+    return "" if good else "the number of a published version"
 
 
 def _machine(value: Json) -> str:
     if isinstance(value, str) and "/" in value:
         return "the name of a StateMachine of the same namespace: others cannot be started yet"
-    return _text(value)
-
-
-def _machine_arn(value: Json) -> str:
-    # AWS takes any text here: what is no ARN fails when the Task runs.
-    if isinstance(value, str) and is_state_machine(value) and value.count(":") > 6:
-        return "an ARN without version and alias: these are not supported yet"
     return _text(value)
 
 
@@ -211,11 +205,11 @@ _EXECUTION: Final[Mapping[str, Check]] = {
     "stateMachine": _machine,
     "input": _anything,
     "name": _text,
-    "version": _left_out,
-    "alias": _left_out,
+    "version": _version,
+    "alias": _text,
 }
 _AWS_EXECUTION: Final[Mapping[str, Check]] = {
-    "StateMachineArn": _machine_arn,
+    "StateMachineArn": _text,  # AWS takes any: what is no ARN fails when the Task runs
     "Input": _anything,
     "Name": _text,
     "TraceHeader": _text,

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def start(
     cluster: Cluster,
-    machine: str,
+    wanted: acting.Wanted,
     given: str | None,
     name: str | None,
     output: str,
@@ -31,7 +31,7 @@ def start(
 
     def work() -> Obj:
         text = None if given is None else json_text(given, "the input")
-        return acting.start(cluster, acting.Start(machine, name, text))
+        return acting.start(cluster, acting.Start(wanted, name, text))
 
     made = _done(work)
     printing.one(made, output, "created")

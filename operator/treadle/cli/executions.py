@@ -35,6 +35,8 @@ DEEDS = ("text", "json", "yaml", "name")
 @click.argument("machine")
 @click.option("--input", "given", metavar="JSON|@FILE|-", help="Default: {}.")
 @click.option("--name", help="Of the execution. Default: the machine's and five letters more.")
+@click.option("--version", type=click.IntRange(1), help="A published version of it.")
+@click.option("--alias", metavar="NAME", help="What names the version.")
 @click.option("--watch", "then_watch", is_flag=True, help="Show it until it has ended.")
 @options.on_cluster
 @options.output(*DEEDS)
@@ -43,13 +45,19 @@ def start(
     machine: str,
     given: str | None,
     name: str | None,
+    version: int | None,
+    alias: str | None,
     then_watch: bool,
     output: str,
 ) -> None:
     """Start an execution of a StateMachine of a cluster."""
+    from treadle.app.acting import Wanted
     from treadle.cli import acting
 
-    raise SystemExit(acting.start(cluster, machine, given, name, output, then_watch=then_watch))
+    if version is not None and alias is not None:
+        raise click.UsageError("give --version or --alias, not both: an alias names versions")
+    wanted = Wanted(machine, version, alias)
+    raise SystemExit(acting.start(cluster, wanted, given, name, output, then_watch=then_watch))
 
 
 @click.command()

@@ -24,7 +24,7 @@ from treadle.runtime.ports import Fault, Missing
 from treadle.stores.histories import HistoryEntry, as_aws
 
 _HEADS = ("NAME", "MACHINE", "PHASE", "STATE", "PROGRESS", "AGE")
-_WIDE = ("STARTED", "ENDED", "ERROR", "REVISION")
+_WIDE = ("STARTED", "ENDED", "ERROR", "REVISION", "VERSION")
 
 T = TypeVar("T")
 
@@ -122,7 +122,8 @@ def _row(obj: Obj, now: datetime, wide: bool) -> tuple[str, ...]:
     if not wide:
         return row
     times = (ago(status.get("startTime")), ago(status.get("completionTime")))
-    return (*row, *times, status.get("error", ""), status.get("revision", ""))
+    version = f"{status.get('version', '')} {status.get('alias', '')}".strip()
+    return (*row, *times, status.get("error", ""), status.get("revision", ""), version)
 
 
 def entries(where: Where, name: str) -> list[HistoryEntry]:

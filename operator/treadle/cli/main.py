@@ -10,7 +10,7 @@ import click
 
 from treadle import __version__
 from treadle.cli import completion as completing
-from treadle.cli import executions, options, questions
+from treadle.cli import executions, options, questions, versions
 from treadle.cli.files import let_go
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def plugin() -> None:
     main(prog_name=options.PLUGIN)
 
 
-for _each in (*executions.COMMANDS, *questions.COMMANDS):
+for _each in (*executions.COMMANDS, *questions.COMMANDS, *versions.COMMANDS):
     main.add_command(_each)
 
 

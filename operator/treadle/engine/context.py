@@ -15,13 +15,18 @@ from treadle.engine.times import aws_text
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an execution is called. Source: AWS, "Accessing execution data" (context object)."""
+    """What an execution is called. Source: AWS, "Accessing execution data" (context object).
+
+    `version_arn` and `alias_arn` are of what it was started with, empty unless that was one.
+    """
 
     execution_arn: str
     execution_name: str
     machine_arn: str
     machine_name: str
     role_arn: str = ""
+    version_arn: str = ""
+    alias_arn: str = ""
 
 
 def context_object(

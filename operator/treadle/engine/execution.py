@@ -13,7 +13,7 @@ from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.program import Program, Task, Wait
-from treadle.engine import commands, flow, redriving, snapshot
+from treadle.engine import commands, flow, records, redriving, snapshot
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     Event,
@@ -115,7 +115,7 @@ class Execution:
         memory = Memory(seed, payload, now, suspended=suspended)
         execution = cls(program, revision, identity, memory, limits, stopwatch, evaluator)
         execution._set_deadline(now)
-        details = {"input": payload, "roleArn": identity.role_arn}
+        details = records.execution_started(payload, identity)
         memory.history.add("ExecutionStarted", 0, now, details)
         execution._walk.begin(now)
         execution._walk.run(now)

@@ -10,6 +10,7 @@ from typing import Any
 from treadle.asl.arns import WAIT_FOR_TASK_TOKEN
 from treadle.asl.errors import StateError
 from treadle.asl.json import dumps
+from treadle.engine.context import Identity
 from treadle.engine.memory import Status
 from treadle.engine.payloads import Payload
 from treadle.engine.steps import RunTask
@@ -25,6 +26,16 @@ _LAMBDA = ":lambda:"
 _ACTIVITY = ":activity:"
 _INTEGRATION = re.compile(r"^arn:[^:]+:states:::")
 _SDK = "aws-sdk:"
+
+
+def execution_started(payload: Payload, identity: Identity) -> Mapping[str, Any]:
+    """Details of `ExecutionStarted`: ARNs of a version and an alias only where it names them."""
+    arns = {
+        "stateMachineAliasArn": identity.alias_arn,
+        "stateMachineVersionArn": identity.version_arn,
+    }
+    named = {member: arn for member, arn in arns.items() if arn}
+    return {"input": payload, "roleArn": identity.role_arn, **named}
 
 
 def family(resource: str) -> str:

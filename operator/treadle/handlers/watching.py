@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import kopf
 
-from treadle.kube import decode
+from treadle.kube import decode, versions
 from treadle.kube.credentials import Endpoint
-from treadle.kube.kinds import EXECUTIONS, GROUP, STATE_MACHINES, VERSION
+from treadle.kube.kinds import ALIASES, EXECUTIONS, GROUP, STATE_MACHINES, VERSION
 from treadle.runtime.ports import Sighting
 
 
@@ -22,6 +22,9 @@ class Doorway(Protocol):
 
     def machine_seen(self, namespace: str, name: str, *, judged: bool) -> None:
         """A StateMachine was seen; `judged`: its status is about its present generation."""
+
+    def alias_seen(self, namespace: str, machine: str) -> None:
+        """A StateMachineAlias of a machine was seen, or seen to go."""
 
 
 Login = Callable[[], kopf.ConnectionInfo]
@@ -42,8 +45,13 @@ def register(registry: kopf.OperatorRegistry, doorway: Doorway, login: Login) ->
         machine: Any = event["object"]
         metadata = machine["metadata"]
         # The first look at it (no type) checks the revision too.
-        judged = event["type"] is not None and decode.is_judged(machine)
+        judged = event["type"] is not None and decode.is_settled(machine)
         doorway.machine_seen(metadata["namespace"], metadata["name"], judged=judged)
+
+    @kopf.on.event(GROUP, VERSION, ALIASES.plural, registry=registry, id="alias")
+    async def alias_changed(event: kopf.RawEvent, **_: Any) -> None:
+        alias: Any = event["object"]
+        doorway.alias_seen(alias["metadata"]["namespace"], versions.machine_of(alias))
 
     @kopf.on.login(registry=registry, id="login")
     def log_in(**_: Any) -> kopf.ConnectionInfo:

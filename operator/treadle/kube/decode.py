@@ -10,7 +10,7 @@ from typing import Any
 from treadle.asl.json import dumps, loads
 from treadle.asl.timestamps import parse_timestamp
 from treadle.engine.events import RedriveRequested
-from treadle.kube import names
+from treadle.kube import names, versions
 from treadle.kube.api import Obj
 from treadle.runtime.ports import (
     START_DEADLINE_SECONDS,
@@ -41,6 +41,7 @@ def loaded(obj: Obj) -> Loaded:
         checkpoint=status.get("checkpoint"),
         pages={},
         revision=status.get("revision"),
+        published=status.get("version"),
         pending_since=_instant(status.get("pendingSince")),
         phase=status.get("phase", ""),
         deleting="deletionTimestamp" in metadata,
@@ -79,9 +80,11 @@ def request(obj: Obj, *, started: bool = False) -> Request | str:
     machine = _member(spec.get("stateMachineRef"), "name")
     if not machine:
         return "/spec/stateMachineRef/name is missing; name the StateMachine to run"
-    for member in ("version", "alias"):
-        if _member(spec.get("stateMachineRef"), member):
-            return f"/spec/stateMachineRef/{member} is not supported yet; leave it out"
+    version, alias = (spec["stateMachineRef"].get(each) for each in ("version", "alias"))
+    if version is not None and alias is not None:
+        return "/spec/stateMachineRef has version and alias; give one of them"
+    if version is not None and version.__class__ is not int:
+        return "/spec/stateMachineRef/version is no number; give that of a published version"
     text, problem = ("", "") if started else _input_text(spec)
     if problem:
         return problem
@@ -94,6 +97,8 @@ def request(obj: Obj, *, started: bool = False) -> Request | str:
         suspend=spec.get("suspend") is True,
         redrive=_redrive(spec),
         depth=names.depth_of(obj),
+        version=version,
+        alias=alias,
     )
 
 
@@ -156,3 +161,8 @@ def is_judged(machine: Obj) -> bool:
     """Whether a StateMachine's status is about its present generation."""
     status = machine.get("status") or {}
     return bool(status.get("observedGeneration") == machine["metadata"].get("generation"))
+
+
+def is_settled(machine: Obj) -> bool:
+    """Whether it is, and nothing that was begun of it is left to do."""
+    return is_judged(machine) and not versions.is_publishing(machine)

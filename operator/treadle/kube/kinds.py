@@ -34,6 +34,7 @@ class Kind:
 
 STATE_MACHINES = Kind(GROUP, VERSION, "statemachines", "StateMachine")
 REVISIONS = Kind(GROUP, VERSION, "statemachinerevisions", "StateMachineRevision")
+ALIASES = Kind(GROUP, VERSION, "statemachinealiases", "StateMachineAlias")
 EXECUTIONS = Kind(GROUP, VERSION, "executions", "Execution")
 PAGES = Kind(GROUP, VERSION, "executionpages", "ExecutionPage")
 APPROVALS = Kind(GROUP, VERSION, "approvals", "Approval")

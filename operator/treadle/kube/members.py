@@ -4,7 +4,7 @@ One rule: a type is here if several kinds have it.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -43,3 +43,31 @@ def fixed(member: str, message: str) -> Mapping[str, str]:
     same = f"!has(self.{member}) || self.{member} == oldSelf.{member}"
     rule = f"has(self.{member}) == has(oldSelf.{member}) && ({same})"
     return {"rule": rule, "message": message, "fieldPath": f".{member}"}
+
+
+class Condition(Model):
+    """One aspect of the object's state, as Kubernetes' own conditions."""
+
+    type: str
+    """What it says something about, one CamelCase word."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: str
+    """Why, one CamelCase word."""
+    message: str
+    """Why, for people."""
+    last_transition_time: Instant
+    """When the status last changed."""
+    observed_generation: Count | None = None
+    """The metadata.generation that this is about."""
+
+
+Conditions: TypeAlias = Annotated[
+    list[Condition],
+    Field(
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        }
+    ),
+]

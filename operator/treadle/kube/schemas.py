@@ -7,18 +7,18 @@ writes them.
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from treadle.kube import approvalschema, controlschema
+from treadle.kube import approvalschema, controlschema, versionschema
 from treadle.kube.controlschema import Redrive, RedriveAnswer, Stop
 from treadle.kube.functionschema import WithFunctions
 from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.limitschema import WithLimits
 from treadle.kube.members import (
-    NAME_CHARS_MAX,
     Anything,
+    Conditions,
     Count,
     Free,
     Instant,
@@ -37,34 +37,6 @@ AWS_NAME_CHARS_MAX = 80  # AWS: StartExecution `name`
 
 
 # ---------------------------------------------------------------------------------------- shared
-
-
-class Condition(Model):
-    """One aspect of the object's state, as Kubernetes' own conditions."""
-
-    type: str
-    """What it says something about, one CamelCase word."""
-    status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
-    reason: str
-    """Why, one CamelCase word."""
-    message: str
-    """Why, for people."""
-    last_transition_time: Instant
-    """When the status last changed."""
-    observed_generation: Count | None = None
-    """The metadata.generation that this is about."""
-
-
-Conditions: TypeAlias = Annotated[
-    list[Condition],
-    Field(
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        }
-    ),
-]
 
 
 class _Pods(Model, WithFunctions, WithLimits):
@@ -99,6 +71,9 @@ class _Definition(_Pods):
 class StateMachineSpec(_Definition):
     """A definition, and how its Tasks run."""
 
+    publish: versionschema.Publish | None = None
+    """Publishes what this holds as the machine's next version, once it is Ready."""
+
 
 class Problem(Model):
     """One thing that is wrong with the definition."""
@@ -130,11 +105,14 @@ class StateMachineStatus(Model):
     observed_generation: Count | None = None
     """The metadata.generation that was judged."""
     conditions: Conditions | None = None
-    """Ready: executions may start. While it is False, problems says why."""
+    """Ready: executions may start; while it is False, problems says why. Published: what
+    spec.publish asks for is a version."""
     problems: list[Problem] | None = None
     """All that is wrong with the definition, at once; bounded, the first ones."""
     revision: CurrentRevision | None = None
     """The immutable revision that new executions run."""
+    version: versionschema.Version | None = None
+    """What was published last."""
 
 
 class StateMachine(Model):
@@ -169,7 +147,8 @@ class StateMachineRevision(Model):
     """A StateMachine as it was when it was judged.
 
     Treadle makes it, executions pin it, and it never changes. It is removed when it is no longer
-    the current one and no Execution names it.
+    the current one, no Execution names it, and it is no published version: the label
+    treadle.dev/version is the number of one.
     """
 
     spec: StateMachineRevisionSpec
@@ -185,10 +164,12 @@ class StateMachineRef(Model):
     name: Name
     """Name of a StateMachine in the same namespace. Where there is none yet, the execution waits
     until its start deadline."""
-    version: str | None = Field(None, max_length=NAME_CHARS_MAX)
-    """Not supported yet: leave it out."""
-    alias: str | None = Field(None, max_length=NAME_CHARS_MAX)
-    """Not supported yet: leave it out."""
+    version: versionschema.Number | None = None
+    """A published version of it, in place of what the machine is now. Where there is none yet, the
+    execution waits."""
+    alias: versionschema.AliasName | None = None
+    """A StateMachineAlias of it, which names the version. Where there is none yet, the execution
+    waits."""
 
 
 _ANOTHER = "once an Execution is created: create another Execution"
@@ -219,7 +200,11 @@ class ExecutionSpec(Model):
                     {
                         "rule": "self == oldSelf",
                         "message": f"stateMachineRef cannot be changed {_ANOTHER}",
-                    }
+                    },
+                    {
+                        "rule": "!has(self.version) || !has(self.alias)",
+                        "message": "version and alias exclude each other: an alias names versions",
+                    },
                 ]
             }
         ),
@@ -308,6 +293,10 @@ class ExecutionStatus(Model):
     """When it ended."""
     revision: str | None = None
     """Name of the StateMachineRevision that it runs."""
+    version: versionschema.Number | None = None
+    """The published version that it runs, where it was started with one or through an alias."""
+    alias: versionschema.AliasName | None = None
+    """The alias that it was started through."""
     current_states: list[CurrentState] | None = None
     """States that it is in; bounded, the first ones."""
     progress: Progress | None = None
@@ -369,6 +358,7 @@ class ExecutionPage(Model):
 # ------------------------------------------------------------------------------------- resources
 
 _EVERYDAY = (CATEGORY, "all")
+VERSION_PATH = r".metadata.labels.treadle\.dev/version"
 
 RESOURCES = (
     Resource(
@@ -380,6 +370,7 @@ RESOURCES = (
             Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
             Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
             Column("Revision", ".status.revision.name"),
+            Column("Version", ".status.version.latest", "integer", description="The latest one."),
             AGE,
             Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
         ),
@@ -399,6 +390,7 @@ RESOURCES = (
         StateMachineRevision,
         columns=(
             Column("Machine", ".spec.stateMachine"),
+            Column("Version", VERSION_PATH),
             AGE,
             Column("Digest", ".spec.digest", wide=True),
         ),
@@ -419,6 +411,8 @@ RESOURCES = (
             Column("Ended", ".status.completionTime", "date", wide=True),
             Column("Error", ".status.error", wide=True),
             Column("Revision", ".status.revision", wide=True),
+            Column("Version", ".status.version", "integer", wide=True),
+            Column("Alias", ".status.alias", wide=True),
         ),
         selectable=(".spec.stateMachineRef.name", ".status.phase"),
         categories=_EVERYDAY,
@@ -436,6 +430,7 @@ RESOURCES = (
         selectable=(".spec.kind",),
     ),
     approvalschema.RESOURCE,
+    versionschema.RESOURCE,
 )
 
 

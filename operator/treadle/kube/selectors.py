@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EVENTS, EXECUTIONS, JOBS, PODS, Kind
+from treadle.kube.kinds import ALIASES, EVENTS, EXECUTIONS, JOBS, PODS, REVISIONS, Kind
 from treadle.runtime.ports import Refused
 
 Match = Callable[[Obj], bool]
@@ -23,6 +23,8 @@ _TERM = re.compile(
 # design.md, section 4: selectableFields; for built-in kinds those that the real one takes.
 _FIELDS = {
     EXECUTIONS: ("status.phase", "spec.stateMachineRef.name", "status.revision"),
+    REVISIONS: ("spec.stateMachine",),
+    ALIASES: ("spec.stateMachineRef.name",),
     PODS: ("status.phase", "spec.nodeName"),
     JOBS: ("status.successful",),
     EVENTS: ("involvedObject.uid",),

@@ -16,7 +16,16 @@ from treadle.kube import decode
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, Kind
 from treadle.local.files import FileApi
-from treadle.runtime.ports import TERMINAL, Clock, ExecutionKey, Sighting
+from treadle.runtime.ports import (
+    TERMINAL,
+    Clock,
+    ExecutionKey,
+    MachineUnready,
+    Pinned,
+    Request,
+    Sighting,
+)
+from treadle.stores.machines import RevisionMachines
 
 Told = Callable[[Sighting], None]
 
@@ -26,7 +35,17 @@ class AnyAccount(Account):
 
     def machine_named(self, arn: str) -> str | None:
         """See `Account`."""
-        return arn.partition(":stateMachine:")[2]
+        return arn.partition(":stateMachine:")[2].partition(":")[0]
+
+
+class DeskMachines(RevisionMachines):
+    """On a desk nothing is published: a version, and an alias, is the machine as it is."""
+
+    async def chosen(
+        self, namespace: str, request: Request, chance: float
+    ) -> Pinned | MachineUnready:
+        """See `ports.Machines`."""
+        return await self.current(namespace, request.machine)
 
 
 class FamilyApi(FileApi):

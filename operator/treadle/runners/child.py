@@ -17,7 +17,7 @@ from treadle.asl.fields import shown
 from treadle.asl.json import Json, dumps, loads
 from treadle.engine.commands import Task
 from treadle.engine.times import aws_text, to_ms
-from treadle.kube import manifests, names
+from treadle.kube import manifests, names, versions
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS
 from treadle.runners import podfacts
@@ -64,12 +64,21 @@ class Wish:
         input: JSON text.
         name: what the child is called; None where it is named after the attempt.
         arn: of the machine, where the Task gave one: then it must exist.
+        version, alias: a published version of the machine, or what names one.
     """
 
     machine: str
     input: str
     name: str | None = None
     arn: str | None = None
+    version: int | None = None
+    alias: str | None = None
+
+    @property
+    def ref(self) -> dict[str, Json]:
+        """As an Execution names it."""
+        given = {"name": self.machine, "version": self.version, "alias": self.alias}
+        return {member: value for member, value in given.items() if value is not None}
 
 
 def is_aws(resource: str) -> bool:
@@ -100,9 +109,6 @@ def _native_wish(given: Mapping[str, Json]) -> Wish | StateError:
     for member in given:
         if member not in _MEMBERS:
             return _invalid(f"{member:.80} is not taken; known are {', '.join(_MEMBERS)}")
-    for member in ("version", "alias"):
-        if given.get(member) is not None:
-            return _invalid(f"{member} is not supported yet; leave it out")
     if isinstance(machine, str) and "/" in machine:
         return _invalid(
             f"stateMachine is {shown(machine)}; a StateMachine of another namespace cannot be "
@@ -112,7 +118,23 @@ def _native_wish(given: Mapping[str, Json]) -> Wish | StateError:
         return _invalid(f"stateMachine is {shown(machine)}; it must be the name of a StateMachine")
     if name is not None and not _is_name(name):
         return _invalid(f"name is {shown(name)}; it must be {NAME_FORM}")
-    return Wish(machine, dumps(given.get("input", {})), name)
+    version, alias = given.get("version"), given.get("alias")
+    if version is not None and alias is not None:
+        return _invalid("version and alias are given; an alias names versions: give one of them")
+    number = _number(version)
+    if version is not None and number is None:
+        return _invalid(f"version is {shown(version)}; it must be the number of a version")
+    if alias is not None and not _is_alias(alias):
+        return _invalid(f"alias is {shown(alias)}; it must be the name of an alias")
+    return Wish(machine, dumps(given.get("input", {})), name, version=number, alias=alias)
+
+
+def _number(value: Json) -> int | None:
+    return versions.number(str(value) if value.__class__ is int else value)
+
+
+def _is_alias(value: Json) -> bool:
+    return isinstance(value, str) and versions.is_alias(value)
 
 
 NAME_FORM: Final = (
@@ -139,10 +161,10 @@ def _aws_wish(given: Mapping[str, Json], account: Account) -> Wish | StateError:
     arn, name = str(given["StateMachineArn"]), given.get("Name")
     if not is_state_machine(arn):
         return StateError("StepFunctions.InvalidArnException", f"Invalid Arn: '{arn:.256}'")
-    machine = account.machine_named(arn)
-    if machine is not None and ":" in machine:
-        return _invalid(f"{arn:.256} names a version or an alias, which is not supported yet")
-    if machine is None or not _MACHINE.fullmatch(machine):
+    machine, _, qualifier = (account.machine_named(arn) or "").partition(":")
+    version = _number(qualifier)
+    alias = qualifier if qualifier and version is None else None
+    if not _MACHINE.fullmatch(machine) or (alias is not None and not _is_alias(alias)):
         return no_machine(arn, account)
     if name is not None and not _is_name(name):
         return StateError("StepFunctions.InvalidNameException", f"Invalid Name: {shown(name)}")
@@ -151,7 +173,7 @@ def _aws_wish(given: Mapping[str, Json], account: Account) -> Wish | StateError:
     except ValueError as why:
         cause = f"Invalid State Machine Execution Input: {why}"
         return StateError("StepFunctions.InvalidExecutionInputException", cause)
-    return Wish(machine, text, name, arn)
+    return Wish(machine, text, name, arn, version, alias)
 
 
 def _unusable_members(given: Mapping[str, Json]) -> Iterator[str]:
@@ -199,7 +221,7 @@ def name_of(order: Order, wish: Wish) -> str:
 
 def execution(order: Order, wish: Wish) -> Obj:
     """The child."""
-    spec: Obj = {"stateMachineRef": {"name": wish.machine}, "inputJson": wish.input}
+    spec: Obj = {"stateMachineRef": wish.ref, "inputJson": wish.input}
     if wish.name is not None:
         spec["name"] = wish.name
     made = _object(order, spec, is_owned=is_awaited(order.task.resource))
@@ -247,11 +269,13 @@ def is_of(child: Obj, attempt: Attempt, digest: str) -> bool:
 def is_wished(child: Obj, wish: Wish) -> bool:
     """Whether a child that has the wished name is the same execution: machine, name and input.
 
+    Of another version or alias it is another one.
+
     Source: AWS API, StartExecution: idempotent for the same name and input.
     """
     spec = child.get("spec") or {}
     ref = spec.get("stateMachineRef") or {}
-    if (ref.get("name"), spec.get("name")) != (wish.machine, wish.name) or "inputFrom" in spec:
+    if (ref, spec.get("name")) != (wish.ref, wish.name) or "inputFrom" in spec:
         return False
     try:
         return bool(loads(_input_text(spec)) == loads(wish.input))
@@ -376,6 +400,9 @@ def _told(
         "StateMachineArn": account.machine_arn(child["spec"]["stateMachineRef"]["name"]),
         "Status": aws_status,
     }
+    for member, qualifier in (("Alias", "alias"), ("Version", "version")):
+        if status.get(qualifier) is not None:
+            told[f"StateMachine{member}Arn"] = f"{told['StateMachineArn']}:{status[qualifier]}"
     stopped_at = podfacts.instant(status.get("completionTime"))
     if stopped_at is not None:
         told["StopDate"] = to_ms(stopped_at)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from treadle.asl.arns import Account
 from treadle.asl.errors import RUNTIME, TASK_FAILED, StateError
 from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSubmitted, TaskSucceeded
-from treadle.kube import names
+from treadle.kube import names, versions
 from treadle.kube.api import Obj, Objects
 from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
 from treadle.kube.podtemplates import FORBIDDEN
@@ -261,11 +261,14 @@ class NestedRunner:
             self._waiting.setdefault(place, {})[watch.order.attempt] = None
 
     async def _has_machine(self, order: Order, wish: Wish) -> bool:
+        place = (order.execution.namespace, wish.machine)
         try:
-            await self._api.get(STATE_MACHINES, order.execution.namespace, wish.machine)
+            await self._api.get(STATE_MACHINES, *place)
         except Missing:
             return False
-        return True
+        if wish.version is not None:
+            return await versions.version(self._api, *place, wish.version) is not None
+        return wish.alias is None or await versions.alias(self._api, *place, wish.alias) is not None
 
     async def _create(self, watch: _Watch, wish: Wish) -> None:
         order = watch.order

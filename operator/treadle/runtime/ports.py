@@ -212,6 +212,8 @@ class Request:
     """What an Execution's spec asks for.
 
     `input` is JSON text, empty once a checkpoint holds it. `depth` counts the executions above it.
+    `version` is a published one of the machine, and `alias` names one; at most one of them is asked
+    for.
     """
 
     machine: str
@@ -222,6 +224,8 @@ class Request:
     suspend: bool = False
     redrive: Redrive | None = None
     depth: int = 0
+    version: int | None = None
+    alias: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +261,7 @@ class Loaded:
         checkpoint: the opaque text of its status; None before its first save.
         pages: every page that the snapshot needs, by digest.
         revision: the pinned revision's name; None before the start.
+        published: the version that it is, where the execution asked for one.
         pending_since: when the save that first recorded Pending happened.
         phase: as in the status, empty before the first save.
         deleting: deletion was asked for; nothing new may start.
@@ -279,6 +284,7 @@ class Loaded:
     status: Mapping[str, Json] = field(default_factory=dict)
     overflow: frozenset[str] = frozenset()
     overflow_before: frozenset[str] = frozenset()
+    published: int | None = None
 
     @property
     def redrive(self) -> Redrive | None:
@@ -298,6 +304,7 @@ class Pinned:
         limits: of its executions: the machine's, and no higher than the installation's.
         answered: states whose Tasks are answered by mocks, as a Lambda function itself would.
         machine: the StateMachine's name.
+        published: the version that it is, where that was asked for.
     """
 
     revision: str
@@ -308,6 +315,7 @@ class Pinned:
     limits: Limits
     answered: frozenset[str] = frozenset()
     machine: str = ""
+    published: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +356,7 @@ class Record:
     `failure` why it will never start. `encoded` is its snapshot. `capacity` says why attempts
     wait. `parked` says why it cannot go on; then what is stored stays as it is. `redrive` is the id
     of the one that this answers; where `refused` says why not, what is stored stays as it is.
+    `published` is the version that the revision is, where the execution asked for one.
     """
 
     execution: Execution | None
@@ -360,6 +369,7 @@ class Record:
     parked: str | None = None
     redrive: str | None = None
     refused: str | None = None
+    published: int | None = None
 
 
 Tokens = Callable[[ExecutionKey, TaskId], str]
@@ -404,8 +414,19 @@ class Store(Protocol):
 class Machines(Protocol):
     """Reads judged machines."""
 
-    async def current(self, namespace: str, name: str) -> Pinned | MachineUnready:
-        """The machine's current revision, read afresh."""
+    async def chosen(
+        self, namespace: str, request: Request, chance: float
+    ) -> Pinned | MachineUnready:
+        """What an execution that starts now runs: its machine's current revision, or a version.
+
+        Args:
+            namespace: of the execution.
+            request: what it asks for.
+            chance: in [0, 1), its own; picks among the versions of an alias.
+
+        Raises:
+            Fault: ask again.
+        """
 
     async def pinned(self, namespace: str, revision: str) -> Pinned:
         """The revision that an execution pins; may come from memory.

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -25,6 +25,7 @@ from treadle.runtime.ports import (
     Announce,
     Clock,
     Conflict,
+    ExecutionKey,
     Failure,
     Fault,
     Loaded,
@@ -153,7 +154,7 @@ class Turns:
         except (Unreadable, UnreadableSnapshot) as why:
             await self._park(run, loaded, str(why))
             return
-        run.pinned = pinned
+        run.pinned = replace(pinned, published=loaded.published)
         self._note_saved(run, run.execution)
         run.restored = frozenset(run.execution.wanted())
         self._ask(run, request)
@@ -214,7 +215,7 @@ class Turns:
             stopped = Failure(request.stop.error or "", request.stop.cause or "", "Aborted")
             await self._fail_start(run, loaded, stopped)
             return None
-        found = await self.machines.current(run.key.namespace, request.machine)
+        found = await self.machines.chosen(run.key.namespace, request, _route_chance(run.key))
         if isinstance(found, MachineUnready):
             return await self._wait_for_machine(run, loaded, request, found)
         too_large = _too_large(request, found.limits)
@@ -265,7 +266,7 @@ class Turns:
             Execution.start,
             pinned.program,
             pinned.digest,
-            self.identify(run.key, request),
+            self.identify(run.key, replace(request, version=pinned.published)),
             request.input,
             # Chances follow from the execution's uid: a second process draws the same ones.
             seed=hashlib.sha256(run.key.uid.encode()).digest()[:16],
@@ -330,6 +331,7 @@ class Turns:
                 capacity=tuple(sorted(set(run.capacity.values()))),
                 encoded=encoded,
                 redrive=run.redriving,
+                published=run.pinned.published if run.pinned else None,
             )
             try:
                 stored = await self.store.save(loaded, record, self.clock())
@@ -381,6 +383,12 @@ class Turns:
         run.forget_memory()
         run.look = True
         return False
+
+
+def _route_chance(key: ExecutionKey) -> float:
+    """What picks the version that an execution runs: the same whenever its start is repeated."""
+    digest = hashlib.sha256(f"{key.uid}/route".encode()).digest()
+    return int.from_bytes(digest[:4]) / 2**32
 
 
 def _too_large(request: Request, limits: Limits) -> Failure | None:

@@ -83,6 +83,14 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Something that a person does to versions of a machine."""
+
+    seconds: float
+    what: Literal["publish", "route", "withdraw", "start"]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that goes wrong in one world. Rates are chances for each request or event.
 
@@ -125,6 +133,7 @@ class Plan:
     crashes: tuple[Crash, ...] = ()
     pauses: tuple[Pause, ...] = ()
     deeds: tuple[Deed, ...] = field(default=())
+    releases: tuple[Release, ...] = ()
 
 
 NONE = Plan()
@@ -234,7 +243,22 @@ def a_plan(seed: int) -> Plan:
         crashes=_crashes(dice, operators, until),
         pauses=_pauses(dice, operators, until),
         deeds=_deeds(dice, until),
+        releases=_releases(random.Random(f"{seed}/releases"), until),
     )
+
+
+def _releases(dice: random.Random, until: float) -> tuple[Release, ...]:
+    if dice.random() < 0.7:
+        return ()
+    some: tuple[Literal["publish", "route", "withdraw", "start"], ...] = (
+        *("publish",) * 3,
+        *("route",) * 2,
+        *("withdraw",) * 2,
+        *("start",) * 4,
+    )
+    times = sorted(dice.uniform(0.0, until) for _ in range(dice.randint(4, 16)))
+    first = Release(times[0], "publish")
+    return (first, *(Release(seconds, dice.choice(some)) for seconds in times[1:]))
 
 
 def _crashes(dice: random.Random, operators: int, until: float) -> tuple[Crash, ...]:

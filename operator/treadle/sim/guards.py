@@ -27,6 +27,7 @@ from treadle.runtime.run import Run, Saved
 from treadle.runtime.turn import Turns
 from treadle.sim import clock, operator
 from treadle.sim.objects import Objects
+from treadle.stores.versions import Versions
 
 
 @contextlib.contextmanager
@@ -202,6 +203,20 @@ def _one_decision() -> AbstractContextManager[None]:
     return _in_place_of(ApprovalWrites, "note", blind)
 
 
+def _version_number() -> AbstractContextManager[None]:
+    """A number follows from the versions that there are now."""
+    promise = Versions.promise
+
+    async def forgetful(
+        versions: Versions, machine: Obj, status: dict[str, Any], revision: Obj | None
+    ) -> None:
+        if "version" in status:
+            status["version"] = {**status["version"], "latest": 0}
+        await promise(versions, machine, status, revision)
+
+    return _in_place_of(Versions, "promise", forgetful)
+
+
 def _sweep() -> AbstractContextManager[None]:
     """Only what events say is done."""
 
@@ -224,5 +239,6 @@ GUARDS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "answer-saved": _answer_saved,
     "token-dies": _token_dies,
     "one-decision": _one_decision,
+    "version-number": _version_number,
 }
 """What can be taken out, by name."""

@@ -15,15 +15,24 @@ import orjson
 
 from treadle.kube import patches, selectors
 from treadle.kube.api import Listing, Obj
-from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, NODES, PODS, STATE_MACHINES, Kind
+from treadle.kube.kinds import (
+    ALIASES,
+    APPROVALS,
+    EXECUTIONS,
+    JOBS,
+    NODES,
+    PODS,
+    STATE_MACHINES,
+    Kind,
+)
 from treadle.runtime.ports import AlreadyExists, Conflict, Expired, Missing, Refused
 from treadle.sim import validation
 
 Key: TypeAlias = tuple[str, str]  # namespace, name
 Listener = Callable[[Kind, Obj | None, Obj | None], None]
 
-_WITH_STATUS = frozenset((STATE_MACHINES, EXECUTIONS, JOBS, PODS, NODES, APPROVALS))
-_WITH_GENERATION = frozenset((STATE_MACHINES, EXECUTIONS, JOBS, PODS, APPROVALS))
+_WITH_STATUS = frozenset((STATE_MACHINES, ALIASES, EXECUTIONS, JOBS, PODS, NODES, APPROVALS))
+_WITH_GENERATION = frozenset((STATE_MACHINES, ALIASES, EXECUTIONS, JOBS, PODS, APPROVALS))
 _SYSTEM = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "namespace", "name")
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from treadle.asl.arns import Account
 from treadle.engine.context import Identity
-from treadle.kube import decode
+from treadle.kube import decode, versions
 from treadle.kube.api import Api, Obj
 from treadle.kube.informer import Informer
-from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
+from treadle.kube.kinds import ALIASES, APPROVALS, EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults
 from treadle.runners import decisions, observed
@@ -79,7 +79,8 @@ class Operator:
             identify=_identify,
             tokens=self._tokens.issue,
         )
-        self._judging = Judging(self._machines, self.driver.machine_changed)
+        self._judging = Judging(self._machines.judge, self._machine_judged)
+        self._alias_judging = Judging(self._machines.aliases.judge, self.driver.machine_changed)
         self._jobs = _view(api, JOBS)
         self._pods = _view(api, PODS)
         self._api = api
@@ -127,7 +128,9 @@ class Operator:
             self._pods.run(),
             watching.watch(self._api, EXECUTIONS, self._execution_changed),
             watching.watch(self._api, STATE_MACHINES, self._machine_changed),
+            watching.watch(self._api, ALIASES, self._alias_changed),
             self._judging.run(),
+            self._alias_judging.run(),
             self._job_runner.run(),
             self._nested.run(),
             self._approvals.run(),
@@ -193,11 +196,20 @@ class Operator:
         if kind == "DELETED":
             return
         metadata = obj["metadata"]
-        status = obj.get("status") or {}
-        if kind is not None and status.get("observedGeneration") == metadata["generation"]:
+        if kind is not None and decode.is_settled(obj):
             self.driver.machine_changed(metadata["namespace"], metadata["name"])
         else:
             self._judging.post(metadata["namespace"], metadata["name"])
+
+    def _alias_changed(self, _: str | None, obj: Obj) -> None:
+        place = (obj["metadata"]["namespace"], versions.machine_of(obj))
+        self._machines.aliases.seen(*place)
+        self._alias_judging.post(*place)
+
+    def _machine_judged(self, namespace: str, name: str) -> None:
+        self.driver.machine_changed(namespace, name)
+        if self._machines.aliases.has(namespace, name):
+            self._alias_judging.post(namespace, name)
 
 
 def _view(api: Api, kind: Kind) -> Informer:
@@ -208,9 +220,12 @@ def _view(api: Api, kind: Kind) -> Informer:
 
 def _identify(_: ExecutionKey, request: Request) -> Identity:
     machine, name = request.machine, request.name
+    version, alias = (f"{machine}:{each}" for each in (request.version, request.alias))
     return Identity(
         execution_arn=_ACCOUNT.execution_arn(machine, name),
         execution_name=name,
         machine_arn=_ACCOUNT.machine_arn(machine),
         machine_name=machine,
+        version_arn=_ACCOUNT.machine_arn(version) if request.version else "",
+        alias_arn=_ACCOUNT.machine_arn(alias) if request.alias else "",
     )

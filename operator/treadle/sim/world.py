@@ -17,7 +17,7 @@ from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import Clock
-from treadle.sim import checkers, clock, faults, machines
+from treadle.sim import checkers, clock, faults, machines, releases
 from treadle.sim.api import SimApi
 from treadle.sim.approvals import Deciders
 from treadle.sim.checkers import Audit, Outcome
@@ -202,6 +202,7 @@ class World:
             for number, sample in enumerate(setting.samples)
             for name, definition in _machines_of(number, sample)
         }
+        programs[releases.MACHINE] = setting.compile(releases.definition())
         strict = plan.operators == 1 or plan.lease
         self.audit = Audit(self.cluster, programs, strict=strict)
         self.people = People(self.cluster, plan, setting.seed)
@@ -216,6 +217,8 @@ class World:
         self._loop = asyncio.get_running_loop()
         assert isinstance(self._loop, clock.VirtualLoop)
         self.cluster.objects.listeners.append(self._seen)
+        self.releases = releases.Releases(self.cluster, plan, setting.seed, self._did)
+        self._deeds_left += self.releases.planned
 
     def calm(self) -> bool:
         """Whether faults have stopped."""
@@ -237,6 +240,7 @@ class World:
         await self._until_empty(SETTLE_SECONDS, pages=False)
         if self._outcomes() != outcomes:
             self._violated("an outcome changed after the end")
+        self.releases.look()
         for execution in list(self.cluster.objects.each(EXECUTIONS)):
             self.cluster.remove(EXECUTIONS, (NAMESPACE, execution["metadata"]["name"]))
         await self._until_empty(GONE_SECONDS, pages=True)
@@ -250,6 +254,7 @@ class World:
                 *self.holders.violations,
                 *self.deciders.violations,
                 *self.people.violations,
+                *self.releases.violations,
             ),
             self.cluster.digest(),
             tuple(self.cluster.trace),
@@ -284,6 +289,9 @@ class World:
             self.cluster.objects.create(
                 EXECUTIONS, NAMESPACE, {"metadata": {"name": key[1]}, "spec": spec}
             )
+        self._did()
+
+    def _did(self) -> None:
         self._deeds_left -= 1
         self._look_whether_over()
 
@@ -333,6 +341,7 @@ class World:
         """A revision that nobody names goes after a while; only the sweep sees to that."""
         for machine in list(self.cluster.objects.each(STATE_MACHINES)):
             self.cluster.remove(STATE_MACHINES, (NAMESPACE, machine["metadata"]["name"]))
+        self.releases.end()
         await asyncio.sleep(SPARE_SECONDS + GONE_SECONDS)
         for revision in self.cluster.objects.each(REVISIONS):
             self._violated(f"StateMachineRevision {revision['metadata']['name']} remains")

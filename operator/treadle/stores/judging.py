@@ -1,15 +1,14 @@
-"""Judging machines, one after the other, as they change.
+"""Judging machines, and their aliases, one after the other, as they change.
 
 One rule: a machine is named here as often as it changes and judged at least once after.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import Fault
-from treadle.stores.machines import RevisionMachines
 
 _log = logging.getLogger(__name__)
 
@@ -18,15 +17,15 @@ BROKEN_SECONDS = 60.0
 
 
 class Judging:
-    """A queue of machines to judge. `judged` is told of each that was."""
+    """A queue of machines that `judge` is asked to judge. `judged` is told of each that was."""
 
     def __init__(
         self,
-        machines: RevisionMachines,
+        judge: Callable[[str, str], Awaitable[bool]],
         judged: Callable[[str, str], None],
         meter: Meter | None = None,
     ) -> None:
-        self._machines = machines
+        self._judge = judge
         self._meter = meter or NoMeter()
         self._judged = judged
         self._waiting: dict[tuple[str, str], None] = {}
@@ -46,7 +45,7 @@ class Judging:
                 key = next(iter(self._waiting))
                 del self._waiting[key]
                 try:
-                    await self._machines.judge(*key)
+                    await self._judge(*key)
                     self._judged(*key)
                 except Fault as fault:
                     _log.warning("judging StateMachine %s/%s: %r", *key, fault)

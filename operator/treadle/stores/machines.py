@@ -9,16 +9,17 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from treadle.asl import document
 from treadle.asl.errors import InvalidDocument, Problem
 from treadle.asl.json import Json
 from treadle.asl.program import Program
-from treadle.kube import names
+from treadle.kube import names, versions
 from treadle.kube.api import Obj, Objects
 from treadle.kube.conditions import set_condition
-from treadle.kube.decode import is_judged
+from treadle.kube.decode import is_judged, is_settled
 from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import (
     Clock,
@@ -26,10 +27,14 @@ from treadle.runtime.ports import (
     MachineUnready,
     Missing,
     Pinned,
+    Request,
 )
 from treadle.stores import limiting
+from treadle.stores.afresh import Afresh
+from treadle.stores.aliases import Aliases
 from treadle.stores.judgement import PODS, Installation, as_status, is_express, judge
 from treadle.stores.touching import create_or_touch, remove_unchanged, touched_at
+from treadle.stores.versions import Versions
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +45,7 @@ _HELD = ("definition", "type", "functions", "limits", *PODS)
 
 
 class RevisionMachines:
-    """Judges machines, and reads what executions pin."""
+    """Judges machines, and reads what executions pin. `aliases` are those of machines."""
 
     def __init__(self, api: Objects, clock: Clock, installation: Installation) -> None:
         self._api = api
@@ -48,7 +53,9 @@ class RevisionMachines:
         self._clock = clock
         self._programs: OrderedDict[str, Program] = OrderedDict()
         self._pinned: OrderedDict[tuple[str, str], Pinned] = OrderedDict()
-        self._reads: dict[tuple[str, str], asyncio.Task[Obj]] = {}
+        self._versions = Versions(api, clock)
+        self.aliases = Aliases(api, clock)
+        self._read = Afresh[tuple[str, str], Obj](lambda key: api.get(STATE_MACHINES, *key))
         self._parsing: dict[str, asyncio.Task[Program]] = {}
         self._spare_since: dict[str, float] = {}
 
@@ -64,14 +71,16 @@ class RevisionMachines:
             obj = await self._api.get(STATE_MACHINES, namespace, name)
         except Missing:
             return False
-        status = obj.get("status") or {}
-        if is_judged(obj):
-            revision = (status.get("revision") or {}).get("name")
-            if not _is_ready(status) or await self._has_revision(namespace, revision):
-                return False
         try:
-            await self._api.update_status(
-                STATE_MACHINES, namespace, await self._judged(namespace, name, obj)
+            kept = await self._versions.keep(obj)  # of a process that ended in the middle, or ours
+            if is_judged(kept):
+                status = kept["status"]
+                revision = (status.get("revision") or {}).get("name")
+                if not _is_ready(status) or await self._has_revision(namespace, revision):
+                    return kept is not obj
+            judged = await self._judged(namespace, name, kept)
+            await self._versions.keep(
+                await self._api.update_status(STATE_MACHINES, namespace, judged)
             )
         except (Conflict, Missing):
             return False  # whoever changed it will have it judged again
@@ -89,11 +98,11 @@ class RevisionMachines:
         # In a thread: a long text takes seconds, and the Lease must be renewed meanwhile.
         judgement = await asyncio.to_thread(judge, obj, self._installation)
         errors, reason = judgement.errors, judgement.reason
-        digest = revision = ""
+        digest, revision = "", None
         if not errors:
             digest = digest_of(spec)
             revision = await self._write_revision(namespace, name, spec, digest)
-            if revision:
+            if revision is not None:
                 assert judgement.program is not None
                 self._keep(digest, judgement.program)
             else:
@@ -112,17 +121,19 @@ class RevisionMachines:
                 conditions, "Ready", "False", reason, message, now, generation
             )
         else:
-            status["revision"] = {"name": revision, "digest": digest}
+            assert revision is not None
+            status["revision"] = {"name": revision["metadata"]["name"], "digest": digest}
             message = "executions may start"
             status["conditions"] = set_condition(
                 conditions, "Ready", "True", "Valid", message, now, generation
             )
+        await self._versions.promise(obj, status, None if errors else revision)
         return {**obj, "status": status}
 
     async def _write_revision(
         self, namespace: str, machine: str, spec: Mapping[str, Json], digest: str
-    ) -> str:
-        """Make the revision exist; gives its name, or nothing where another has that name."""
+    ) -> Obj | None:
+        """Make the revision exist; gives it, or None where another has its name."""
         name = names.revision(machine, digest)
         held = {member: spec[member] for member in _HELD if member in spec}
         manifest = {
@@ -132,16 +143,37 @@ class RevisionMachines:
             "spec": {"stateMachine": machine, "digest": digest, **held},
         }
         found = await create_or_touch(self._api, REVISIONS, namespace, manifest)
-        return name if digest_of(found["spec"]) == digest else ""
+        return found if digest_of(found["spec"]) == digest else None
 
     # ------------------------------------------------------------------------------- reading
 
-    async def current(self, namespace: str, name: str) -> Pinned | MachineUnready:
+    async def chosen(
+        self, namespace: str, request: Request, chance: float
+    ) -> Pinned | MachineUnready:
         """See `ports.Machines`."""
+        if request.version is None and request.alias is None:
+            return await self.current(namespace, request.machine)
         try:
-            obj = await self._read_afresh(namespace, name)
+            machine = await self._read((namespace, request.machine))
         except Missing:
-            return MachineUnready(False, f"StateMachine '{name}' does not exist")
+            return _missing(request.machine)
+        found = await self._versions.chosen(namespace, request, chance)
+        if isinstance(found, str):
+            # It may be asked for, and be published when we come to it.
+            return MachineUnready(False, found, unjudged=not is_settled(machine))
+        try:
+            pinned = await self.pinned(namespace, found.revision)
+        except Missing as why:
+            version = f"version {found.number} of StateMachine '{request.machine}'"
+            return MachineUnready(False, f"{version} cannot be run: {why}")
+        return replace(pinned, published=found.number)
+
+    async def current(self, namespace: str, name: str) -> Pinned | MachineUnready:
+        """The current revision of a machine, read afresh. Raises: Fault."""
+        try:
+            obj = await self._read((namespace, name))
+        except Missing:
+            return _missing(name)
         status = obj.get("status") or {}
         if not is_judged(obj):
             message = f"StateMachine '{name}' is not judged yet"
@@ -154,22 +186,6 @@ class RevisionMachines:
             return await self.pinned(namespace, status["revision"]["name"])
         except Missing:
             return MachineUnready(False, f"the revision of StateMachine '{name}' is missing")
-
-    async def _read_afresh(self, namespace: str, name: str) -> Obj:
-        """A read that begins after this call; calls that wait for the same one share it."""
-        key = (namespace, name)
-        running = self._reads.get(key)
-        if running is None:
-            running = asyncio.ensure_future(self._read(key))
-            self._reads[key] = running
-        return await asyncio.shield(running)
-
-    async def _read(self, key: tuple[str, str]) -> Obj:
-        # A thousand executions that start at once share one read, which still begins after each of
-        # them asked.
-        await asyncio.sleep(0)  # so that all of them have asked
-        del self._reads[key]
-        return await self._api.get(STATE_MACHINES, *key)
 
     async def pinned(self, namespace: str, revision: str) -> Pinned:
         """See `ports.Machines`."""
@@ -231,10 +247,13 @@ class RevisionMachines:
         loop_time = asyncio.get_running_loop().time()
         revisions = await self._list(REVISIONS, namespaces)
         machines = await self._list(STATE_MACHINES, namespaces)
-        current = {
-            _place(m, (m.get("status") or {}).get("revision", {}).get("name")) for m in machines
-        }
-        spare = [r for r in revisions if _place(r, r["metadata"]["name"]) not in current]
+        await self.aliases.compare(namespaces, machines, revisions)
+        needed = {_place(m, name) for m in machines for name in _needed(m)}
+        spare = [
+            r
+            for r in revisions
+            if _place(r, r["metadata"]["name"]) not in needed and versions.number_of(r) is None
+        ]
         uids = {r["metadata"]["uid"] for r in spare}
         self._spare_since = {uid: self._spare_since.get(uid, loop_time) for uid in uids}
         due = [
@@ -290,6 +309,17 @@ def _named(execution: Obj) -> Iterator[str | None]:
     """The revisions that an Execution runs, or is to go on with."""
     yield (execution.get("status") or {}).get("revision")
     yield (execution["spec"].get("redrive") or {}).get("revision")
+
+
+def _needed(machine: Obj) -> list[str]:
+    """The revisions that a machine is, or is about to publish."""
+    status = machine.get("status") or {}
+    needed = [(status.get("revision") or {}).get("name", "")]
+    return [*needed, status["version"]["revision"]] if versions.is_publishing(machine) else needed
+
+
+def _missing(machine: str) -> MachineUnready:
+    return MachineUnready(False, f"StateMachine '{machine}' does not exist")
 
 
 def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """An Execution's status: what people read, and the checkpoint.
 
 One rule: it is made anew from what a save records; nothing is read back from it but the checkpoint,
-the pinned revision and the time of Pending.
+the pinned revision with its version, and the time of Pending.
 """
 
 from collections.abc import Mapping
@@ -88,6 +88,10 @@ def _of_execution(
         "currentStates": [_place(place) for place in execution.places(PLACES_MAX)],
         "checkpoint": record.encoded.checkpoint,
     }
+    if record.published is not None:
+        status["version"] = record.published
+    if loaded.request is not None and loaded.request.alias is not None:
+        status["alias"] = loaded.request.alias
     progress = memory.progress
     if progress.total:
         status["progress"] = {
