@@ -68,10 +68,12 @@ def condition(status: Obj, kind: str) -> Obj:
     return next((c for c in status.get("conditions") or () if c["type"] == kind), {})
 
 
-def alias(people: People, name: str, machine: str, *routes: tuple[int, int], **more: Any) -> None:
+def alias(
+    people: People, object_: str, machine: str, *routes: tuple[int, int], **more: Any
+) -> None:
     listed = [{"version": version, "weight": weight} for version, weight in routes]
     spec = {"stateMachineRef": {"name": machine}, "routes": listed, **more}
-    people.create("StateMachineAlias", ALIASES, name, spec)
+    people.create("StateMachineAlias", ALIASES, object_, spec)
 
 
 def start(people: People, name: str, machine: str, **ref: Any) -> None:
