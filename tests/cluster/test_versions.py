@@ -187,6 +187,9 @@ def test_the_shares_of_an_alias_hold_across_a_kill(
     for word, id_ in (("one", "a"), ("two", "b")):
         publish(people, "shared", word, id_)
     alias(people, "shared-live", "shared", (1, 90), (2, 10), name="live")
+    heads, row = (r.split() for r in people.kubectl("get", "sma", "shared-live").splitlines())
+    assert heads == ["NAME", "MACHINE", "VERSION", "WEIGHT", "OTHER", "READY", "AGE"]
+    assert row[:5] == ["shared-live", "shared", "1", "90", "2"]
     for n in range(200):
         start(people, f"shared-{n}", "shared", alias="live")
         if n == 100:
