@@ -1,5 +1,6 @@
 """What an execution is called in AWS's terms."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from treadle.app.identify import Identities, account_of
@@ -15,6 +16,15 @@ def test_arns_have_the_region_the_account_and_the_aws_name() -> None:
     assert found.execution_arn == f"{prefix}:execution:thumbs:My run"
     assert found.machine_arn == f"{prefix}:stateMachine:thumbs"
     assert (found.execution_name, found.machine_name) == ("My run", "thumbs")
+
+
+def test_a_version_and_an_alias_end_the_arn_of_the_machine() -> None:
+    found = Identities("eu-west-1", "123456789012")(KEY, replace(REQUEST, version=3, alias="live"))
+    assert found.machine_arn.endswith(":stateMachine:thumbs")
+    assert found.version_arn == f"{found.machine_arn}:3"
+    assert found.alias_arn == f"{found.machine_arn}:live"
+    plain = Identities("eu-west-1", "123456789012")(KEY, REQUEST)
+    assert (plain.version_arn, plain.alias_arn) == ("", "")
 
 
 def test_without_an_account_it_follows_from_the_namespace() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.stage import Stage, on_a_stage
+from tests.runtime.stage import NOTHING, Stage, on_a_stage
 from treadle.api.metrics import Metrics
 from treadle.app import operator
 from treadle.app.addresses import RETRY_SECONDS, Addresses
@@ -16,7 +16,16 @@ from treadle.app.settings import Settings
 from treadle.asl.evaluator import Answer, Asked, answer
 from treadle.kube import decode
 from treadle.kube.credentials import Endpoint
-from treadle.kube.kinds import APPROVALS, EXECUTIONS, NODES, PODS, REVISIONS, Kind
+from treadle.kube.kinds import (
+    ALIASES,
+    APPROVALS,
+    EXECUTIONS,
+    NODES,
+    PODS,
+    REVISIONS,
+    STATE_MACHINES,
+    Kind,
+)
 from treadle.runtime.ports import Refused
 from treadle.sandbox.sandbox import Sandbox
 from treadle.sim import clock
@@ -191,5 +200,35 @@ def test_expressions_are_evaluated_in_the_sandbox_and_by_a_thread(
         assert (stage.phase(), watched.asked) == ("Succeeded", [" 1 + 1 "])
         assert watched.looks > 0
         assert any(isinstance(threads, ThreadPoolExecutor) for threads in in_threads)
+
+    on_a_stage(play)
+
+
+# --------------------------------------------------------------------------------- judging
+
+
+def test_aliases_are_judged_when_they_are_seen_and_when_their_machine_is() -> None:
+    async def play(stage: Stage) -> None:
+        found = an_operator(stage)
+        for work in (found._judging.run(), found._alias_judging.run()):
+            asyncio.create_task(work)  # noqa: RUF006
+        spec = {"stateMachineRef": {"name": "m"}, "routes": [{"version": 1, "weight": 100}]}
+        stage.objects.create(ALIASES, "default", {"metadata": {"name": "live"}, "spec": spec})
+        found.alias_seen("default", "m")
+        await asyncio.sleep(1)  # virtual seconds
+
+        def reason() -> str:
+            status = stage.objects.get(ALIASES, "default", "live")["status"]
+            (condition,) = status["conditions"]
+            return str(condition["reason"])
+
+        assert reason() == "MachineMissing"
+        machine = {"definition": NOTHING, "publish": {"id": "a"}}
+        stage.objects.create(
+            STATE_MACHINES, "default", {"metadata": {"name": "m"}, "spec": machine}
+        )
+        found.machine_seen("default", "m", judged=False)
+        await asyncio.sleep(1)  # virtual seconds
+        assert reason() == "VersionsFound"
 
     on_a_stage(play)

@@ -266,6 +266,36 @@ def test_kubernetes_own_roles_have_our_rights(people: People, execution: str) ->
     assert "cannot patch" in change(viewer, execution, stop)
 
 
+# ------------------------------------------------------------------------------------ versions
+
+
+def test_the_number_of_a_version_is_taken_back_by_people_and_given_by_nobody_else(
+    people: People, ada: Person
+) -> None:
+    name, label = "numbered", "treadle.dev/version"
+    spec = {"stateMachine": "numbered", "digest": "d", "definition": DEFINITION}
+    people.create("StateMachineRevision", REVISIONS, name, spec)
+    place = (GROUP, VERSION, people.namespace.name, REVISIONS, name)
+
+    def said(number: str | None, **labels: str) -> str:
+        change = {"metadata": {"labels": {label: number, **labels}}}
+        return said_against(lambda: ada.custom.patch_namespaced_custom_object(*place, change))
+
+    assert "is given by Treadle alone" in said("1")
+    assert said(None, mine="yes") == ""
+    people.delete(name, REVISIONS)
+    body = {"apiVersion": API_VERSION, "kind": "StateMachineRevision", "spec": spec}
+    metadata = {"name": name, "labels": {label: "1"}}
+    # As a backup is restored.
+    people.namespace.custom.create_namespaced_custom_object(
+        *place[:-1], {**body, "metadata": metadata}
+    )
+    assert "is given by Treadle alone" in said("2")
+    assert said("1", mine="yes") == ""
+    assert said(None) == ""
+    assert "is given by Treadle alone" in said("1")
+
+
 def test_the_api_server_finds_no_fault_with_the_expressions(installation: Installation) -> None:
     admission: Any = client.AdmissionregistrationV1Api(installation.namespace.cluster.client)
     suffix = f".{installation.namespace.name}"

@@ -22,7 +22,9 @@ from tests.cluster.support.charted import BESIDE, PAST, RELEASE, Installation, i
 from tests.cluster.support.machines import chain, each, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
 from tests.cluster.support.people import (
+    ALIASES,
     APPROVALS,
+    EXECUTIONS,
     RESULT_FINALIZER,
     People,
     condition_of,
@@ -93,6 +95,18 @@ def long_things(people: People) -> None:
         people.namespace.custom.patch_namespaced_custom_object(*place, body)
         assert people.judged("changes")["status"] == "True"
     people.reaches("overflow", lambda status: status.get("checkpoint"), "its first save")
+
+
+def published_things(people: People) -> None:
+    """A version is run through an alias."""
+    people.machine("published", chain(Only=passes()), publish={"id": "first"})
+    routes = [{"version": 1, "weight": 100}]
+    spec = {"stateMachineRef": {"name": "published"}, "routes": routes}
+    people.create("StateMachineAlias", ALIASES, "live", spec)
+    people.holds("live", "Ready", plural=ALIASES)
+    ref = {"stateMachineRef": {"name": "published", "alias": "live"}}
+    people.create("Execution", EXECUTIONS, "published", ref)
+    people.succeeds("published")
 
 
 def stopped_things(people: People) -> None:
@@ -260,6 +274,7 @@ def test_the_operator_does_all_that_it_may_and_no_more(
             assert operator.terminate() == 0
             operator.start()
             stopped_things(people)
+            published_things(people)
             nested_things(people)
             asked_things(people)
             full_things(loner)
@@ -287,6 +302,7 @@ def test_in_namespaced_scope_roles_are_enough(
                 inner = chain(Echo=task({"echoInput": True}))
                 user.run("scoped", each_of(inner), input={"items": [1, 2]})
             stopped_things(loner)
+            published_things(loner)
             nested_things(loner)
             for user in (people, loner):
                 assert user.succeeds("scoped") == [1, 2]

@@ -84,7 +84,8 @@ def test_kubectl_explains_them(loner: People) -> None:
         {"name": "other"},
         {"startDeadlineSeconds": 5},
         {"stateMachineRef": {"name": "other"}},
-        {"stateMachineRef": {"version": "2"}},
+        {"stateMachineRef": {"version": 2}},
+        {"stateMachineRef": {"alias": "live"}},
     ],
     ids=json.dumps,
 )
@@ -151,6 +152,8 @@ def test_kubectl_shows_where_an_execution_is(loner: People) -> None:
         "phase": "Running",
         "startTime": "2026-01-01T00:00:00.123Z",
         "revision": "m-12345678",
+        "version": 3,
+        "alias": "live",
         "progress": {"done": 37, "total": 100, "failed": 2, "text": "37/100"},
         "currentStates": [{"name": "Resize", **place}, {"name": "Wait", **place}],
     }
@@ -162,8 +165,8 @@ def test_kubectl_shows_where_an_execution_is(loner: People) -> None:
     assert heads == ["NAME", "MACHINE", "PHASE", "STATE", "PROGRESS", "AGE"]
     assert row[:5] == ["a", "m", "Running", "Resize", "37/100"]
     wide = loner.kubectl("get", "ex", "-o", "wide").splitlines()
-    assert wide[0].split()[6:] == ["STARTED", "ENDED", "ERROR", "REVISION"]
-    assert wide[1].split()[-1] == "m-12345678"
+    assert wide[0].split()[6:] == ["STARTED", "ENDED", "ERROR", "REVISION", "VERSION", "ALIAS"]
+    assert wide[1].split()[-3:] == ["m-12345678", "3", "live"]
 
 
 # --------------------------------------------------------------------------- StateMachines

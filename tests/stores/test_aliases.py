@@ -10,7 +10,7 @@ from tests.stores.test_versions import chosen, publish, withdraw
 from treadle.kube import versions
 from treadle.kube.api import Obj
 from treadle.kube.kinds import ALIASES, STATE_MACHINES
-from treadle.runtime.ports import MachineUnready, Pinned
+from treadle.runtime.ports import MachineUnready, Missing, Pinned
 from treadle.stores import aliases as judged
 
 
@@ -104,6 +104,19 @@ def test_what_is_not_there_is_said() -> None:
         found = await chosen(stage, alias="live")
         message = "StateMachine 'm' has no version 9, which its alias 'live' names"
         assert found == MachineUnready(False, message)
+
+    on_a_stage(play)
+
+
+def test_where_the_kind_is_not_installed_there_is_no_alias() -> None:
+    def missing() -> None:
+        raise Missing("the server could not find the requested resource")
+
+    async def play(stage: Stage) -> None:
+        await two_versions(stage)
+        stage.api.next("list", ALIASES, missing)
+        found = await chosen(stage, alias="live")
+        assert found == MachineUnready(False, "StateMachine 'm' has no alias 'live'")
 
     on_a_stage(play)
 

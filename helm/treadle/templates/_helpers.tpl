@@ -87,8 +87,11 @@ tolerations: {{- toYaml . | nindent 2 }}
 them with the audit log. It asks for no token reviews, so it may make none. */}}
 {{- define "treadle.rules" -}}
 - apiGroups: [treadle.dev]
-  resources: [statemachines, statemachinealiases, executions]
+  resources: [statemachines, executions]
   verbs: [get, list, watch]
+- apiGroups: [treadle.dev]
+  resources: [statemachinealiases]
+  verbs: [list, watch]
 # Children are Executions: it makes them, and stops them when nobody waits for them any more; for that
 # the admission policy demands the verb `stop`.
 - apiGroups: [treadle.dev]

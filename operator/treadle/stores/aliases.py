@@ -3,7 +3,6 @@
 One rule: a status tells people; an execution that starts reads the alias and the version itself.
 """
 
-import logging
 from collections.abc import Collection, Iterable, Sequence
 
 from treadle.asl.limits import ALIASES_MAX
@@ -12,8 +11,6 @@ from treadle.kube.api import Obj, Objects
 from treadle.kube.conditions import set_condition
 from treadle.kube.kinds import ALIASES, STATE_MACHINES
 from treadle.runtime.ports import Clock, Conflict, Missing
-
-_log = logging.getLogger(__name__)
 
 
 class Aliases:

@@ -176,7 +176,10 @@ class Versions:
         """
         machine, number, through = request.machine, request.version, ""
         if request.alias is not None:
-            alias = await self._alias((namespace, machine, request.alias))
+            try:
+                alias = await self._alias((namespace, machine, request.alias))
+            except Missing:
+                alias = None  # nor is there such a kind
             if alias is None:
                 return f"StateMachine '{machine}' has no alias '{request.alias}'"
             number = versions.picked(versions.routes_of(alias), chance)

@@ -23,6 +23,7 @@ from tests.cluster.lab.processes import LabError
 GROUP, VERSION = "treadle.dev", "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 MACHINES, REVISIONS = "statemachines", "statemachinerevisions"
+ALIASES = "statemachinealiases"
 EXECUTIONS, PAGES, APPROVALS = "executions", "executionpages", "approvals"
 TERMINAL = frozenset(("Succeeded", "Failed", "TimedOut", "Aborted"))
 EXECUTION_UID = "treadle.dev/execution"
