@@ -137,6 +137,9 @@ def _of_place(seen: Evidence, place: Place) -> Verdict:
             return Verdict(Kind.SLEEPS, cause)
         case "retry":
             return _of_retry(seen, place)
+        case "worker":
+            cause = f"{name} waits for a worker of its activity, since {for_how_long}"
+            return Verdict(Kind.WORKER, cause, (of_execution(seen, place),))
         case "children":
             return Verdict(Kind.WORKS, f"{name} waits for what runs within it")
         case _:

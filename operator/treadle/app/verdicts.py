@@ -39,6 +39,7 @@ class Kind(StrEnum):
     NO_POD = "no-pod"
     RETRIES = "retries"
     CALLS = "calls"
+    WORKER = "worker"
     SLEEPS = "sleeps"
     EXIT_CODE = "exit-code"
     OUT_OF_MEMORY = "out-of-memory"
