@@ -111,8 +111,8 @@ class Attempts:
         resource = _task(frame).resource
         family = records.family(resource)
         self._journal.add(frame, f"{family}Started", now, records.started(resource, worker))
-        if records.is_activity(resource):
-            frame.due_at = None  # there was none but the deadline
+        if records.is_activity(resource) and frame.heartbeat_seconds is not None:
+            frame.due_at = None  # up to here there was only the deadline
         self.heartbeat(frame, now)  # AWS counts from here
 
     def submitted(self, frame: Frame, answer: Payload, now: datetime) -> None:
