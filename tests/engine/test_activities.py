@@ -1,4 +1,4 @@
-"""Attempts that wait for a worker: who has one, how long it may be silent, and that there is none."""
+"""Attempts that wait for a worker: whose they are, and how long it may be silent."""
 
 import pytest
 

@@ -24,6 +24,7 @@ from treadle.app import looking
 from treadle.app import settings as settings_
 from treadle.app.identify import Identities, account_of
 from treadle.asl import document
+from treadle.asl.arns import listed
 from treadle.asl.json import Json, dumps
 from treadle.asl.program import Task
 from treadle.engine.events import StopRequested
@@ -368,7 +369,7 @@ class _Desk:
 
 def _named_by(specs: Mapping[str, Mapping[str, Json]]) -> frozenset[str]:
     """Every Resource of some machines."""
-    return frozenset(task.resource for task in _tasks(specs))
+    return frozenset(listed(task.resource) for task in _tasks(specs))
 
 
 def _has_tokens(specs: Mapping[str, Mapping[str, Json]]) -> bool:

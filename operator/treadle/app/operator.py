@@ -23,6 +23,7 @@ from treadle.api.callbacks import Callbacks, served
 from treadle.api.forwarding import Forwarding
 from treadle.api.health import Pulse
 from treadle.api.metrics import Metrics
+from treadle.api.polls import Polls
 from treadle.api.server import Server, application
 from treadle.app import logs
 from treadle.app.addresses import Addresses
@@ -35,11 +36,13 @@ from treadle.kube import credentials
 from treadle.kube.api import Api
 from treadle.kube.client import Client
 from treadle.kube.informer import Informer
-from treadle.kube.kinds import JOBS, PODS, Kind
+from treadle.kube.kinds import ACTIVITIES, JOBS, PODS, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults, with_api
 from treadle.kube.recorder import Recorder
-from treadle.runners import observed
+from treadle.kube.reviews import Reviews
+from treadle.runners import activities, observed
+from treadle.runners.activities import ActivityRunner
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runners.nested import NestedRunner, NestedSettings
@@ -60,7 +63,9 @@ _log = logging.getLogger(__name__)
 _PYTHON = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 """All that the process needs which evaluates expressions: credentials are not for it."""
 
-_RESOURCES = JobRunner.resources | HttpRunner.resources | NestedRunner.resources
+_RESOURCES = frozenset().union(
+    *(each.resources for each in (JobRunner, HttpRunner, NestedRunner, ActivityRunner))
+)
 
 SWEEP_SECONDS = 30.0
 SAVE_SECONDS = 6.0
@@ -202,7 +207,21 @@ class _Operator:
         transport = AiohttpTransport(self._addresses.policy)
         self._http = HttpRunner(transport, self._driver, self._lease, _now, meter=metrics)
         self._nested = self._nesting(api, identities)
-        self._driver.serve([self._job_runner, self._http, self._nested])
+        self._activity_view = Informer(
+            api, ACTIVITIES, self._namespaces, indices=activities.INDICES, meter=metrics
+        )
+        self._activities = ActivityRunner(
+            api,
+            self._activity_view,
+            identities.of,
+            self._tokens.issue,
+            self._driver.answer,
+            mailbox=self._driver,
+            clock=_now,
+            meter=metrics,
+        )
+        self._reviews = Reviews(api)
+        self._driver.serve([self._job_runner, self._http, self._nested, self._activities])
         self._pulse = Pulse()
         self._opened = False
 
@@ -268,7 +287,8 @@ class _Operator:
             callbacks = Callbacks(
                 self._tokens, self._driver.answer, forwarding, _now, settings.limits
             )
-            await _open(servers, served(callbacks), settings.api_host, settings.api_port)
+            polls = Polls(self._activities, self._reviews, forwarding)
+            await _open(servers, served(callbacks, polls), settings.api_host, settings.api_port)
 
     def _ready(self) -> str | None:
         # A standby is ready: it waits for the Lease, and must not hold up a rollout.
@@ -298,6 +318,7 @@ class _Operator:
             self._open_sandbox(),
             self._jobs.run(),
             self._pods.run(),
+            self._activity_view.run(),
             self._job_runner.run(),
             self._nested.run(),
             self._judging.run(),
@@ -347,6 +368,7 @@ class _Operator:
                 self._driver.sweep,
                 self._job_runner.sweep,
                 self._nested.sweep,
+                self._activities.sweep,
                 self._sweep_machines,
                 self._tokens.open,
             ):
@@ -369,6 +391,7 @@ class _Operator:
         """SIGTERM: start nothing, let calls end, save, give up the Lease."""
         _log.info("stopping")
         self._driver.quiesce()
+        self._activities.drain()
         await self._http.drain(self._settings.drain_seconds)
         await self._driver.drain(SAVE_SECONDS)
         await self._recorder.drain(2.0)

@@ -92,11 +92,13 @@ def problems_of(
 
 
 def _resources() -> frozenset[str]:
+    from treadle.runners.activities import ActivityRunner
     from treadle.runners.http import HttpRunner
     from treadle.runners.jobs import JobRunner
     from treadle.runners.nested import NestedRunner
 
-    return JobRunner.resources | HttpRunner.resources | NestedRunner.resources
+    runners = (JobRunner, HttpRunner, NestedRunner, ActivityRunner)
+    return frozenset().union(*(each.resources for each in runners))
 
 
 def _misshapen(machine: sources.Machine) -> Iterator[Problem]:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from treadle.kube.activityschema import Activity
 from treadle.kube.functionschema import WithFunctions
-from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
+from treadle.kube.kinds import ACTIVITIES, EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.limitschema import WithLimits
 from treadle.kube.structural import CATEGORY, Column, Resource, as_yaml, definition
 
@@ -453,6 +454,17 @@ RESOURCES = (
         ),
         selectable=(".spec.stateMachineRef.name", ".status.phase"),
         categories=_EVERYDAY,
+    ),
+    Resource(
+        ACTIVITIES,
+        "activity",
+        "act",
+        Activity,
+        columns=(
+            Column("Description", ".spec.description"),
+            _AGE,
+            Column("ARN", ".spec.arn", wide=True),
+        ),
     ),
     Resource(
         PAGES,

@@ -11,6 +11,11 @@ from typing import Any, Literal, TypeAlias
 
 from treadle.sim.nesting import STARTS, alone, hanging, retrier, starting
 
+ACTIVITIES = (
+    "treadle:activity/work",
+    "arn:aws:states:us-east-1:000000000000:activity:work",
+)
+
 DISRUPTIONS = (
     "Kubernetes.PodDeleted",
     "Kubernetes.JobDeleted",
@@ -121,7 +126,8 @@ class Generator:
 
     def _step(self, steps: _Steps, depth: int, may_fail: bool) -> None:
         may_fail = may_fail and not steps.fails
-        kinds = ["job"] * 5 + ["http"] * 2 + ["callback", "wait", "pass", "choice", "loop"]
+        kinds = ["job"] * 5 + ["http"] * 2 + ["activity"] * 2
+        kinds += ["callback", "wait", "pass", "choice", "loop"]
         kinds += ["child"] * 2 if depth < 2 else []
         if depth < 2:
             kinds += ["parallel", "map", "map"]
@@ -138,6 +144,8 @@ class Generator:
             self._child(steps, depth)
         elif kind == "callback":
             self._callback(steps)
+        elif kind == "activity":
+            self._activity(steps)
         else:
             {"pass": self._pass, "choice": self._choice, "loop": self._loop, "wait": self._wait}[
                 kind
@@ -236,6 +244,33 @@ class Generator:
         if self._dice.random() < 0.3:
             script["beats"] = self._dice.randint(1, 3)
             state["HeartbeatSeconds"] = _ENOUGH_SECONDS
+        steps.add(name, state)
+
+    def _activity(self, steps: _Steps) -> None:
+        """Work for whoever asks for it. Silence tells that a worker was lost with it."""
+        self._tasks -= 1
+        name = self._name("Activity")
+        script: dict[str, Any] = {
+            "output": {"by": name, "n": self._dice.randint(0, 99)},
+            "seconds": self._dice.choice((0, 0.01, 2, 8)),
+        }
+        if self._dice.random() < 0.3:
+            script["failTimes"] = self._dice.randint(1, 2)
+        if self._dice.random() < 0.3:
+            script["dies"] = self._dice.randint(1, 2)
+        if self._dice.random() < 0.3:
+            script["beats"] = self._dice.randint(1, 3)
+        state: dict[str, Any] = {
+            "Type": "Task",
+            "Resource": self._dice.choice(ACTIVITIES),
+            "Parameters": {"pretend": script, "by": name, "v.$": "$.v"},
+            "HeartbeatSeconds": self._dice.choice((12, 20)),
+            "Retry": [
+                retrier(["Sim.Again"], attempts=10),
+                retrier(["States.HeartbeatTimeout"], attempts=30),
+            ],
+            "ResultPath": f"$.{name}",
+        }
         steps.add(name, state)
 
     # --------------------------------------------------------------------------------- children
