@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from treadle import __version__
+from treadle.cli import activities, executions, options
 from treadle.cli import completion as completing
-from treadle.cli import executions, options
 from treadle.cli.files import let_go
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def plugin() -> None:
     main(prog_name=options.PLUGIN)
 
 
-for _each in executions.COMMANDS:
+for _each in (*executions.COMMANDS, activities.activity):
     main.add_command(_each)
 
 

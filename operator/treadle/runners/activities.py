@@ -220,10 +220,14 @@ class ActivityRunner:
         """
         name = arn.rpartition(":")[2]
         named = [_place(obj) for obj in self._view.find(BY_NAME, name)]
-        named.append(Place(home, name))  # it may be new
-        found = [each for each in named if self._accounts(each.namespace).activity_arn(name) == arn]
+        found = [each for each in named if self._is_named(each, arn)]
         found += [_place(obj) for obj in self._view.find(BY_ARN, arn)]
+        if not found and home and self._is_named(Place(home, name), arn):
+            return Place(home, name)  # it may be new
         return min(found, key=lambda each: (each.namespace != home, each), default=None)
+
+    def _is_named(self, place: Place, arn: str) -> bool:
+        return self._accounts(place.namespace).activity_arn(place.name) == arn
 
     async def stop(self, attempt: Attempt) -> None:
         """Offer it no more; a worker that has it learns so when it answers. See Runner."""
