@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from tests.support.a_task_giver import TaskGiver
+from tests.support.treadles import runs
 from treadle.app import worker as working
 from treadle.app.worker import Wanted, Worker
 
@@ -56,15 +57,6 @@ def play(
             await scene(Bench(giver, session, folder))
 
     asyncio.run(act())
-
-
-def runs(pid: str) -> bool:
-    """Whether a process does; one that nobody has buried yet does not."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in ("X", "Z")
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +170,7 @@ def test_what_nobody_waits_for_any_more_is_cut_off_with_all_that_it_started(tmp_
         life = bench.starts(worker)
         await bench.giver.until(("1", "success", {}))
         assert bench.told == ["a task is over before it is done: Task Timed Out"]
-        assert not runs(pid.read_text())
+        assert not runs(int(pid.read_text()))
         worker.stop()
         await life
 

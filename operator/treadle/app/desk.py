@@ -42,6 +42,7 @@ from treadle.local.processes import ProcessRunner, ProcessSettings
 from treadle.local.runs import Run, Runs
 from treadle.local.volumes import Volumes
 from treadle.local.watched import Show, WatchedStore
+from treadle.local.workers import WorkerRunner, beside
 from treadle.runners.addresses import AddressPolicy, Lists
 from treadle.runners.http import HttpRunner
 from treadle.runners.nested import NestedRunner, NestedSettings
@@ -176,6 +177,7 @@ class _Desk:
         """See `run`."""
         # With answers at hand any Resource can be asked for.
         resources = ProcessRunner.resources | HttpRunner.resources | NestedRunner.resources
+        resources |= WorkerRunner.resources
         if self._answers is not None:
             resources |= _named_by(self._specs())
         answered = None if self._answers is None else frozenset(self._answers)
@@ -216,7 +218,8 @@ class _Desk:
         transport = AiohttpTransport(lambda _: self._address_policy())
         http = HttpRunner(transport, driver, NoLease(), self._now)
         nested = self._nesting(driver)
-        runners: list[Runner] = [processes, http, nested]
+        workers = WorkerRunner(self._run.workers, processes, driver, self._now)
+        runners: list[Runner] = [processes, http, nested, workers]
         if self._answers is not None:
             answering = mocks.MockRunner(self._answers, resources, runners, driver, self._now)
             runners = [answering, *runners]
@@ -313,7 +316,7 @@ class _Desk:
         defaults = with_api(POD_DEFAULTS, url) if url else POD_DEFAULTS
         attempts = folder / "attempts"
         return ProcessSettings(
-            attempts, Path(run.cwd), volumes, engine, defaults, main=self._run.name
+            attempts, Path(run.cwd), volumes, beside(engine), defaults, main=self._run.name
         )
 
     async def _ready(self, machines: RevisionMachines) -> Obj:

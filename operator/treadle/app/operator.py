@@ -207,19 +207,7 @@ class _Operator:
         transport = AiohttpTransport(self._addresses.policy)
         self._http = HttpRunner(transport, self._driver, self._lease, _now, meter=metrics)
         self._nested = self._nesting(api, identities)
-        self._activity_view = Informer(
-            api, ACTIVITIES, self._namespaces, indices=activities.INDICES, meter=metrics
-        )
-        self._activities = ActivityRunner(
-            api,
-            self._activity_view,
-            identities.of,
-            self._tokens.issue,
-            self._driver.answer,
-            mailbox=self._driver,
-            clock=_now,
-            meter=metrics,
-        )
+        self._activity_view, self._activities = self._handing_out(api, identities)
         self._reviews = Reviews(api)
         self._driver.serve([self._job_runner, self._http, self._nested, self._activities])
         self._pulse = Pulse()
@@ -248,6 +236,21 @@ class _Operator:
             settings=NestedSettings(depth_max=self._settings.limits.child_depth_max),
             meter=self._metrics,
         )
+
+    def _handing_out(self, api: Api, identities: Identities) -> tuple[Informer, ActivityRunner]:
+        indices, meter = activities.INDICES, self._metrics
+        view = Informer(api, ACTIVITIES, self._namespaces, indices=indices, meter=meter)
+        runner = ActivityRunner(
+            api,
+            view,
+            identities.of,
+            self._tokens.issue,
+            self._driver.answer,
+            mailbox=self._driver,
+            clock=_now,
+            meter=meter,
+        )
+        return view, runner
 
     # ------------------------------------------------------------------------------- the doorway
 

@@ -26,6 +26,7 @@ _ORDER = (
     Kind.UNSCHEDULABLE,
     Kind.JOB_SUSPENDED,
     Kind.NO_POD,
+    Kind.WORKER,
     Kind.RETRIES,
     Kind.WORKS,
     Kind.CALLS,
@@ -139,7 +140,7 @@ def _of_place(seen: Evidence, place: Place) -> Verdict:
             return _of_retry(seen, place)
         case "worker":
             cause = f"{name} waits for a worker of its activity, since {for_how_long}"
-            return Verdict(Kind.WORKER, cause, (of_execution(seen, place),))
+            return Verdict(Kind.WORKER, cause)
         case "children":
             return Verdict(Kind.WORKS, f"{name} waits for what runs within it")
         case _:

@@ -148,6 +148,9 @@ def history(name: str, output: str, where: "Where") -> None:
     "--command", "commands", multiple=True, metavar="IMAGE=CMD", help="What an image would run."
 )
 @click.option(
+    "--worker", "workers", multiple=True, metavar="NAME=CMD", help="What an activity's worker runs."
+)
+@click.option(
     "--mocks",
     metavar="FILE[#CASE]",
     help="Answers to give instead of running Tasks.",

@@ -9,12 +9,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from treadle.sim import errands
 from treadle.sim.nesting import STARTS, alone, hanging, retrier, starting
-
-ACTIVITIES = (
-    "treadle:activity/work",
-    "arn:aws:states:us-east-1:000000000000:activity:work",
-)
 
 DISRUPTIONS = (
     "Kubernetes.PodDeleted",
@@ -247,31 +243,9 @@ class Generator:
         steps.add(name, state)
 
     def _activity(self, steps: _Steps) -> None:
-        """Work for whoever asks for it. Silence tells that a worker was lost with it."""
         self._tasks -= 1
         name = self._name("Activity")
-        script: dict[str, Any] = {
-            "output": {"by": name, "n": self._dice.randint(0, 99)},
-            "seconds": self._dice.choice((0, 0.01, 2, 8)),
-        }
-        if self._dice.random() < 0.3:
-            script["failTimes"] = self._dice.randint(1, 2)
-        if self._dice.random() < 0.3:
-            script["dies"] = self._dice.randint(1, 2)
-        if self._dice.random() < 0.3:
-            script["beats"] = self._dice.randint(1, 3)
-        state: dict[str, Any] = {
-            "Type": "Task",
-            "Resource": self._dice.choice(ACTIVITIES),
-            "Parameters": {"pretend": script, "by": name, "v.$": "$.v"},
-            "HeartbeatSeconds": self._dice.choice((12, 20)),
-            "Retry": [
-                retrier(["Sim.Again"], attempts=10),
-                retrier(["States.HeartbeatTimeout"], attempts=30),
-            ],
-            "ResultPath": f"$.{name}",
-        }
-        steps.add(name, state)
+        steps.add(name, errands.asking(name, self._dice))
 
     # --------------------------------------------------------------------------------- children
 
