@@ -334,6 +334,11 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         "Work waits for its next attempt, 2026-01-01T12:01:30Z, in 90s; attempt 1 failed: "
         "Kubernetes.ExitCode.3: exit code 3",
     ),
+    "a worker": (
+        evidence(execution(running("worker"))),
+        Kind.WORKER,
+        "Work waits for a worker of its activity, since 30s",
+    ),
     "a wait that says when": (
         evidence(execution(running("time", until=ago(-300)))),
         Kind.SLEEPS,

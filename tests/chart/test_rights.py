@@ -26,6 +26,8 @@ CLUSTER_WIDE = (
 LEASES = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
 KEYS = {Right("", "secrets", verb) for verb in ("get", "create")}
 CLUSTER_ONLY = {
+    Right("authentication.k8s.io", "tokenreviews", "create"),
+    Right("authorization.k8s.io", "subjectaccessreviews", "create"),
     Right("", "nodes", "list"),
     Right("apiextensions.k8s.io", "customresourcedefinitions", "list"),
     Right("apiextensions.k8s.io", "customresourcedefinitions", "watch"),
@@ -167,7 +169,7 @@ def test_viewers_look_and_editors_write_and_administrators_tidy_up() -> None:
     assert view < edit < admin
     assert {right.verb for right in view} == {"get", "list", "watch"}
     written = {right.resource for right in edit if right.verb == "create"}
-    assert written == {"statemachines", "statemachinealiases", "executions"}
+    assert written == {"statemachines", "statemachinealiases", "executions", "activities"}
     assert not [r for r in admin if r.resource.endswith("/status")], "the operator's alone"
 
 

@@ -22,9 +22,7 @@ ROOT = Path(__file__).parents[2]
 GOOD = "StartAt: A\nStates:\n  A: {Type: Pass, End: true}\n"
 JOB = "{Type: Task, Resource: 'treadle:job', Parameters: {image: i}, End: true}"
 HEAD = "apiVersion: treadle.dev/v1alpha1\nkind: StateMachine\nmetadata: {name: m}\n"
-OTHER_RESOURCE = (
-    "StartAt: A\nStates:\n  A: {Type: Task, Resource: 'treadle:activity/a', End: true}\n"
-)
+OTHER_RESOURCE = "StartAt: A\nStates:\n  A: {Type: Task, Resource: 'treadle:resource', End: true}\n"
 
 
 def treadle(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
@@ -127,7 +125,7 @@ BROKEN: dict[str, tuple[bytes | str, int, str]] = {
         1,
         ":9:11: error: Type is",
     ),
-    "warning": (OTHER_RESOURCE, 0, ":3:19: warning: nothing here runs treadle:activity/a"),
+    "warning": (OTHER_RESOURCE, 0, ":3:19: warning: nothing here runs treadle:resource"),
     "unreachable": (f"{GOOD}  B: {{Type: Succeed}}\n", 0, ":4:3: warning: Nothing leads to"),
 }
 
@@ -206,6 +204,7 @@ RUN_HERE = ", ".join(
         [
             *(f"{stem}{end}" for stem in CHILDREN for end in ("", ".sync", ".sync:2")),
             "arn:aws:states:::http:invoke",
+            "treadle:activity/NAME",
             "treadle:approval",
             "treadle:http",
             "treadle:job",
@@ -216,7 +215,7 @@ RUN_HERE = ", ".join(
 
 def test_json_holds_the_same(path: Path) -> None:
     path.write_text(
-        GOOD.replace("Pass, End: true", "Task, Resource: 'treadle:activity/a', End: true")
+        GOOD.replace("Pass, End: true", "Task, Resource: 'treadle:resource', End: true")
     )
     assert json.loads(run("--format", "json", str(path)).stdout) == [
         {
@@ -226,7 +225,7 @@ def test_json_holds_the_same(path: Path) -> None:
             "pointer": "/States/A/Resource",
             "code": "resource-not-runnable",
             "severity": "warning",
-            "message": f"nothing here runs treadle:activity/a; what is run: {RUN_HERE}",
+            "message": f"nothing here runs treadle:resource; what is run: {RUN_HERE}",
         }
     ]
 

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 EXAMPLES = places.ROOT / "examples"
 HERE = ("api-chain", "retry-dead-letter", "batch-when-enough", "fan-out", "staged-rollout")
 CHILDREN = {"staged-rollout": ["roll-out", "roll-back"]}
-ALL = (*HERE, "file-processing", "lambda", "order-approval")
+ALL = (*HERE, "file-processing", "lambda", "order-approval", "worker-fleet")
 
 
 def built(example: str) -> list[Any]:

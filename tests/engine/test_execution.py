@@ -424,7 +424,7 @@ def test_places_say_where_it_is() -> None:
     assert places == [
         ("P[1]/W", "time", 1),
         ("P[2]/R", "retry", 1),
-        ("P[0]/M[0]/In", "task", 1),
+        ("P[0]/M[0]/In", "worker", 1),
     ]
     times = [place.until for place in desk.execution.places(10)]
     assert times == [BEGIN + timedelta(seconds=10), BEGIN + timedelta(seconds=60), None]

@@ -14,7 +14,7 @@ from treadle.engine.execution import Execution
 from treadle.engine.memory import Status
 from treadle.engine.times import LATEST, after
 
-ACTIVITY = "arn:aws:states:us-east-1:111111111111:activity:a"
+TOKEN = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
 LATE = datetime(9999, 12, 31, 12, tzinfo=UTC)
 IDENTITY = Identity("arn:aws:states:us-east-1:111111111111:execution:m:e", "e", "arn", "m")
 
@@ -36,7 +36,7 @@ def test_an_instant_is_so_many_seconds_later_as_long_as_there_are_instants() -> 
     [
         chain(waiting(99_999_999)),
         chain(task(TimeoutSeconds=99_999_999)),
-        chain(task(Resource=ACTIVITY, HeartbeatSeconds=90_000)),
+        chain(task(Resource=TOKEN, HeartbeatSeconds=90_000)),
         {**chain(task()), "TimeoutSeconds": 99_999_999},
     ],
     ids=["a wait", "a timeout", "a heartbeat", "the machine's"],

@@ -427,6 +427,18 @@ def test_the_workflow_tests_of_the_chain_cover_all_of_it() -> None:
     assert "\n11 passed, 0 failed\n" in done.stdout
 
 
+# ---------------------------------------------------------------------------------- worker-fleet
+
+
+def test_each_frame_is_a_workers(desk: Desk) -> None:
+    worker = f"render={sys.executable} {EXAMPLES / 'worker-fleet' / 'worker.py'}"
+    given = {"scene": "loom", "frames": [1, 2, 3]}
+    ran = desk.run("worker-fleet", given, "--worker", worker)
+    assert (ran.exit_code, ran.status) == (0, "Succeeded"), ran
+    assert ran.output == {"scene": "loom", "film": "05ac00-2b3a1e-079506"}
+    assert ran.count("TaskSucceeded") == 3
+
+
 # --------------------------------------------------------------------------------- all of them
 
 

@@ -98,7 +98,7 @@ class _Told(Faults):
         return Fate(self._line.fate, 0.01, 0.0)  # type: ignore[arg-type]
 
 
-RESOURCES = frozenset({"treadle:job", "treadle:http", "treadle:other"})
+RESOURCES = frozenset({"treadle:activity/NAME", "treadle:job", "treadle:http", "treadle:other"})
 
 
 class Hands:

@@ -80,6 +80,8 @@ def test_every_guard_of_the_house_can_be_taken_out() -> None:
         "sweep",
         "answer-saved",
         "token-dies",
+        "hand-out-saved",
+        "one-worker",
         "child-name",
         "one-decision",
         "version-number",

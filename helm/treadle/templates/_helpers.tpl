@@ -84,10 +84,10 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 
 {{/* What the operator does in each namespace that it serves: these verbs and no others; a test compares
-them with the audit log. It asks for no token reviews, so it may make none. */}}
+them with the audit log. */}}
 {{- define "treadle.rules" -}}
 - apiGroups: [treadle.dev]
-  resources: [statemachines, executions]
+  resources: [statemachines, executions, activities]
   verbs: [get, list, watch]
 - apiGroups: [treadle.dev]
   resources: [statemachinealiases]

@@ -7,11 +7,24 @@ Source: AWS API, SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-import orjson
 from aiohttp import web
 
+from treadle.api.polls import Forward, Polls
+from treadle.api.wire import (
+    AMZ_JSON,
+    JSON,
+    NotNow,
+    Refusal,
+    action_of,
+    answered,
+    invalid,
+    not_now,
+    read_object,
+    refused,
+    text,
+)
 from treadle.asl.errors import StateError
 from treadle.asl.json import Json, loads
 from treadle.asl.limits import Limits
@@ -29,24 +42,6 @@ CALLS_MAX: Final = 2_000
 BODIES_MAX: Final = 200
 """Bodies that are read at once, of callers whom nothing is known of yet."""
 
-_AWS = "AWSStepFunctions."
-_TARGET = "X-Amz-Target"
-_AMZ_JSON = "application/x-amz-json-1.0"
-_JSON = "application/json"
-
-
-class Refusal(Exception):  # noqa: N818 - it says what it is
-    """AWS's error: its type and sentence."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-
-
-class NotNow(Exception):  # noqa: N818 - it says when
-    """Nothing is wrong with the request; it may be sent again."""
-
 
 class Tokens(Protocol):
     """Reads tokens."""
@@ -57,9 +52,6 @@ class Tokens(Protocol):
 
 Answer = Callable[[ExecutionKey, Event], Awaitable[bool]]
 """See `Driver.answer`."""
-
-Forward = Callable[[web.Request, bytes], Awaitable[web.Response | None]]
-"""Sends a request to the process that leads, where that is another; None where it is this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +74,18 @@ class Callbacks:
 
     async def success(self, token: Json, output: Json) -> None:
         """The task gave this JSON text. Raises: Refusal, NotNow."""
-        text = _text("output", output, self.limits.payload_bytes_max)
+        said = text("output", output, self.limits.payload_bytes_max)
         try:
-            loads(text)
+            loads(said)
         except ValueError as why:
             raise Refusal("InvalidOutput", f"Invalid Output: '{str(why)[:200]}'") from None
-        await self._tell(token, lambda task: TaskSucceeded(task, text, self.clock(), by_token=True))
+        await self._tell(token, lambda task: TaskSucceeded(task, said, self.clock(), by_token=True))
 
     async def failure(self, token: Json, error: Json, cause: Json) -> None:
         """The task failed. Raises: Refusal, NotNow."""
         found = StateError(
-            None if error is None else _text("error", error, self.limits.error_chars_max),
-            None if cause is None else _text("cause", cause, self.limits.cause_chars_max),
+            None if error is None else text("error", error, self.limits.error_chars_max),
+            None if cause is None else text("cause", cause, self.limits.cause_chars_max),
         )
         await self._tell(token, lambda task: TaskFailed(task, found, self.clock(), by_token=True))
 
@@ -102,7 +94,7 @@ class Callbacks:
         await self._tell(token, lambda task: TaskHeartbeat(task, self.clock()))
 
     async def _tell(self, token: Json, event: Callable[[TaskId], Event]) -> None:
-        attempt = await self.tokens.read(_text("taskToken", token, TOKEN_CHARS_MAX))
+        attempt = await self.tokens.read(text("taskToken", token, TOKEN_CHARS_MAX))
         if attempt is None:
             raise Refusal("InvalidToken", "Invalid Token: 'Invalid token'")
         try:
@@ -114,37 +106,27 @@ class Callbacks:
             raise Refusal("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
 
 
-def _text(name: str, value: Json, chars_max: int) -> str:
-    if value is None:
-        raise _invalid(name, "Member must not be null")
-    if not isinstance(value, str):
-        raise _invalid(name, "Member must be a text")
-    if len(value) > chars_max:
-        raise _invalid(name, f"Member must have length less than or equal to {chars_max}")
-    return value
-
-
-def _invalid(name: str, constraint: str) -> Refusal:
-    said = f"Value at '{name}' failed to satisfy constraint: {constraint}"
-    return Refusal("ValidationException", f"1 validation error detected: {said}")
-
-
 # ------------------------------------------------------------------------------------------ HTTP
 
 
-def served(callbacks: Callbacks) -> web.Application:
-    """The application that takes answers."""
-    server = _Server(callbacks, asyncio.Semaphore(CALLS_MAX), asyncio.Semaphore(BODIES_MAX))
+def served(callbacks: Callbacks, polls: Polls | None = None) -> web.Application:
+    """The application that takes answers, and hands out work where there are activities."""
+    calls, bodies = asyncio.Semaphore(CALLS_MAX), asyncio.Semaphore(BODIES_MAX)
+    server = _Server(callbacks, polls, calls, bodies)
     # A result as a text within JSON is longer than itself.
     app = web.Application(client_max_size=2 * callbacks.limits.payload_bytes_max)
     app.router.add_post("/v1/tasks/{token}/{what:success|failure|heartbeat}", server.by_path)
     app.router.add_post("/", server.by_target)
+    if polls is not None:
+        path = "/v1/namespaces/{namespace}/activities/{name}/poll"
+        app.router.add_post(path, polls.by_path)
     return app
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
     callbacks: Callbacks
+    polls: Polls | None
     calls: asyncio.Semaphore
     bodies: asyncio.Semaphore
 
@@ -156,20 +138,22 @@ class _Server:
             if what == "success":
                 await self.callbacks.success(token, _decoded(body))
             elif what == "failure":
-                given = _object(body)
+                given = read_object(body)
                 await self.callbacks.failure(token, given.get("error"), given.get("cause"))
             else:
                 await self.callbacks.heartbeat(token)
 
-        return await self._served(request, act, _JSON)
+        return await self._served(request, act, JSON)
 
     async def by_target(self, request: web.Request) -> web.Response:
         """As AWS's SDKs and its command send it: the action is in a header."""
+        if self.polls is not None and action_of(request) == "GetActivityTask":
+            return await self.polls.by_target(request)
 
         async def act(body: bytes) -> None:
-            given = _object(body)
+            given = read_object(body)
             token = given.get("taskToken")
-            match request.headers.get(_TARGET, "").removeprefix(_AWS):
+            match action_of(request):
                 case "SendTaskSuccess":
                     await self.callbacks.success(token, given.get("output"))
                 case "SendTaskFailure":
@@ -180,48 +164,31 @@ class _Server:
                     message = f"The action {action[:80]} is not served here."
                     raise Refusal("UnknownOperationException", message)
 
-        return await self._served(request, act, _AMZ_JSON)
+        return await self._served(request, act, AMZ_JSON)
 
     async def _served(
         self, request: web.Request, act: Callable[[bytes], Awaitable[None]], content_type: str
     ) -> web.Response:
         if self.calls.locked():
-            return _not_now("too many calls at once", content_type)
+            return not_now("too many calls at once", content_type)
         async with self.calls:
             try:
                 async with asyncio.timeout(BODY_SECONDS), self.bodies:
                     body = await request.read()
-                forwarded = await self.callbacks.forward(request, body)
+                forwarded = await self.callbacks.forward(request, body, ANSWER_SECONDS)
                 if forwarded is not None:
                     return forwarded
                 await act(body)
             except Refusal as why:
-                return _refused(why, content_type)
+                return refused(why, content_type)
             except web.HTTPRequestEntityTooLarge:
-                return _refused(_invalid("output", "Member is too long"), content_type)
+                return refused(invalid("output", "Member is too long"), content_type)
             except TimeoutError:
                 message = "The body did not come in time."
-                return _answer(408, {"__type": "RequestTimeout", "message": message}, content_type)
+                return answered(408, {"__type": "RequestTimeout", "message": message}, content_type)
             except (NotNow, Fault) as why:
-                return _not_now(str(why), content_type)
-        return _answer(200, {}, content_type)
-
-
-def _refused(why: Refusal, content_type: str) -> web.Response:
-    return _answer(400, {"__type": why.kind, "message": why.message}, content_type)
-
-
-def _not_now(why: str, content_type: str) -> web.Response:
-    said = {"__type": "ServiceUnavailable", "message": f"{why}; send it again"}
-    answer = _answer(503, said, content_type)
-    answer.headers["Retry-After"] = "1"
-    return answer
-
-
-def _answer(status: int, body: dict[str, Any], content_type: str) -> web.Response:
-    return web.Response(
-        status=status, body=orjson.dumps(body), headers={"Content-Type": content_type}
-    )
+                return not_now(str(why), content_type)
+        return answered(200, {}, content_type)
 
 
 def _decoded(body: bytes) -> str:
@@ -229,13 +196,3 @@ def _decoded(body: bytes) -> str:
         return body.decode()
     except UnicodeDecodeError:
         raise Refusal("InvalidOutput", "Invalid Output: 'it is not UTF-8'") from None
-
-
-def _object(body: bytes) -> dict[str, Json]:
-    try:
-        given = loads(body.decode()) if body.strip() else {}
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise Refusal("SerializationException", "The body must be a JSON object.")
-    return given

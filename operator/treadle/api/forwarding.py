@@ -11,11 +11,11 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from treadle.api.callbacks import ANSWER_SECONDS, NotNow
+from treadle.api.wire import TARGET, NotNow
 
 FORWARDED: Final = "X-Treadle-Forwarded"
-_KEPT: Final = ("Content-Type", "X-Amz-Target")
-_SECONDS: Final = aiohttp.ClientTimeout(total=ANSWER_SECONDS + 5.0, connect=2.0)
+_KEPT: Final = ("Authorization", "Content-Type", "X-Amz-Security-Token", TARGET)
+_MARGIN_SECONDS: Final = 5.0
 
 
 class Forwarding:
@@ -32,15 +32,19 @@ class Forwarding:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Forwarding":
-        self._session = aiohttp.ClientSession(timeout=_SECONDS, trust_env=False)
+        # Who is held here is held there: how many these are is bounded where they come in.
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._session is not None
         await self._session.close()
 
-    async def __call__(self, request: web.Request, body: bytes) -> web.Response | None:
-        """The leader's answer; None where this process leads. Raises: NotNow."""
+    async def __call__(
+        self, request: web.Request, body: bytes, seconds: float
+    ) -> web.Response | None:
+        """The leader's answer, which takes so long; None where this one leads. Raises: NotNow."""
         if self._leads():
             return None
         leader = self._leader()
@@ -51,7 +55,10 @@ class Forwarding:
         headers[FORWARDED] = "1"
         try:
             async with self._session.post(
-                leader + request.raw_path, data=io.BytesIO(body), headers=headers
+                leader + request.raw_path,
+                data=io.BytesIO(body),
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=seconds + _MARGIN_SECONDS, connect=2.0),
             ) as answer:
                 return web.Response(
                     status=answer.status,

@@ -52,7 +52,10 @@ class Server:
     """Serves an application on a port until it is closed."""
 
     def __init__(self, app: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        # Who hangs up waits no more: a worker of an activity gives its place back.
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True
+        )
         self._host = host
         self._port = port
 

@@ -24,6 +24,7 @@ from treadle.app import looking
 from treadle.app import settings as settings_
 from treadle.app.identify import Identities, account_of
 from treadle.asl import document
+from treadle.asl.arns import listed
 from treadle.asl.json import Json, dumps
 from treadle.asl.program import Task
 from treadle.engine.events import StopRequested
@@ -42,6 +43,7 @@ from treadle.local.processes import ProcessRunner, ProcessSettings
 from treadle.local.runs import Run, Runs
 from treadle.local.volumes import Volumes
 from treadle.local.watched import Show, WatchedStore
+from treadle.local.workers import WorkerRunner, beside
 from treadle.runners.addresses import AddressPolicy, Lists
 from treadle.runners.http import HttpRunner
 from treadle.runners.nested import NestedRunner, NestedSettings
@@ -180,8 +182,8 @@ class _Desk:
     ) -> Result:
         """See `run`."""
         # With answers at hand any Resource can be asked for.
-        resources = ProcessRunner.resources | HttpRunner.resources
-        resources |= NestedRunner.resources | DeskApprovals.resources
+        kinds = (ProcessRunner, HttpRunner, NestedRunner, DeskApprovals, WorkerRunner)
+        resources = frozenset[str]().union(*(each.resources for each in kinds))
         if self._answers is not None:
             resources |= _named_by(self._specs())
         answered = None if self._answers is None else frozenset(self._answers)
@@ -223,7 +225,8 @@ class _Desk:
         http = HttpRunner(transport, driver, NoLease(), self._now)
         nested = self._nesting(driver)
         approvals = DeskApprovals(self._asked, self._user, driver, self._now)
-        runners: list[Runner] = [processes, http, nested, approvals]
+        workers = WorkerRunner(self._run.workers, processes, driver, self._now)
+        runners: list[Runner] = [processes, http, nested, approvals, workers]
         if self._answers is not None:
             answering = mocks.MockRunner(self._answers, resources, runners, driver, self._now)
             runners = [answering, *runners]
@@ -327,7 +330,7 @@ class _Desk:
         defaults = with_api(POD_DEFAULTS, url) if url else POD_DEFAULTS
         attempts = folder / "attempts"
         return ProcessSettings(
-            attempts, Path(run.cwd), volumes, engine, defaults, main=self._run.name
+            attempts, Path(run.cwd), volumes, beside(engine), defaults, main=self._run.name
         )
 
     async def _ready(self, machines: DeskMachines) -> Obj:
@@ -383,7 +386,7 @@ class _Desk:
 
 def _named_by(specs: Mapping[str, Mapping[str, Json]]) -> frozenset[str]:
     """Every Resource of some machines."""
-    return frozenset(task.resource for task in _tasks(specs))
+    return frozenset(listed(task.resource) for task in _tasks(specs))
 
 
 def _has_tokens(specs: Mapping[str, Mapping[str, Json]]) -> bool:

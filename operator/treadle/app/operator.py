@@ -23,6 +23,7 @@ from treadle.api.callbacks import Callbacks, served
 from treadle.api.forwarding import Forwarding
 from treadle.api.health import Pulse
 from treadle.api.metrics import Metrics
+from treadle.api.polls import Polls
 from treadle.api.server import Server, application
 from treadle.app import logs
 from treadle.app.addresses import Addresses
@@ -35,11 +36,13 @@ from treadle.kube import credentials
 from treadle.kube.api import Api
 from treadle.kube.client import Client
 from treadle.kube.informer import Informer
-from treadle.kube.kinds import APPROVALS, JOBS, PODS, Kind
+from treadle.kube.kinds import ACTIVITIES, APPROVALS, JOBS, PODS, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults, with_api
 from treadle.kube.recorder import Recorder
-from treadle.runners import decisions, observed
+from treadle.kube.reviews import Reviews
+from treadle.runners import activities, decisions, observed
+from treadle.runners.activities import ActivityRunner
 from treadle.runners.approvals import ApprovalRunner
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
@@ -47,7 +50,7 @@ from treadle.runners.nested import NestedRunner, NestedSettings
 from treadle.runners.transport import AiohttpTransport
 from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
-from treadle.runtime.ports import Fault, Sighting
+from treadle.runtime.ports import Fault, Runner, Sighting
 from treadle.sandbox.sandbox import Sandbox
 from treadle.stores import endings
 from treadle.stores.executions import StatusStore
@@ -61,8 +64,8 @@ _log = logging.getLogger(__name__)
 _PYTHON = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 """All that the process needs which evaluates expressions: credentials are not for it."""
 
-_RESOURCES = JobRunner.resources | HttpRunner.resources
-_RESOURCES |= NestedRunner.resources | ApprovalRunner.resources
+_RUNNERS = (JobRunner, HttpRunner, NestedRunner, ApprovalRunner, ActivityRunner)
+_RESOURCES = frozenset().union(*(each.resources for each in _RUNNERS))
 
 SWEEP_SECONDS = 30.0
 SAVE_SECONDS = 6.0
@@ -190,6 +193,12 @@ class _Operator:
         self._alias_judging = Judging(
             self._machines.aliases.judge, self._driver.machine_changed, metrics
         )
+        self._equip(api, jobs, identities)
+        self._pulse = Pulse()
+        self._opened = False
+
+    def _equip(self, api: Api, jobs: JobSettings, identities: Identities) -> None:
+        """The runners, and what they see."""
         self._jobs = self._view(api, JOBS)
         self._pods = self._view(api, PODS)
         self._job_runner = JobRunner(
@@ -201,17 +210,18 @@ class _Operator:
             standings=self._driver.standing,
             clock=_now,
             settings=jobs,
-            meter=metrics,
+            meter=self._metrics,
         )
-        self._addresses = Addresses(settings, api, endpoint)
+        self._addresses = Addresses(self._settings, api, self._endpoint)
         transport = AiohttpTransport(self._addresses.policy)
-        self._http = HttpRunner(transport, self._driver, self._lease, _now, meter=metrics)
+        self._http = HttpRunner(transport, self._driver, self._lease, _now, meter=self._metrics)
         self._nested = self._nesting(api, identities)
         self._approvals = self._view_of_approvals(api)
         self._approval_runner = self._asks_people(api)
-        self._driver.serve([self._job_runner, self._http, self._nested, self._approval_runner])
-        self._pulse = Pulse()
-        self._opened = False
+        self._activity_view, self._activities = self._handing_out(api, identities)
+        self._reviews = Reviews(api)
+        runners: list[Runner] = [self._job_runner, self._http, self._nested]
+        self._driver.serve([*runners, self._approval_runner, self._activities])
 
     def _view(self, api: Api, kind: Kind) -> Informer:
         return Informer(
@@ -257,6 +267,21 @@ class _Operator:
             clock=_now,
             meter=self._metrics,
         )
+
+    def _handing_out(self, api: Api, identities: Identities) -> tuple[Informer, ActivityRunner]:
+        indices, meter = activities.INDICES, self._metrics
+        view = Informer(api, ACTIVITIES, self._namespaces, indices=indices, meter=meter)
+        runner = ActivityRunner(
+            api,
+            view,
+            identities.of,
+            self._tokens.issue,
+            self._driver.answer,
+            mailbox=self._driver,
+            clock=_now,
+            meter=meter,
+        )
+        return view, runner
 
     # ------------------------------------------------------------------------------- the doorway
 
@@ -306,7 +331,8 @@ class _Operator:
             callbacks = Callbacks(
                 self._tokens, self._driver.answer, forwarding, _now, settings.limits
             )
-            await _open(servers, served(callbacks), settings.api_host, settings.api_port)
+            polls = Polls(self._activities, self._reviews, forwarding)
+            await _open(servers, served(callbacks, polls), settings.api_host, settings.api_port)
 
     def _ready(self) -> str | None:
         # A standby is ready: it waits for the Lease, and must not hold up a rollout.
@@ -336,6 +362,7 @@ class _Operator:
             self._open_sandbox(),
             self._jobs.run(),
             self._pods.run(),
+            self._activity_view.run(),
             self._job_runner.run(),
             self._nested.run(),
             self._approvals.run(),
@@ -390,6 +417,7 @@ class _Operator:
                 self._job_runner.sweep,
                 self._nested.sweep,
                 self._approval_runner.sweep,
+                self._activities.sweep,
                 self._sweep_machines,
                 self._tokens.open,
             ):
@@ -412,6 +440,7 @@ class _Operator:
         """SIGTERM: start nothing, let calls end, save, give up the Lease."""
         _log.info("stopping")
         self._driver.quiesce()
+        self._activities.drain()
         await self._http.drain(self._settings.drain_seconds)
         await self._driver.drain(SAVE_SECONDS)
         await self._recorder.drain(2.0)

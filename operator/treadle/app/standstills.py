@@ -28,6 +28,7 @@ _ORDER = (
     Kind.JOB_SUSPENDED,
     Kind.NO_POD,
     Kind.APPROVAL,
+    Kind.WORKER,
     Kind.RETRIES,
     Kind.WORKS,
     Kind.CALLS,
@@ -142,6 +143,9 @@ def _of_place(seen: Evidence, place: Place) -> Verdict:
         case "callback":
             cause = f"{name} waits for whoever has its task token, since {for_how_long}"
             return Verdict(Kind.CALLS, cause)
+        case "worker":
+            cause = f"{name} waits for a worker of its activity, since {for_how_long}"
+            return Verdict(Kind.WORKER, cause)
         case "children":
             return Verdict(Kind.WORKS, f"{name} waits for what runs within it")
         case _:

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     APPROVAL = "approval"
     RETRIES = "retries"
     CALLS = "calls"
+    WORKER = "worker"
     SLEEPS = "sleeps"
     EXIT_CODE = "exit-code"
     OUT_OF_MEMORY = "out-of-memory"

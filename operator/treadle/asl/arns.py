@@ -144,6 +144,19 @@ def without_token(resource: str) -> str:
     return resource.removesuffix(WAIT_FOR_TASK_TOKEN)
 
 
+ACTIVITY: Final = "treadle:activity/NAME"
+"""How activities stand in a list of Resources that are run: any of them, under each of its names.
+"""
+
+
+def listed(resource: str) -> str:
+    """How a Resource stands in a list of those that are run: without a token, activities as one."""
+    # Most are none, and this is asked of every attempt.
+    if "activity" in resource and parse_resource(resource).service == "activity":
+        return ACTIVITY
+    return without_token(resource)
+
+
 def is_recognized(resource: Resource) -> bool:
     """Whether AWS, or Treadle for its own names, knows what a Resource asks for.
 
@@ -207,6 +220,17 @@ class Account:
     def execution_arn(self, machine: str, name: str) -> str:
         """The ARN of one of its executions."""
         return execution_arn(self.region, self.number, machine, name)
+
+    def activity_named(self, resource: str) -> str | None:
+        """The activity that a Resource names; None for one of others."""
+        asked = parse_resource(resource)
+        if asked.kind == "activity" and not resource.startswith(self.activity_arn("")):
+            return None
+        return asked.action
+
+    def activity_arn(self, name: str) -> str:
+        """The ARN of one of its activities."""
+        return activity_arn(self.region, self.number, name)
 
     def machine_named(self, arn: str) -> str | None:
         """The state machine that an ARN names, with its qualifier; None for one of others."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from treadle import __version__
+from treadle.cli import activities, executions, options, questions, versions
 from treadle.cli import completion as completing
-from treadle.cli import executions, options, questions, versions
 from treadle.cli.files import let_go
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ def plugin() -> None:
     main(prog_name=options.PLUGIN)
 
 
-for _each in (*executions.COMMANDS, *questions.COMMANDS, *versions.COMMANDS):
+for _each in (
+    *executions.COMMANDS,
+    *questions.COMMANDS,
+    *versions.COMMANDS,
+    activities.activity,
+):
     main.add_command(_each)
 
 
@@ -146,6 +151,9 @@ def history(name: str, output: str, where: "Where") -> None:
 )
 @click.option(
     "--command", "commands", multiple=True, metavar="IMAGE=CMD", help="What an image would run."
+)
+@click.option(
+    "--worker", "workers", multiple=True, metavar="NAME=CMD", help="What an activity's worker runs."
 )
 @click.option(
     "--mocks",

@@ -47,6 +47,7 @@ class Asked:
     runner: str
     volumes: Sequence[str]
     commands: Sequence[str]
+    workers: Sequence[str]
     mocks: str | None
     time: str
     limits: str | None
@@ -86,6 +87,7 @@ def _resumed(asked: Asked, runs: Runs) -> Run:
         "--name": asked.name,
         "--volume": asked.volumes,
         "--command": asked.commands,
+        "--worker": asked.workers,
         "--mocks": asked.mocks,
         "--limits": asked.limits,
     }
@@ -127,6 +129,8 @@ def _new(asked: Asked) -> Run:
     _check_people(program, asked, mocked, machines)
     if asked.runner == "process":
         _check_commands(machine, program, commands, mocked)
+    workers = dict(_pair(text, "--worker NAME=CMD") for text in asked.workers)
+    _check_workers(program, workers, mocked)
     name = machine.name or _name_of(asked.machine)
     # To the microsecond: several may be started at once.
     named = f"{name[:56]}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
@@ -138,7 +142,8 @@ def _new(asked: Asked) -> Run:
         cwd=str(_folder(asked.machine)),
         objects=_objects(found),
         volumes={k: str(_directory(v)) for k, v in map(_volume, asked.volumes)},
-        commands={image: _words(line) for image, line in commands.items()},
+        commands={image: _words("--command", line) for image, line in commands.items()},
+        workers={activity: _words("--worker", line) for activity, line in workers.items()},
         runner=asked.runner,
         mocks=mocks,
         case=case,
@@ -207,6 +212,19 @@ def _check_people(
     asking.check(program, said, mocked, found, has_terminal=sys.stdin.isatty())
 
 
+def _check_workers(program: Program, workers: Container[str], mocked: Container[str]) -> None:
+    """Every activity must have who does its work."""
+    from treadle.local.workers import without_worker
+
+    found = [each for each in without_worker(program, workers) if each[0] not in mocked]
+    if found:
+        named = "; ".join(f"'{state}' ({activity})" for state, activity in found)
+        raise ValueError(
+            f"nobody asks for work here, and these states wait for a worker: {named}. Name a "
+            f"command for each activity, say --worker {found[0][1]}=CMD, or answer by --mocks"
+        )
+
+
 def _request(
     text: str | None, others: Sequence[Mapping[str, Json]], machine: str
 ) -> dict[str, Json]:
@@ -250,11 +268,11 @@ def _mocks(text: str | None, program: Program) -> tuple[str | None, str, frozens
     return content, case, frozenset(found)
 
 
-def _words(line: str) -> list[str]:
+def _words(option: str, line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as why:
-        raise ValueError(f"--command: {line}: {why}") from None
+        raise ValueError(f"{option}: {line}: {why}") from None
 
 
 def _pair(text: str, shape: str) -> tuple[str, str]:

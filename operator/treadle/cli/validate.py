@@ -92,13 +92,14 @@ def problems_of(
 
 
 def _resources() -> frozenset[str]:
+    from treadle.runners.activities import ActivityRunner
     from treadle.runners.approvals import ApprovalRunner
     from treadle.runners.http import HttpRunner
     from treadle.runners.jobs import JobRunner
     from treadle.runners.nested import NestedRunner
 
-    resources = JobRunner.resources | HttpRunner.resources
-    return resources | NestedRunner.resources | ApprovalRunner.resources
+    runners = (JobRunner, HttpRunner, NestedRunner, ApprovalRunner, ActivityRunner)
+    return frozenset().union(*(each.resources for each in runners))
 
 
 def _misshapen(machine: sources.Machine) -> Iterator[Problem]:

@@ -86,11 +86,12 @@ class Attempts:
             frame.heartbeat_seconds = step.heartbeat_seconds
         frame.deadline_at = deadline_at
         frame.due_at = None
-        self._time(frame, now)
+        # Nobody is silent who has not begun: what waits for a worker may wait.
+        self._time(frame, None if records.is_activity(state.resource) else now)
 
-    def _time(self, frame: Frame, beat_at: datetime) -> bool:
+    def _time(self, frame: Frame, beat_at: datetime | None) -> bool:
         due = [frame.deadline_at] if frame.deadline_at is not None else []
-        if frame.heartbeat_seconds is not None:
+        if frame.heartbeat_seconds is not None and beat_at is not None:
             due.append(after(beat_at, frame.heartbeat_seconds))
         # An older sign of life, which comes late, takes no time away.
         if not due or (frame.due_at is not None and min(due) <= frame.due_at):
@@ -110,6 +111,8 @@ class Attempts:
         resource = _task(frame).resource
         family = records.family(resource)
         self._journal.add(frame, f"{family}Started", now, records.started(resource, worker))
+        if records.is_activity(resource) and frame.heartbeat_seconds is not None:
+            frame.due_at = None  # up to here there was only the deadline
         self.heartbeat(frame, now)  # AWS counts from here
 
     def submitted(self, frame: Frame, answer: Payload, now: datetime) -> None:
@@ -148,13 +151,27 @@ class Attempts:
         self, frame: Frame, error: StateError, now: datetime, *, silent: bool = False
     ) -> None:
         """The attempt failed, took too long, or was `silent` for too long."""
-        resource = _task(frame).resource
         self.started(frame, now)
-        frame.phase = Phase.READY
         outcome = "TimedOut" if error.name == TIMEOUT else "Failed"
-        details = {**records.named(resource), **records.failed(error.name, error.cause)}
-        self._journal.add(frame, f"{records.family(resource)}{outcome}", now, details)
-        ended = Ended.SILENT if silent else Ended.REPORTED
+        family = records.family(_task(frame).resource)
+        self._fail(
+            frame, f"{family}{outcome}", error, now, Ended.SILENT if silent else Ended.REPORTED
+        )
+
+    def never_began(self, frame: Frame, error: StateError, now: datetime) -> None:
+        """There is nothing that could do the attempt's work."""
+        event = records.NEVER_BEGAN[records.family(_task(frame).resource)]
+        self._fail(frame, event, error, now, Ended.REPORTED)
+
+    def _fail(
+        self, frame: Frame, event: str, error: StateError, now: datetime, ended: Ended
+    ) -> None:
+        frame.phase = Phase.READY
+        details = {
+            **records.named(_task(frame).resource),
+            **records.failed(error.name, error.cause),
+        }
+        self._journal.add(frame, event, now, details)
         self._ladder.fail(frame, error, now, ended)
 
     def time_out(self, frame: Frame, now: datetime) -> None:

@@ -27,7 +27,8 @@ class TaskId(NamedTuple):
 class TaskStarted:
     """The attempt exists outside; `uid` is that of its Job, empty where there is none.
 
-    `worker` is how the worker of an activity calls itself.
+    An attempt of an activity is one worker's: `uid` is that of its hand-out, the first one counts,
+    and `worker` is how the worker calls itself.
     """
 
     task: TaskId
@@ -62,12 +63,16 @@ class TaskSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed:
-    """The attempt failed; `at` is the time when it ended. `by_token`: as of `TaskSucceeded`."""
+    """The attempt failed; `at` is the time when it ended. `by_token`: as of `TaskSucceeded`.
+
+    `never_began`: there is nothing that could have done its work.
+    """
 
     task: TaskId
     error: StateError
     at: datetime
     by_token: bool = False
+    never_began: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from treadle.engine.events import (
 from treadle.engine.frames import Frame, Phase
 from treadle.engine.memory import Closing, Memory, Progress, Status
 from treadle.engine.payloads import Payload
+from treadle.engine.records import is_activity
 from treadle.engine.states import task as task_state
 from treadle.engine.states import wait as wait_state
 from treadle.engine.steps import RunTask, Step
@@ -226,7 +227,7 @@ class Execution:
         frame = self._attempt(event.task)
         if frame is None:
             return self._closed(event.task)
-        if frame.started and frame.uid == event.uid:
+        if frame.started and (frame.uid == event.uid or self._is_handed_out(frame)):
             return False
         frame.uid = event.uid
         self._attempts.started(frame, now, event.worker)
@@ -246,6 +247,16 @@ class Execution:
         due = (frame.due_at, self.memory.deadline_at)
         return all(limit is None or at <= limit for limit in due)
 
+    def _is_handed_out(self, frame: Frame) -> bool:
+        return bool(frame.uid) and is_activity(_resource(frame))
+
+    def begins(self, event: TaskStarted) -> bool:
+        """Whether the attempt of an activity is that of this hand-out, or becomes it."""
+        frame = self._attempt(event.task)
+        if frame is None or self.memory.over:
+            return False
+        return not frame.started or frame.uid == event.uid
+
     def _told(self, event: TaskSubmitted | TaskSucceeded | TaskFailed, now: datetime) -> bool:
         frame = self._attempt(event.task)
         if frame is None or (frame.submitted and _is_of_its_work(frame, event)):
@@ -257,7 +268,9 @@ class Execution:
         if frame.due_at is not None and event.at > frame.due_at:
             self._attempts.time_out(frame, now)
         elif isinstance(event, TaskFailed):
-            self._attempts.failed(frame, flow.short(event.error, self._limits), now)
+            error = flow.short(event.error, self._limits)
+            end = self._attempts.never_began if event.never_began else self._attempts.failed
+            end(frame, error, now)
         else:
             self._answered(frame, event, now)
         return True
@@ -366,9 +379,7 @@ class Execution:
         frame = self._attempt(task)
         if frame is None:
             return None
-        state = frame.definition
-        assert isinstance(state, Task)
-        return state.resource
+        return _resource(frame)
 
     def task(
         self, task: TaskId, tokens: Callable[[TaskId], str] | None = None
@@ -454,6 +465,8 @@ class Execution:
         waits_for, path = _WAITS_FOR[frame.phase], self._path(frame)
         if frame.phase is Phase.RUNNING and not frame.is_outside:
             waits_for = "callback"
+        elif waits_for == "task" and not frame.started and is_activity(_resource(frame)):
+            waits_for = "worker"
         return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for, frame.due_at)
 
     def _path(self, frame: Frame) -> str:
@@ -473,6 +486,12 @@ def _is_of_its_work(frame: Frame, event: TaskSubmitted | TaskSucceeded | TaskFai
     state = frame.definition
     assert isinstance(state, Task)
     return state.waits_for_token and not event.by_token
+
+
+def _resource(frame: Frame) -> str:
+    state = frame.definition
+    assert isinstance(state, Task)
+    return state.resource
 
 
 def _parameters(state: Task, visit: flow.Visit) -> Payload:

@@ -24,6 +24,7 @@ END_EVENTS = {
 
 _LAMBDA = ":lambda:"
 _ACTIVITY = ":activity:"
+_OUR_ACTIVITY = "treadle:activity/"
 _INTEGRATION = re.compile(r"^arn:[^:]+:states:::")
 _SDK = "aws-sdk:"
 
@@ -45,12 +46,17 @@ def family(resource: str) -> str:
     return "Activity" if _ACTIVITY in resource else "Task"
 
 
+def is_activity(resource: str) -> bool:
+    """Whether workers ask for the work, by AWS's name of an activity or by ours."""
+    return family(resource) == "Activity" or resource.startswith(_OUR_ACTIVITY)
+
+
 def has_heartbeat(resource: str) -> bool:
     """Whether what does the work can say that it is alive: with a token, or as an activity.
 
     Source: AWS, "Task state", HeartbeatSeconds.
     """
-    return resource.endswith(WAIT_FOR_TASK_TOKEN) or family(resource) == "Activity"
+    return resource.endswith(WAIT_FOR_TASK_TOKEN) or is_activity(resource)
 
 
 def named(resource: str) -> dict[str, Any]:
@@ -85,9 +91,21 @@ def started(resource: str, worker: str = "") -> Mapping[str, Any] | None:
         case "LambdaFunction":
             return None
         case "Activity":
-            return {"workerName": worker} if worker else {}
+            return _worker(worker)
         case _:
-            return named(resource)
+            return named(resource) | _worker(worker)
+
+
+def _worker(name: str) -> dict[str, Any]:
+    return {"workerName": name} if name else {}
+
+
+NEVER_BEGAN = {
+    "Activity": "ActivityScheduleFailed",
+    "LambdaFunction": "LambdaFunctionScheduleFailed",
+    "Task": "TaskStartFailed",
+}
+"""By family, the event of an attempt whose work nothing could begin."""
 
 
 def succeeded(resource: str, output: Payload) -> Mapping[str, Any]:

@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from treadle.kube import approvalschema, controlschema, versionschema
+from treadle.kube.activityschema import Activity
 from treadle.kube.controlschema import Redrive, RedriveAnswer, Stop
 from treadle.kube.functionschema import WithFunctions
-from treadle.kube.kinds import EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
+from treadle.kube.kinds import ACTIVITIES, EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.limitschema import WithLimits
 from treadle.kube.members import (
     Anything,
@@ -416,6 +417,17 @@ RESOURCES = (
         ),
         selectable=(".spec.stateMachineRef.name", ".status.phase"),
         categories=_EVERYDAY,
+    ),
+    Resource(
+        ACTIVITIES,
+        "activity",
+        "act",
+        Activity,
+        columns=(
+            Column("Description", ".spec.description"),
+            AGE,
+            Column("ARN", ".spec.arn", wide=True),
+        ),
     ),
     Resource(
         PAGES,

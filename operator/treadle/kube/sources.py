@@ -15,7 +15,15 @@ from treadle.asl.json import Json
 from treadle.asl.program import Program
 from treadle.asl.rules import RULES
 from treadle.asl.texts import Parsed, Place, parse_text, problems_of_merges
-from treadle.kube.kinds import ALIASES, EXECUTIONS, GROUP, PAGES, REVISIONS, STATE_MACHINES
+from treadle.kube.kinds import (
+    ACTIVITIES,
+    ALIASES,
+    EXECUTIONS,
+    GROUP,
+    PAGES,
+    REVISIONS,
+    STATE_MACHINES,
+)
 from treadle.kube.quoting import Quoted
 
 KIND: Final = "manifest-kind"
@@ -29,7 +37,9 @@ CODES: Final[Mapping[str, str]] = {
 }
 """The rules for manifests, beside `treadle.asl.rules.RULES`."""
 
-_OURS: Final = {kind.name: kind for kind in (STATE_MACHINES, REVISIONS, ALIASES, EXECUTIONS, PAGES)}
+_OURS: Final = {
+    kind.name: kind for kind in (STATE_MACHINES, REVISIONS, ALIASES, EXECUTIONS, PAGES, ACTIVITIES)
+}
 _ASL: Final = frozenset({"StartAt", "States"})
 
 

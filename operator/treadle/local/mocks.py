@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
+from treadle.asl.arns import listed
 from treadle.asl.errors import InvalidDocument, StateError
 from treadle.asl.json import Json, dumps, loads
 from treadle.asl.limits import OF_TESTS, SECONDS_MAX
@@ -311,7 +312,8 @@ class MockRunner:
         """Answer in time, or have it run; see Runner."""
         task, state = order.task, order.task.state
         if state not in self._mocks:
-            runner = next((r for r in self._behind if task.resource in r.resources), None)
+            name = listed(task.resource)
+            runner = next((r for r in self._behind if name in r.resources), None)
             if runner is None:
                 cause = f"nothing here runs the Resource {task.resource}, and '{state}' has no mock"
                 self._fail(order, StateError("Treadle.ResourceNotRunnable", cause))

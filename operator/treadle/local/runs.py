@@ -30,6 +30,7 @@ class Run:
         objects: ConfigMaps and Secrets of the machine's file.
         volumes: folders by volume name.
         commands: command lines by image.
+        workers: command lines by activity.
         runner: "process", "podman" or "docker".
         mocks: the text of a file of answers, and `case`: the test case in it.
         virtual: whether time is.
@@ -51,6 +52,7 @@ class Run:
     virtual: bool = False
     limits: str = ""
     machines: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    workers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

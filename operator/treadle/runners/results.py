@@ -56,15 +56,25 @@ def success(pod: Obj, done: Obj, at: datetime) -> Succeeded | Failed:
             "TREADLE_RESULT_FILE, so it may have been cut. Write less, or a reference to it."
         )
         return Failed(StateError(DATA_LIMIT_EXCEEDED, cause), at)
+    found = result_of(text)
+    return Failed(found, at) if isinstance(found, StateError) else Succeeded(found, at)
+
+
+def result_of(text: str) -> str | StateError:
+    """The JSON text that a program means by what it has written; nothing is an empty object."""
     text = text.strip()
     if not text:
-        return Succeeded("{}", at)
+        return "{}"
     try:
         loads(text)
     except ValueError as why:
-        cause = f"The result is not JSON ({why}): {_excerpt(text)}"
-        return Failed(StateError(INVALID_RESULT, cause), at)
-    return Succeeded(text, at)
+        return StateError(INVALID_RESULT, f"The result is not JSON ({why}): {_excerpt(text)}")
+    return text
+
+
+def exit_code(code: object, text: str = "") -> StateError:
+    """The error of a program that ends with another code than 0, and why."""
+    return StateError(f"Kubernetes.ExitCode.{code}", text)
 
 
 def failure(pod: Obj, done: Obj, at: datetime, who: str = "") -> Failed:
@@ -81,16 +91,15 @@ def failure(pod: Obj, done: Obj, at: datetime, who: str = "") -> Failed:
     if done.get("reason") == "OOMKilled":
         cause = f"{who or 'The container'} ran out of memory and was killed (exit code {code})."
         return Failed(StateError("Kubernetes.OOMKilled", _with(cause, text)), at)
-    own = None if who or _size(text) >= bytes_max(pod) else _own_error(text)
+    own = None if who or _size(text) >= bytes_max(pod) else own_error(text)
     if own is not None:
         return Failed(own, at)
-    name = f"Kubernetes.ExitCode.{code}"
     if who:
-        return Failed(StateError(name, _with(f"{who} ended with exit code {code}.", text)), at)
-    return Failed(StateError(name, text or f"The container ended with exit code {code}."), at)
+        return Failed(exit_code(code, _with(f"{who} ended with exit code {code}.", text)), at)
+    return Failed(exit_code(code, text or f"The container ended with exit code {code}."), at)
 
 
-def _own_error(text: str) -> StateError | None:
+def own_error(text: str) -> StateError | None:
     """What the container wrote as `{"error", "cause"}`, or as AWS Lambda's runtimes write it.
 
     Those have `{"errorType", "errorMessage", …}`; as on AWS, the cause is all of it.

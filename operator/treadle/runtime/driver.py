@@ -122,8 +122,12 @@ class Driver:
         run.inbox.append(event)
         self._schedule(run)
 
-    async def answer(self, execution: ExecutionKey, event: Event) -> bool:
+    async def answer(
+        self, execution: ExecutionKey, event: Event, is_there: Callable[[], bool] = lambda: True
+    ) -> bool:
         """Leave what the holder of a token says, and wait for the save that holds its effect.
+
+        Or that a worker has an attempt; while `is_there` says that it still waits for that.
 
         Returns:
             Whether it had one: not where the attempt is over.
@@ -134,7 +138,7 @@ class Driver:
         if execution in self._finished:
             return False
         run = self._run(execution)
-        told = run.wait_for(event)
+        told = run.wait_for(event, is_there)
         if run.parked:
             run.park(run.parked)
         self._schedule(run)

@@ -26,7 +26,7 @@ from treadle.engine.events import (
 from treadle.engine.execution import Execution
 from treadle.runtime import functions
 from treadle.runtime.ports import Aside, Clock, Payer, Standing, T, Unavailable
-from treadle.runtime.run import Run, Saved
+from treadle.runtime.run import Run, Saved, Waiter
 from treadle.runtime.slots import Slots
 
 TURN_SECONDS_MAX = 2.0
@@ -79,19 +79,22 @@ class Handling:
         assert run.execution is not None
         waiter = run.waiters.get(id(event))
         if waiter is not None:
-            assert isinstance(event, TaskSucceeded | TaskFailed | TaskHeartbeat)
-            takes = run.execution.takes(event.task, event.at)
+            assert isinstance(event, TaskStarted | TaskSucceeded | TaskFailed | TaskHeartbeat)
+            takes = _takes(run.execution, event, waiter)
             if not (takes or waiter.is_looked_up) and _knows_less(run.execution, event.task):
                 # Somebody else is ahead of us: what is stored decides.
                 waiter.is_looked_up = run.afresh = run.look = True
                 run.inbox.append(event)
                 return
             waiter.is_taken = takes
+            if isinstance(event, TaskStarted) and not takes:
+                run.handled.append(event)  # until somebody is told; it begins nothing
+                return
         if isinstance(event, TaskSucceeded | TaskFailed) and (waiter is None or waiter.is_taken):
             run.outcomes.add(event.task)
         if await self._done(run, event, now):
             run.handled.append(event)
-            self._note_change(run, event)
+            self._note_change(run, event, lazily=waiter is None)
         elif waiter is not None:
             run.handled.append(event)  # until somebody is told
 
@@ -178,12 +181,22 @@ class Handling:
             or asyncio.get_running_loop().time() >= ends_at
         )
 
-    def _note_change(self, run: Run, event: Event) -> None:
-        if isinstance(event, TaskStarted):
+    def _note_change(self, run: Run, event: Event, *, lazily: bool) -> None:
+        if isinstance(event, TaskStarted) and lazily:
             if run.lazy_at is None:
                 run.lazy_at = asyncio.get_running_loop().time() + LAZY_SAVE_SECONDS
         else:
             run.dirty = True
+
+
+def _takes(
+    execution: Execution,
+    event: TaskStarted | TaskSucceeded | TaskFailed | TaskHeartbeat,
+    waiter: Waiter,
+) -> bool:
+    if isinstance(event, TaskStarted):
+        return waiter.is_there() and execution.begins(event)
+    return execution.takes(event.task, event.at)
 
 
 def _knows_less(execution: Execution, task: TaskId) -> bool:

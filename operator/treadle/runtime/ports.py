@@ -143,7 +143,7 @@ class Runner(Protocol):
     All methods may be called again at any time and must then change nothing more.
 
     Attributes:
-        resources: the Resources that it runs, as a definition writes them.
+        resources: the Resources that it runs, as `arns.listed` gives them.
         makes_objects: whether an attempt leaves a named object, so that the name of one that ended
             unseen must be taken.
         asks_first: whether only `start` finds out what became of an attempt that another process

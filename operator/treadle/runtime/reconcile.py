@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from treadle.asl.arns import without_token
+from treadle.asl.arns import listed
 from treadle.asl.errors import RUNTIME, StateError
 from treadle.engine.commands import Task
 from treadle.engine.events import Event, TaskFailed, TaskId
@@ -88,7 +88,7 @@ class Reconciler:
         assert run.execution is not None
         if task not in run.restored:
             return
-        runner = self._runner(without_token(run.execution.resource(task) or ""))
+        runner = self._runner(run.execution.resource(task) or "")
         if runner is not None and runner.asks_first:
             run.unasked.add(task)
 
@@ -152,7 +152,8 @@ class Reconciler:
         return execution.task(task, tokens)
 
     def _runner(self, resource: str) -> Runner | None:
-        return next((runner for runner in self.runners if resource in runner.resources), None)
+        name = listed(resource)
+        return next((runner for runner in self.runners if name in runner.resources), None)
 
     # ------------------------------------------------------------------------------- stopping
 

@@ -6,10 +6,11 @@ decision that no save holds yet.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from treadle.engine.events import Event, StopRequested, SuspendChanged, TaskId
+from treadle.engine.events import Event, StopRequested, SuspendChanged, TaskId, TaskStarted
 from treadle.engine.execution import Execution
 from treadle.runtime.ports import ExecutionKey, Loaded, Pinned, Sighting, Standing, Unavailable
 
@@ -50,14 +51,16 @@ class Waiter:
     """Somebody who waits until what they said is saved, or is known to change nothing.
 
     Attributes:
-        event: what they said.
+        event: what they said: the outcome of an attempt, a sign of life, or that a worker has it.
         told: whether it was taken.
+        is_there: whether they still wait. What a worker would have begins for nobody else.
         is_taken: that, once it was handled; nobody is told before a save holds what decided it.
         is_looked_up: what is stored was read again to judge it.
     """
 
     event: Event
     told: asyncio.Future[bool]
+    is_there: Callable[[], bool]
     is_taken: bool | None = None
     is_looked_up: bool = False
 
@@ -141,6 +144,14 @@ class Run:
             return Standing.UNKNOWN
         return self.saved.standing(task)
 
+    @property
+    def is_deserted(self) -> bool:
+        """Whether a worker has gone for whom something began that no save holds yet."""
+        return any(
+            isinstance(waiter.event, TaskStarted) and waiter.is_taken and not waiter.is_there()
+            for waiter in self.waiters.values()
+        )
+
     def hold_starts(self) -> None:
         """Begin nothing any more that is over in memory, though no save says so yet.
 
@@ -152,9 +163,9 @@ class Run:
             if task not in wanted:
                 effect.cancel()
 
-    def wait_for(self, event: Event) -> asyncio.Future[bool]:
+    def wait_for(self, event: Event, is_there: Callable[[], bool]) -> asyncio.Future[bool]:
         """Leave an event; gives who will tell what came of it."""
-        waiter = Waiter(event, asyncio.get_running_loop().create_future())
+        waiter = Waiter(event, asyncio.get_running_loop().create_future(), is_there)
         self.waiters[id(event)] = waiter
         self.inbox.append(event)
         return waiter.told
@@ -173,6 +184,12 @@ class Run:
     def park(self, why: str) -> None:
         """It cannot go on, and nobody knows until when: who waits is turned away."""
         self.parked = why
+        # What they said may still be handled, but a worker that was turned away has nothing.
+        self.inbox = deque(
+            event
+            for event in self.inbox
+            if not (isinstance(event, TaskStarted) and id(event) in self.waiters)
+        )
         for waiter in self.waiters.values():
             if not waiter.told.done():
                 waiter.told.set_exception(Unavailable(f"{self.key.name} cannot go on: {why}"))

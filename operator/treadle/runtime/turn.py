@@ -85,6 +85,8 @@ class Turns:
             run.afresh = False
             run.parked = None  # what was in the way may have gone
             run.forget_memory()
+        elif run.is_deserted:
+            run.forget_memory()
         if run.parked:
             self._stay_parked(run)
             return None

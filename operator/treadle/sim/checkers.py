@@ -61,11 +61,13 @@ class _Known:
     Attributes:
         live: attempts that must be running, with the uid of the Job that was seen running each.
         ever: every attempt that was live in any status.
+        begun: those of them that something was seen to do.
     """
 
     checkpoint: str = ""
     live: dict[TaskId, str] = field(default_factory=dict)
     ever: set[TaskId] = field(default_factory=set)
+    begun: set[TaskId] = field(default_factory=set)
     suspended: bool = False
     deleted_at: float | None = None
 
@@ -93,6 +95,7 @@ class Audit:
         self._known: dict[str, _Known] = {}  # by the execution's uid
         self._keys: dict[str, Attempt] = {}  # by Idempotency-Key: every attempt that was saved
         self._bodies: dict[str, bytes] = {}
+        self._handed_out: dict[Attempt, str] = {}
         cluster.objects.listeners.append(self._landed)
 
     def watch(self, api: SimApi, transport: SimTransport) -> None:
@@ -153,6 +156,15 @@ class Audit:
             self._violated(f"{who} makes the call {key} after its end was saved")
         self._check_deletion(known, f"{who} makes the call {key}")
 
+    def handed_out(self, worker: str, attempt: Attempt) -> None:
+        """A worker of an activity is given an attempt."""
+        name = f"{attempt.task} of {attempt.execution.name}"
+        if attempt.task not in self._of(attempt.execution.uid).begun:
+            self._violated(f"{name} is handed to {worker} before a save says so")
+        if attempt in self._handed_out:
+            self._violated(f"{name} is handed to {worker}, and {self._handed_out[attempt]} has it")
+        self._handed_out[attempt] = worker
+
     # -------------------------------------------------------------------------------- when landed
 
     def _landed(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
@@ -181,6 +193,7 @@ class Audit:
             self._violated(f"{key.name} begins {sorted(begun)} while it is suspended")
         known.checkpoint, known.live, known.suspended = checkpoint, live, memory.suspended
         known.ever |= live.keys()
+        known.begun |= {task for task, uid in live.items() if uid}
         self._keys |= {attempt_name(key, task): Attempt(key, task) for task in live}
 
     def _work_landed(self, kind: Kind, obj: Obj) -> None:

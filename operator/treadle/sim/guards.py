@@ -10,7 +10,14 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from treadle.engine.events import Event, TaskFailed, TaskHeartbeat, TaskId, TaskSucceeded
+from treadle.engine.events import (
+    Event,
+    TaskFailed,
+    TaskHeartbeat,
+    TaskId,
+    TaskStarted,
+    TaskSucceeded,
+)
 from treadle.engine.execution import Execution
 from treadle.engine.frames import Frame
 from treadle.kube import manifests, names
@@ -28,6 +35,12 @@ from treadle.runtime.turn import Turns
 from treadle.sim import clock, operator
 from treadle.sim.objects import Objects
 from treadle.stores.versions import Versions
+
+IsThere = Callable[[], bool]
+
+
+def _always() -> bool:
+    return True
 
 
 @contextlib.contextmanager
@@ -165,15 +178,52 @@ def _answer_saved() -> Iterator[None]:
     """Who answers a token is told so before a save holds it."""
     answer = Driver.answer
 
-    async def hasty(driver: Driver, execution: ExecutionKey, event: Event) -> bool:
+    async def hasty(
+        driver: Driver, execution: ExecutionKey, event: Event, is_there: IsThere = _always
+    ) -> bool:
         run = driver._runs.get(execution)
-        if run is None or run.execution is None:
-            return await answer(driver, execution, event)
+        if run is None or run.execution is None or isinstance(event, TaskStarted):
+            return await answer(driver, execution, event, is_there)
         assert isinstance(event, TaskSucceeded | TaskFailed | TaskHeartbeat)
         driver.post(execution, event)
         return run.execution.takes(event.task, event.at)
 
     with _in_place_of(Driver, "answer", hasty):
+        yield
+
+
+@contextlib.contextmanager
+def _hand_out_saved() -> Iterator[None]:
+    """A worker is told of an attempt before a save says that it has it."""
+    answer = Driver.answer
+
+    async def hasty(
+        driver: Driver, execution: ExecutionKey, event: Event, is_there: IsThere = _always
+    ) -> bool:
+        run = driver._runs.get(execution)
+        if run is None or run.execution is None or not isinstance(event, TaskStarted):
+            return await answer(driver, execution, event, is_there)
+        driver.post(execution, event)
+        return run.execution.begins(event)
+
+    with _in_place_of(Driver, "answer", hasty):
+        yield
+
+
+@contextlib.contextmanager
+def _one_worker() -> Iterator[None]:
+    """Each hand-out of an attempt counts, whoever has it already."""
+
+    def anybody(execution: Execution, event: TaskStarted) -> bool:
+        return execution._attempt(event.task) is not None and not execution.memory.over
+
+    def nobody(*_: Any) -> bool:
+        return False
+
+    with (
+        _in_place_of(Execution, "begins", anybody),
+        _in_place_of(Execution, "_is_handed_out", nobody),
+    ):
         yield
 
 
@@ -240,5 +290,7 @@ GUARDS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "token-dies": _token_dies,
     "one-decision": _one_decision,
     "version-number": _version_number,
+    "hand-out-saved": _hand_out_saved,
+    "one-worker": _one_worker,
 }
 """What can be taken out, by name."""

@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from treadle.sim import errands
 from treadle.sim.nesting import STARTS, alone, hanging, retrier, starting
 from treadle.sim.questions import asking
 
@@ -122,8 +123,8 @@ class Generator:
 
     def _step(self, steps: _Steps, depth: int, may_fail: bool) -> None:
         may_fail = may_fail and not steps.fails
-        kinds = ["job"] * 5 + ["http"] * 2 + ["callback", "approval", "wait", "pass"]
-        kinds += ["choice", "loop"]
+        kinds = ["job"] * 5 + ["http"] * 2 + ["activity"] * 2 + ["callback", "approval"]
+        kinds += ["wait", "pass", "choice", "loop"]
         kinds += ["child"] * 2 if depth < 2 else []
         if depth < 2:
             kinds += ["parallel", "map", "map"]
@@ -138,9 +139,10 @@ class Generator:
             task(steps, may_fail)
         elif kind == "child":
             self._child(steps, depth)
-        elif kind in ("callback", "approval"):
-            ask = self._callback if kind == "callback" else self._approval
-            ask(steps)
+        elif kind in ("callback", "approval", "activity"):
+            {"callback": self._callback, "approval": self._approval, "activity": self._activity}[
+                kind
+            ](steps)
         else:
             {"pass": self._pass, "choice": self._choice, "loop": self._loop, "wait": self._wait}[
                 kind
@@ -240,6 +242,11 @@ class Generator:
             script["beats"] = self._dice.randint(1, 3)
             state["HeartbeatSeconds"] = _ENOUGH_SECONDS
         steps.add(name, state)
+
+    def _activity(self, steps: _Steps) -> None:
+        self._tasks -= 1
+        name = self._name("Activity")
+        steps.add(name, errands.asking(name, self._dice))
 
     # --------------------------------------------------------------------------------- children
 

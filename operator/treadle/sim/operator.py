@@ -9,22 +9,33 @@ import random
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from treadle.asl.arns import Account
 from treadle.engine.context import Identity
 from treadle.kube import decode, versions
 from treadle.kube.api import Api, Obj
 from treadle.kube.informer import Informer
-from treadle.kube.kinds import ALIASES, APPROVALS, EXECUTIONS, JOBS, PODS, STATE_MACHINES, Kind
+from treadle.kube.kinds import (
+    ACTIVITIES,
+    ALIASES,
+    APPROVALS,
+    EXECUTIONS,
+    JOBS,
+    PODS,
+    STATE_MACHINES,
+    Kind,
+)
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults
-from treadle.runners import decisions, observed
+from treadle.runners import activities, decisions, observed
+from treadle.runners.activities import ActivityRunner, Handed, Place
 from treadle.runners.approvals import ApprovalRunner, ApprovalSettings
 from treadle.runners.http import HttpRunner
 from treadle.runners.jobs import JobRunner, JobSettings
 from treadle.runners.nested import NestedRunner
 from treadle.runtime.driver import Driver
-from treadle.runtime.ports import ExecutionKey, Fault, Request, Unavailable
+from treadle.runtime.ports import Attempt, ExecutionKey, Fault, Request, Unavailable
 from treadle.sim import watching
 from treadle.sim.holders import Make
 from treadle.sim.world import Seat
@@ -35,8 +46,8 @@ from treadle.stores.judging import Judging
 from treadle.stores.keys import TokenKeys
 from treadle.stores.machines import RevisionMachines
 
-_RESOURCES = JobRunner.resources | HttpRunner.resources
-_RESOURCES |= NestedRunner.resources | ApprovalRunner.resources
+_RUNNERS = (JobRunner, HttpRunner, NestedRunner, ApprovalRunner, ActivityRunner)
+_RESOURCES = frozenset().union(*(each.resources for each in _RUNNERS))
 _ACCOUNT = Account("us-east-1", "000000000000")
 
 SWEEP_SECONDS = 30.0
@@ -118,7 +129,21 @@ class Operator:
             # So that a world that waits until nothing is left ends soon.
             settings=ApprovalSettings(kept_seconds=120.0),
         )
-        self.driver.serve([self._job_runner, self._http, self._nested, self._approval_runner])
+        self._activity_view = Informer(api, ACTIVITIES, indices=activities.INDICES)
+        self._activities = ActivityRunner(
+            api,
+            self._activity_view,
+            lambda _: _ACCOUNT,
+            self._tokens.issue,
+            self.driver.answer,
+            mailbox=self.driver,
+            clock=seat.clock,
+            draw=lambda: str(UUID(bytes=dice.randbytes(16))),
+        )
+        seat.workers.open(api, self._poll)
+        self.driver.serve(
+            [self._job_runner, self._http, self._nested, self._approval_runner, self._activities]
+        )
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """All that runs for ever."""
@@ -126,6 +151,7 @@ class Operator:
             self._lease.keep(),
             self._jobs.run(),
             self._pods.run(),
+            self._activity_view.run(),
             watching.watch(self._api, EXECUTIONS, self._execution_changed),
             watching.watch(self._api, STATE_MACHINES, self._machine_changed),
             watching.watch(self._api, ALIASES, self._alias_changed),
@@ -161,6 +187,17 @@ class Operator:
         assert attempt is not None, "a token of ours is not known"
         return await self.driver.answer(attempt.execution, make(attempt.task, self._clock()))
 
+    async def _poll(self, place: Place, worker: str) -> tuple[Attempt, Handed] | None:
+        """What the server of `api` does with a worker that asks for work."""
+        if not self._lease.fresh():
+            raise Unavailable("another process leads")
+        handed = await self._activities.poll(place, worker)
+        if handed is None:
+            return None
+        attempt = await self._tokens.read(handed.token)
+        assert attempt is not None, "a token of ours is not known"
+        return attempt, handed
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
@@ -170,6 +207,7 @@ class Operator:
                 self._job_runner.sweep,
                 self._nested.sweep,
                 self._approval_runner.sweep,
+                self._activities.sweep,
                 self._machines.sweep,
             ):
                 with contextlib.suppress(Fault):
@@ -183,6 +221,7 @@ class Operator:
     async def end(self) -> None:
         """SIGTERM."""
         self.driver.quiesce()
+        self._activities.drain()
         await self._http.drain(DRAIN_SECONDS)
         await self.driver.drain(SAVE_SECONDS)
         await self._lease.release()

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from treadle.asl.program import Program
 from treadle.kube import names
 from treadle.kube.api import Obj
-from treadle.kube.kinds import EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
+from treadle.kube.kinds import ACTIVITIES, EXECUTIONS, REVISIONS, STATE_MACHINES, Kind
 from treadle.runtime.ports import Clock
 from treadle.sim import checkers, clock, faults, machines, releases
 from treadle.sim.api import SimApi
@@ -27,6 +27,8 @@ from treadle.sim.faults import Crash, Faults, Pause, Plan
 from treadle.sim.holders import Holders
 from treadle.sim.http import SimHttp, SimTransport
 from treadle.sim.people import People
+from treadle.sim.workers import NAME as ACTIVITY
+from treadle.sim.workers import Workers
 
 NAMESPACE = "default"
 BOUND_SECONDS = 600.0
@@ -58,6 +60,7 @@ class Seat:
 
     api: SimApi
     holders: Holders
+    workers: Workers
     transport: SimTransport
     clock: Clock
     holder: str
@@ -148,7 +151,8 @@ class _Operator:
         if crash is not None and crash.gently:
             later(crash.seconds, self._tell_to_end, api, stopping)
         now = partial(clock.wall, skew)
-        seat = Seat(api, world.holders, transport, now, api.who, plan.lease, stopping)
+        others = (world.holders, world.workers)
+        seat = Seat(api, *others, transport, now, api.who, plan.lease, stopping)
         self.api = api
         task = api.process.start(world.setting.life(seat))
         task.add_done_callback(lambda ended: self._ended(api, ended))
@@ -205,6 +209,9 @@ class World:
         programs[releases.MACHINE] = setting.compile(releases.definition())
         strict = plan.operators == 1 or plan.lease
         self.audit = Audit(self.cluster, programs, strict=strict)
+        self.workers = Workers(
+            self.cluster, self.holders, plan, setting.seed, self.audit.handed_out
+        )
         self.people = People(self.cluster, plan, setting.seed)
         self.audit.deleted_by_hand = self.people.deleted_names
         for number, sample in enumerate(setting.samples):
@@ -226,8 +233,11 @@ class World:
 
     async def run(self) -> Report:
         """Live through it."""
+        activity = {"metadata": {"name": ACTIVITY}}
+        self.cluster.objects.create(ACTIVITIES, NAMESPACE, activity)
         for number, sample in enumerate(self.setting.samples):
             self._apply(number, sample)
+        self.workers.start(NAMESPACE)
         for pause in self.setting.plan.pauses:
             later(pause.seconds, self._pause, pause)
         for operator in self.operators:

@@ -11,7 +11,7 @@ from typing import Any
 
 from treadle.asl import document
 from treadle.asl.arguments import Written, written_arguments
-from treadle.asl.arns import without_token
+from treadle.asl.arns import listed
 from treadle.asl.errors import Problem
 from treadle.asl.json import Json
 from treadle.asl.limits import DEFAULT, Limits
@@ -107,7 +107,7 @@ def not_runnable(
     for pointer, task, written in tasks(program):
         if calls_function(task.resource):
             yield from calling.call_problems(pointer, task.resource, written, functions)
-        elif without_token(task.resource) not in served:
+        elif listed(task.resource) not in served:
             message = f"nothing here runs {task.resource}; what is run: {', '.join(sorted(served))}"
             yield Problem(f"{pointer}/Resource", calling.NOT_RUNNABLE, message)
     for pointer, state, _ in states(program.machine, program.definition):
