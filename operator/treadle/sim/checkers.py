@@ -159,7 +159,10 @@ class Audit:
     def handed_out(self, worker: str, attempt: Attempt) -> None:
         """A worker of an activity is given an attempt."""
         name = f"{attempt.task} of {attempt.execution.name}"
-        if attempt.task not in self._of(attempt.execution.uid).begun:
+        known = self._of(attempt.execution.uid)
+        # The save that has it begun may have ended it too: then its token is a dead one.
+        ended = attempt.task in known.ever and attempt.task not in known.live
+        if not ended and attempt.task not in known.begun:
             self._violated(f"{name} is handed to {worker} before a save says so")
         if attempt in self._handed_out:
             self._violated(f"{name} is handed to {worker}, and {self._handed_out[attempt]} has it")
