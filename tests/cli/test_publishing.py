@@ -94,6 +94,20 @@ def test_what_is_published_is_said_with_its_number(cluster: Cluster) -> None:
     assert machine(cluster)["spec"]["definition"] == {}
 
 
+def test_one_that_is_not_judged_yet_is_waited_for(cluster: Cluster) -> None:
+    cluster.put(STATE_MACHINES, "m", status=judged(READY, generation=0))
+
+    def answer() -> None:
+        until(lambda: cluster.asked.count("team") > 3, "that it is looked at")
+        cluster.put(STATE_MACHINES, "m", status=judged(READY))
+        until(lambda: machine(cluster)["spec"].get("publish"), "spec.publish")
+        cluster.put(STATE_MACHINES, "m", status=published(machine(cluster)))
+
+    threading.Thread(target=answer, daemon=True).start()
+    assert call("publish", "m").exit_code == 0
+    assert machine(cluster)["spec"]["publish"] == {"id": "a" * 64}
+
+
 def test_it_may_have_an_id_of_its_own(cluster: Cluster) -> None:
     answering(cluster, published)
     found = call("publish", "m", "--id", "v3", "-o", "json")
