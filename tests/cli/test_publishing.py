@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.clusters import Cluster, reached
+from tests.support.treadles import until
 from treadle.cli.main import main
 from treadle.kube import versions
 from treadle.kube.api import Obj
@@ -36,6 +37,7 @@ def judged(*conditions: Obj, generation: int = 1, **more: Any) -> Obj:
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = reached(tmp_path, monkeypatch)
     made.put(STATE_MACHINES, "m", spec={"definition": {}}, status=judged(READY))
+    a_version(made, 3)
     return made
 
 
@@ -60,18 +62,25 @@ def answering(cluster: Cluster, answer: Callable[[Obj], Obj]) -> None:
     """Be the operator: give a status once spec.publish is changed."""
 
     def work() -> None:
-        while not (found := machine(cluster))["spec"].get("publish"):
-            pass
-        cluster.put(STATE_MACHINES, "m", status=answer(found))
+        until(lambda: machine(cluster)["spec"].get("publish"), "spec.publish")
+        cluster.put(STATE_MACHINES, "m", status=answer(machine(cluster)))
 
     threading.Thread(target=work, daemon=True).start()
 
 
 def published(found: Obj) -> Obj:
-    version = {"number": 3, "revision": "m-aaaaaaaa", "id": found["spec"]["publish"]["id"]}
-    condition = {"type": "Published", "status": "True", "reason": "Published"}
-    generation = found["metadata"]["generation"]
-    return judged(READY, condition, generation=generation, version=version)
+    return published_as(3)(found)
+
+
+def published_as(number: int) -> Callable[[Obj], Obj]:
+    def status(found: Obj) -> Obj:
+        id_ = found["spec"]["publish"]["id"]
+        version = {"number": number, "revision": "m-aaaaaaaa", "id": id_}
+        condition = {"type": "Published", "status": "True", "reason": "Published"}
+        generation = found["metadata"]["generation"]
+        return judged(READY, condition, generation=generation, version=version)
+
+    return status
 
 
 # -------------------------------------------------------------------------------------- publish
@@ -85,6 +94,20 @@ def test_what_is_published_is_said_with_its_number(cluster: Cluster) -> None:
     assert machine(cluster)["spec"]["definition"] == {}
 
 
+def test_one_that_is_not_judged_yet_is_waited_for(cluster: Cluster) -> None:
+    cluster.put(STATE_MACHINES, "m", status=judged(READY, generation=0))
+
+    def answer() -> None:
+        until(lambda: cluster.asked.count("team") > 3, "that it is looked at")
+        cluster.put(STATE_MACHINES, "m", status=judged(READY))
+        until(lambda: machine(cluster)["spec"].get("publish"), "spec.publish")
+        cluster.put(STATE_MACHINES, "m", status=published(machine(cluster)))
+
+    threading.Thread(target=answer, daemon=True).start()
+    assert call("publish", "m").exit_code == 0
+    assert machine(cluster)["spec"]["publish"] == {"id": "a" * 64}
+
+
 def test_it_may_have_an_id_of_its_own(cluster: Cluster) -> None:
     answering(cluster, published)
     found = call("publish", "m", "--id", "v3", "-o", "json")
@@ -96,7 +119,6 @@ def test_what_was_published_before_is_said_at_once(cluster: Cluster) -> None:
     cluster.put(STATE_MACHINES, "m", status=judged(READY))
     answering(cluster, published)
     call("publish", "m")
-    a_version(cluster, 3)
     found = call("publish", "m", "-o", "name")
     assert found.stdout == "statemachinerevision.treadle.dev/m-aaaaaaaa\n"
     assert machine(cluster)["spec"]["publish"]["id"] == "a" * 64
@@ -105,7 +127,9 @@ def test_what_was_published_before_is_said_at_once(cluster: Cluster) -> None:
 def test_what_was_taken_back_is_published_anew(cluster: Cluster) -> None:
     version = {"number": 3, "revision": "m-aaaaaaaa", "id": "a" * 64, "latest": 5}
     cluster.put(STATE_MACHINES, "m", status=judged(READY, version=version))
-    answering(cluster, published)
+    asyncio.run(cluster.delete(REVISIONS, "team", "m-3"))
+    answering(cluster, published_as(7))
+    a_version(cluster, 7)
     assert call("publish", "m").exit_code == 0
     assert machine(cluster)["spec"]["publish"]["id"] == "a" * 64 + "-6"
 
@@ -160,6 +184,14 @@ def test_somebody_else_changes_it_at_the_same_time(cluster: Cluster) -> None:
     assert call("publish", "m").exit_code == 0
 
 
+def test_an_id_whose_version_was_taken_back(cluster: Cluster) -> None:
+    asyncio.run(cluster.delete(REVISIONS, "team", "m-3"))
+    answering(cluster, published)
+    found = call("publish", "m", "--id", "v3")
+    assert found.exit_code == 1
+    assert "the id 'v3' was version 3 of 'm', which was taken back" in found.stderr
+
+
 def test_another_id_meanwhile(cluster: Cluster) -> None:
     def other(found: Obj) -> Obj:
         cluster.put(STATE_MACHINES, "m", status={})
@@ -176,6 +208,7 @@ def test_another_id_meanwhile(cluster: Cluster) -> None:
 
 
 def test_versions_are_listed_the_newest_first(cluster: Cluster) -> None:
+    asyncio.run(cluster.delete(REVISIONS, "team", "m-3"))
     assert "'m' has no versions" in call("versions", "m").stderr
     a_version(cluster, 1)
     a_version(cluster, 2, **{versions.DESCRIPTION: "better"})

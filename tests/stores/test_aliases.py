@@ -158,6 +158,18 @@ def test_it_is_ready_when_its_versions_are_there() -> None:
     on_a_stage(play)
 
 
+def test_one_that_is_changed_meanwhile_is_judged_again_by_that() -> None:
+    async def play(stage: Stage) -> None:
+        await two_versions(stage)
+        alias(stage, (1, 100))
+        stage.api.next("update_status", ALIASES, lambda: alias(stage, (2, 50), (1, 50)))
+        assert not await judge(stage)
+        assert await judge(stage)
+        assert ready(stage)["observedGeneration"] == 2
+
+    on_a_stage(play)
+
+
 def test_a_sweep_sees_what_nobody_tells_of() -> None:
     async def play(stage: Stage) -> None:
         await two_versions(stage)

@@ -209,6 +209,21 @@ def test_a_write_that_fails_neither_skips_nor_doubles_a_number(fate: str, nth: i
     on_a_stage(play)
 
 
+def test_somebody_labels_the_revision_just_then() -> None:
+    async def play(stage: Stage) -> None:
+        def touch() -> None:
+            stage.cluster.touch(REVISIONS, ("default", revisions(stage)[0]))
+
+        stage.api.next("patch", REVISIONS, touch)
+        with pytest.raises(Unavailable):
+            await publish(stage, NOTHING, "a")
+        assert numbers(stage) == {}
+        assert await stage.machines.judge("default", "m")
+        assert list(numbers(stage).values()) == [1]
+
+    on_a_stage(play)
+
+
 def test_a_promise_is_kept_though_the_machine_has_changed_since() -> None:
     async def play(stage: Stage) -> None:
         stage.api.next("patch", REVISIONS, "failed")

@@ -67,12 +67,18 @@ def publish(
         asked = await _ask(api, namespace, machine, id_, description)
         try:
             async with asyncio.timeout(seconds):
-                return await _answer(api, namespace, asked)
+                found = await _answer(api, namespace, asked)
         except TimeoutError:
             raise NotPublished(
                 f"'{machine}' is not published after {seconds:g} s; `kubectl get sm {machine}` "
                 "says what became of it, if an operator runs"
             ) from None
+        if await versions.version(api, namespace, machine, found.number) is None:
+            raise NotPublished(
+                f"the id '{found.id}' was version {found.number} of '{machine}', which was taken "
+                "back; publish with another id"
+            )
+        return found
 
     return on_cluster(place, work)
 
