@@ -11,6 +11,7 @@ from treadle.runtime.meter import Meter, NoMeter
 CASES: list[tuple[str, tuple[Any, ...], dict[str, str], str]] = [
     ("started", (), {}, "treadle_executions_started_total"),
     ("ended", ("Failed",), {"phase": "Failed"}, "treadle_executions_ended_total"),
+    ("redriven", (), {}, "treadle_executions_redriven_total"),
     ("parked", (), {}, "treadle_executions_parked_total"),
     ("turned", (0.2, 1), {}, "treadle_turn_seconds_count"),
     ("turned", (0.2, 1), {}, "treadle_turn_events_total"),

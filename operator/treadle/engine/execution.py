@@ -4,7 +4,6 @@ One rule: `handle` is the only way in; an event that is late, repeated or unknow
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
@@ -13,7 +12,7 @@ from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json
 from treadle.asl.limits import DEFAULT, Limits
 from treadle.asl.program import Program, Task, Wait
-from treadle.engine import commands, flow, records, redriving, snapshot
+from treadle.engine import commands, flow, places, records, redriving, snapshot
 from treadle.engine.context import Identity
 from treadle.engine.events import (
     Event,
@@ -41,22 +40,6 @@ from treadle.engine.walk import Walk
 
 CLOSING_SECONDS = 120.0
 """How long the name of an attempt that ended unseen is kept taken. Source: design.md, fence 4."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an execution is, for people.
-
-    `path` names the enclosing states, with the index of a branch or item; `waits_for` is a word
-    for what must happen next, and `until` when that is at the latest, where it is known.
-    """
-
-    name: str
-    path: str
-    entered_at: datetime
-    attempt: int
-    waits_for: str
-    until: datetime | None = None
 
 
 class Execution:
@@ -417,7 +400,7 @@ class Execution:
             due_at=frame.scheduled_at,
             deadline_at=frame.due_at,
             uid=frame.uid,
-            path=self._path(frame),
+            path=places.path_of(self.memory, frame),
         )
 
     def attempts(self) -> Iterator[tuple[TaskId, bool]]:
@@ -449,34 +432,9 @@ class Execution:
         """Items of Map states."""
         return self.memory.progress
 
-    def places(self, at_most: int) -> list[Place]:
+    def places(self, at_most: int) -> list[places.Place]:
         """Where it is: the innermost frames, oldest first."""
-        found: list[Place] = []
-        for frame in self.memory.frames.values():
-            if frame.phase is Phase.FORKED and frame.fork and frame.fork.live:
-                continue
-            found.append(self._place(frame))
-            if len(found) == at_most:
-                break
-        return found
-
-    def _place(self, frame: Frame) -> Place:
-        assert frame.entered_at is not None
-        waits_for, path = _WAITS_FOR[frame.phase], self._path(frame)
-        if frame.phase is Phase.RUNNING and not frame.is_outside:
-            waits_for = "callback"
-        elif waits_for == "task" and not frame.started and is_activity(_resource(frame)):
-            waits_for = "worker"
-        return Place(frame.state, path, frame.entered_at, frame.attempt, waits_for, frame.due_at)
-
-    def _path(self, frame: Frame) -> str:
-        parts = [frame.state]
-        walk: Frame = frame
-        while walk.parent is not None:
-            parent = self.memory.frames[walk.parent]
-            parts.append(f"{parent.state}[{walk.index}]")
-            walk = parent
-        return "/".join(reversed(parts))
+        return places.places(self.memory, at_most)
 
 
 def _is_of_its_work(frame: Frame, event: TaskSubmitted | TaskSucceeded | TaskFailed) -> bool:
@@ -498,15 +456,6 @@ def _parameters(state: Task, visit: flow.Visit) -> Payload:
     step = task_state.work(state, visit)
     assert isinstance(step, RunTask)
     return step.parameters
-
-
-_WAITS_FOR = {
-    Phase.READY: "turn",
-    Phase.WAITING: "time",
-    Phase.RUNNING: "task",
-    Phase.SLEEPING: "retry",
-    Phase.FORKED: "children",
-}
 
 
 def _expired(closing: Closing, now: datetime) -> bool:

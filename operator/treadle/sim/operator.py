@@ -95,39 +95,31 @@ class Operator:
         self._jobs = _view(api, JOBS)
         self._pods = _view(api, PODS)
         self._api = api
-        self._job_runner = JobRunner(
-            api,
-            self._jobs,
-            self._pods,
-            mailbox=self.driver,
-            leading=lease,
-            standings=self.driver.standing,
-            clock=seat.clock,
-            settings=JobSettings(),
-        )
         self._clock = seat.clock
         seat.holders.open(api, self._answer)
-        self._http = HttpRunner(seat.transport, self.driver, lease, seat.clock)
-        self._nested = NestedRunner(
-            api,
-            partial(endings.read, api),
-            lambda _: _ACCOUNT,
-            mailbox=self.driver,
-            leading=lease,
-            standings=self.driver.standing,
-            clock=seat.clock,
-        )
+        self._equip(seat, dice)
+        seat.workers.open(api, self._poll)
+
+    def _equip(self, seat: Seat, dice: random.Random) -> None:
+        """The runners, and what they see."""
+        api = seat.api
+        shared: Any = {
+            "mailbox": self.driver,
+            "leading": self._lease,
+            "standings": self.driver.standing,
+            "clock": seat.clock,
+        }
+        self._job_runner = JobRunner(api, self._jobs, self._pods, settings=JobSettings(), **shared)
+        self._http = HttpRunner(seat.transport, self.driver, self._lease, seat.clock)
+        self._nested = NestedRunner(api, partial(endings.read, api), lambda _: _ACCOUNT, **shared)
         indices = {decisions.EXECUTION: decisions.execution_of}
         self._approvals = Informer(api, APPROVALS, indices=indices, trim=decisions.trim)
         self._approval_runner = ApprovalRunner(
             api,
             self._approvals,
-            mailbox=self.driver,
-            leading=lease,
-            standings=self.driver.standing,
-            clock=seat.clock,
             # So that a world that waits until nothing is left ends soon.
             settings=ApprovalSettings(kept_seconds=120.0),
+            **shared,
         )
         self._activity_view = Informer(api, ACTIVITIES, indices=activities.INDICES)
         self._activities = ActivityRunner(
@@ -140,7 +132,6 @@ class Operator:
             clock=seat.clock,
             draw=lambda: str(UUID(bytes=dice.randbytes(16))),
         )
-        seat.workers.open(api, self._poll)
         self.driver.serve(
             [self._job_runner, self._http, self._nested, self._approval_runner, self._activities]
         )

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from treadle.engine.execution import Execution, Place
+from treadle.engine.execution import Execution
 from treadle.engine.history import PAYLOAD_INLINE_BYTES_MAX
 from treadle.engine.memory import Memory, Status
+from treadle.engine.places import Place
 from treadle.engine.times import aws_text
 from treadle.kube import names
 from treadle.kube.conditions import set_condition
