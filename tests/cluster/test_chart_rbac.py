@@ -116,7 +116,7 @@ def nested_things(people: People) -> None:
     assert people.ends(child)["error"] == "Treadle.ParentEnded", "the policy lets it stop"
 
 
-def asked_things(people: People, operator: OperatorProcess) -> None:
+def working_things(people: People, operator: OperatorProcess) -> None:
     """An Activity is looked for, and a worker asks for work that it may not do."""
     people.run("asks", chain(Ask={"Type": "Task", "Resource": "treadle:activity/none"}))
     assert people.fails("asks")["error"] == "ActivityDoesNotExist"
@@ -259,7 +259,7 @@ def test_the_operator_does_all_that_it_may_and_no_more(
             operator.start()
             stopped_things(people)
             nested_things(people)
-            asked_things(people, operator)
+            working_things(people, operator)
             full_things(loner)
             disturbed_things(people, lambda: Right("", "pods", "get") in audit.used())
             assert people.ends("overflow", seconds=ALL_SECONDS)["phase"] == "Succeeded"

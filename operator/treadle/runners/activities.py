@@ -110,10 +110,14 @@ class _Poller:
 
 @dataclass(slots=True)
 class _Queue:
-    """What is offered of one activity (those that were withdrawn stay until met), and who waits."""
+    """What is offered of one activity, a heap, and who waits.
+
+    What was withdrawn stays until it is met, or until it may be half of the heap.
+    """
 
     offers: list[tuple[datetime, str, TaskId, int, _Offer]] = field(default_factory=list)
     pollers: OrderedDict[_Poller, None] = field(default_factory=OrderedDict)
+    withdrawn: int = 0
 
 
 class ActivityRunner:
@@ -288,7 +292,10 @@ class ActivityRunner:
             return None
         if offer.resting is not None:
             offer.resting.cancel()
-        self._tidy(offer.place)
+        queue = self._queues.get(offer.place)
+        if queue is not None:
+            self._sift(queue)
+            self._tidy(offer.place)
         return offer
 
     def _is_offered(self, offer: _Offer) -> bool:
@@ -305,13 +312,17 @@ class ActivityRunner:
             self._handing.add(handing)
             handing.add_done_callback(self._handing.discard)
 
+    def _sift(self, queue: _Queue) -> None:
+        """Drop what was withdrawn, once that may be half of what is there."""
+        queue.withdrawn += 1
+        if 2 * queue.withdrawn >= len(queue.offers):
+            queue.offers = [entry for entry in queue.offers if self._is_offered(entry[-1])]
+            heapq.heapify(queue.offers)
+            queue.withdrawn = 0
+
     def _tidy(self, place: Place) -> None:
         queue = self._queues.get(place)
-        if queue is None:
-            return
-        while queue.offers and not self._is_offered(queue.offers[0][-1]):
-            heapq.heappop(queue.offers)
-        if not queue.offers and not queue.pollers:
+        if queue is not None and not queue.offers and not queue.pollers:
             del self._queues[place]
 
     # ------------------------------------------------------------------------------ the workers
