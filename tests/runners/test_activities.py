@@ -86,6 +86,12 @@ class Shop:
             draw=self.draw,
         )
         stage.driver.serve([self.runner])
+        self.opening = asyncio.create_task(self.runner.open(self.settled))
+
+    async def settled(self) -> None:
+        if self.stage.objects.peek(EXECUTIONS, "default", "e") is not None:
+            self.stage.see()
+        await self.stage.driver.settled()
 
     def draw(self) -> str:
         self.drawn += 1
@@ -163,6 +169,44 @@ def test_what_was_scheduled_first_is_handed_out_first_also_by_another_process() 
         two, three = await shop.worker(), await shop.worker()
         inputs = [each and loads(each.input)["n"] for each in (one, two, three)]
         assert inputs == [1, 2, 3]
+
+    play(scene)
+
+
+def test_a_process_that_takes_over_hands_out_nothing_before_it_knows_what_is_first() -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.open("pack")
+        await stage.running(asking())
+        await stage.running_another("later")
+        await stage.passes(1)
+        stage.reborn()
+        known = asyncio.Event()
+        shop.settled = known.wait  # type: ignore[assignment,method-assign]
+        shop.live()
+        stage.driver.open()
+        stage.see("later")
+        await stage.passes(1)
+        worker = shop.worker()
+        stage.see()
+        await stage.passes(1)
+        assert not worker.done()
+        known.set()
+        handed = await worker
+        assert handed is not None
+        assert handed.token == "e/0-1-1"
+
+    play(scene)
+
+
+def test_it_does_not_wait_for_ever_for_that() -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.settled = asyncio.Event().wait  # type: ignore[assignment,method-assign]
+        shop.open("pack")
+        await stage.running(asking())
+        worker = shop.worker()
+        await stage.passes(activities.SETTLE_SECONDS - 1)
+        assert not worker.done()
+        assert await worker is not None
 
     play(scene)
 

@@ -11,6 +11,7 @@ from treadle.sim.faults import NONE, Faults
 from treadle.sim.holders import Holders
 from treadle.sim.http import SimHttp, SimTransport
 from treadle.sim.operator import SWEEP_SECONDS, Operator
+from treadle.sim.workers import Workers
 from treadle.sim.world import Seat
 
 
@@ -22,7 +23,9 @@ def refuse() -> None:
 def an_operator(stage: Stage, api: Line) -> Operator:
     holders = Holders(stage.cluster, NONE, 0)
     transport = SimTransport(SimHttp(stage.cluster, holders), api, Faults(), "0")
-    seat = Seat(api, holders, transport, stage.now, "operator", False, asyncio.Event())
+    workers = Workers(stage.cluster, holders, NONE, 0, lambda *_: None)
+    others = (holders, workers, transport)
+    seat = Seat(api, *others, stage.now, "operator", False, asyncio.Event())
     return Operator(seat, NoLease())
 
 

@@ -351,6 +351,12 @@ class _Operator:
         self._opened = True
         gc.freeze()
         _log.info("the world is seen; turns begin")
+        await self._activities.open(self._settled)
+
+    async def _settled(self) -> None:
+        """All executions that there are have been looked at."""
+        await self._compare()
+        await self._driver.settled()
 
     async def _open_tokens(self) -> None:
         """Attempts that need a token wait until its key is known; all others do not."""

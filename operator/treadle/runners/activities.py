@@ -48,6 +48,9 @@ HANDING_SECONDS: Final = 5.0
 AGAIN_SECONDS: Final = 5.0
 """After this an attempt is offered again that could not be handed out: it is parked, perhaps."""
 
+SETTLE_SECONDS: Final = 10.0
+"""How long workers wait at most for the queue of a process that takes over to be whole."""
+
 POLLERS_MAX: Final = 10_000
 """Workers that wait at once."""
 
@@ -164,6 +167,7 @@ class ActivityRunner:
         self._ties = count()
         self._handing: set[asyncio.Task[None]] = set()
         self._pollers = 0
+        self._open = False
         self._draining = False
 
     # ------------------------------------------------------------------------- what is wanted
@@ -254,6 +258,21 @@ class ActivityRunner:
                     if offer.place == place and self._withdraw(offer.order.attempt):
                         self._fail(offer.order)
 
+    async def open(self, settled: Callable[[], Awaitable[None]]) -> None:
+        """Begin to hand out, once it is known what is first; after a while in any case.
+
+        Args:
+            settled: waits until what waits was offered.
+        """
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await settled()
+        except (Fault, TimeoutError) as why:
+            _log.info("the order of what waits for workers is not known whole: %r", why)
+        self._open = True
+        for queue in list(self._queues.values()):
+            self._match(queue)
+
     def drain(self) -> None:
         """Hand out nothing more; who waits is sent away."""
         self._draining = True
@@ -302,7 +321,7 @@ class ActivityRunner:
         return self._offers.get(offer.order.execution, {}).get(offer.order.task.id) is offer
 
     def _match(self, queue: _Queue) -> None:
-        while queue.offers and queue.pollers and not self._draining:
+        while queue.offers and queue.pollers and self._open and not self._draining:
             offer = heapq.heappop(queue.offers)[-1]
             if not self._is_offered(offer):
                 continue
