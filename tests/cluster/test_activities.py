@@ -41,13 +41,14 @@ def nothing_runs_on() -> Iterator[None]:
 def own(loner: People, tmp_path: Path) -> Iterator[OperatorProcess]:
     """An operator of this test alone, and the Activity `pack`."""
     loner.create("Activity", "activities", "pack", {"arn": FOREIGN})
-    with an_operator(loner, tmp_path / "operator.log") as started:
+    # As a container that is started again in its Pod.
+    with an_operator(loner, tmp_path / "operator.log", identity="one") as started:
         yield started
 
 
-def an_operator(people: People, log: Path) -> OperatorProcess:
+def an_operator(people: People, log: Path, **settings: str) -> OperatorProcess:
     kubeconfig = people.namespace.cluster.kubeconfig
-    return OperatorProcess(kubeconfig, log, namespaces=[people.namespace.name], identity="one")
+    return OperatorProcess(kubeconfig, log, namespaces=[people.namespace.name], **settings)
 
 
 def asking(**members: Any) -> dict[str, Any]:
@@ -147,7 +148,7 @@ class Fleet:
         """Take task after task, and give each input a number of its own."""
         while True:
             task = await self.takes(worker)
-            key, number = json.dumps(task["input"]), len(self.handed)
+            key, number = json.dumps(task["input"], sort_keys=True), len(self.handed)
             self.said.setdefault(key, []).append(number)
             if (await self.says(task["taskToken"], "success", number))[0] == 200:
                 self.acknowledged[key] = number
@@ -306,7 +307,7 @@ def test_nothing_is_lost_or_doubled_while_the_operator_is_killed(
             name = f"fan-{number}"
             output = await aside(loner.succeeds, name)
             for n in range(5):
-                key = json.dumps({"of": name, "n": n})
+                key = json.dumps({"n": n, "of": name})
                 assert output[n] in fleet.said[key]
                 assert fleet.acknowledged.get(key, output[n]) == output[n]
         assert set(fleet.handed.values()) == {1}
