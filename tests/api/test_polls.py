@@ -90,6 +90,9 @@ class Place:
         )
         await self.activities.start(Order(KEY, task, {}, 1_000))
 
+    async def opened(self) -> None:
+        """All that there is is known."""
+
     async def holds(self, count: int) -> None:
         """Wait until so many workers are held."""
         while self.activities._pollers != count:  # noqa: ASYNC110 - nobody tells
@@ -101,6 +104,7 @@ class Place:
             asked = Polls(self.activities, Reviews(cast(Any, self.server)), forwarding)
             answer = cast(Any, None)
             taking = Callbacks(Never(), answer, forwarding, lambda: AT, DEFAULT)
+            await self.activities.open(self.opened)
             server = Server(served(taking, asked), "127.0.0.1", 0)
             self.url = f"http://127.0.0.1:{await server.open()}"
             try:

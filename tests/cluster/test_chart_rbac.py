@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import urllib.error
+import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -147,6 +149,21 @@ def asked_things(people: People) -> None:
             assert people.ends(name)["phase"] == "Aborted"
 
 
+def working_things(people: People, operator: OperatorProcess) -> None:
+    """An Activity is looked for, and a worker asks for work that it may not do."""
+    people.run("asks", chain(Ask={"Type": "Task", "Resource": "treadle:activity/none"}))
+    assert people.fails("asks")["error"] == "ActivityDoesNotExist"
+    spec = {"spec": {"audiences": ["treadle"], "expirationSeconds": 600}}
+    space = people.namespace
+    token = space.core.create_namespaced_service_account_token("default", space.name, spec)
+    path = f"/v1/namespaces/{space.name}/activities/none/poll"
+    url = f"http://127.0.0.1:{operator.api_port}{path}"
+    bearer = {"Authorization": f"Bearer {token.status.token}"}
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(url, b"", bearer), timeout=30)
+    assert refused.value.code == 403
+
+
 def orphan(people: People, uid: str) -> None:
     """Delete the Job and leave its Pod."""
     (job,) = people.jobs(uid)
@@ -277,6 +294,7 @@ def test_the_operator_does_all_that_it_may_and_no_more(
             published_things(people)
             nested_things(people)
             asked_things(people)
+            working_things(people, operator)
             full_things(loner)
             disturbed_things(people, lambda: Right("", "pods", "get") in audit.used())
             assert people.ends("overflow", seconds=ALL_SECONDS)["phase"] == "Succeeded"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from treadle.kube.informer import Informer
 from treadle.kube.kinds import ACTIVITIES, EXECUTIONS
 from treadle.runners import activities
 from treadle.runners.activities import ActivityRunner, Handed, Place, TooManyPollers
-from treadle.runtime.ports import NotLeading
+from treadle.runtime.ports import Attempt, NotLeading
 
 PACK = Place("default", "pack")
 ACCOUNT = "1" * 12
@@ -85,6 +86,12 @@ class Shop:
             draw=self.draw,
         )
         stage.driver.serve([self.runner])
+        self.opening = asyncio.create_task(self.runner.open(self.settled))
+
+    async def settled(self) -> None:
+        if self.stage.objects.peek(EXECUTIONS, "default", "e") is not None:
+            self.stage.see()
+        await self.stage.driver.settled()
 
     def draw(self) -> str:
         self.drawn += 1
@@ -162,6 +169,44 @@ def test_what_was_scheduled_first_is_handed_out_first_also_by_another_process() 
         two, three = await shop.worker(), await shop.worker()
         inputs = [each and loads(each.input)["n"] for each in (one, two, three)]
         assert inputs == [1, 2, 3]
+
+    play(scene)
+
+
+def test_a_process_that_takes_over_hands_out_nothing_before_it_knows_what_is_first() -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.open("pack")
+        await stage.running(asking())
+        await stage.running_another("later")
+        await stage.passes(1)
+        stage.reborn()
+        known = asyncio.Event()
+        shop.settled = known.wait  # type: ignore[assignment,method-assign]
+        shop.live()
+        stage.driver.open()
+        stage.see("later")
+        await stage.passes(1)
+        worker = shop.worker()
+        stage.see()
+        await stage.passes(1)
+        assert not worker.done()
+        known.set()
+        handed = await worker
+        assert handed is not None
+        assert handed.token == "e/0-1-1"
+
+    play(scene)
+
+
+def test_it_does_not_wait_for_ever_for_that() -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.settled = asyncio.Event().wait  # type: ignore[assignment,method-assign]
+        shop.open("pack")
+        await stage.running(asking())
+        worker = shop.worker()
+        await stage.passes(activities.SETTLE_SECONDS - 1)
+        assert not worker.done()
+        assert await worker is not None
 
     play(scene)
 
@@ -466,5 +511,59 @@ def test_where_we_are_wrong_the_worker_waits_on() -> None:
         await stage.passes(1)
         shop.runner._draw = shop.draw
         assert await worker is not None
+
+    play(scene)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "Pack", "a%2Fb", "-a", "a" * 254])
+def test_what_cannot_be_a_name_is_not_asked_for(name: str) -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.open()
+        await stage.passes(1)
+        asked = stage.api.count("get", ACTIVITIES)
+        assert not await shop.runner.exists(Place("default", name))
+        assert not await shop.runner.exists(Place(name, "pack"))
+        assert stage.api.count("get", ACTIVITIES) == asked
+
+    play(scene)
+
+
+def test_what_was_stopped_is_passed_over_wherever_it_stood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activities, "AGAIN_SECONDS", 1_000.0)
+
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.open("pack")
+        key = await stage.running(asking())
+        await stage.running_another("second")
+        await stage.running_another("third")
+        await stage.passes(1)
+        runs = {run.key.name: run for run in stage.driver._runs.values()}
+        runs["second"].park("a test says so")
+        worker = shop.worker()
+        # The first is over before anybody asks, the second rests: it could not be handed out.
+        await shop.runner.stop(Attempt(key, TaskId(0, 1, 1)))
+        handed = await worker
+        assert handed is not None
+        assert handed.token == "third/0-1-1"
+        await shop.runner.stop(Attempt(runs["second"].key, TaskId(0, 1, 1)))
+        assert shop.runner._offers == {}
+        assert await shop.worker() is None
+
+    play(scene)
+
+
+def test_what_was_stopped_does_not_pile_up() -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.open("pack")
+        await stage.running(asking())
+        order = shop.runner._offers[stage.key][TaskId(0, 1, 1)].order
+        for number in range(2, 500):
+            task = replace(order.task, id=TaskId(0, 1, number))
+            await shop.runner.start(replace(order, task=task))
+            await shop.runner.stop(Attempt(stage.key, task.id))
+        assert len(shop.runner._queues[PACK].offers) <= 3
+        assert await shop.worker() is not None
 
     play(scene)

@@ -6,6 +6,7 @@ One rule: in this order: Lease, a complete view of the world, then the first tur
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import sys
 import threading
@@ -72,6 +73,7 @@ SAVE_SECONDS = 6.0
 THREADS = 2  # one waits for the sandbox while another one writes what came of it
 TOKENS_AGAIN_SECONDS = 5.0
 RECURSION_MAX = 40_000
+FILES = 32_768  # at once: three times the workers that may wait
 STACK_BYTES = 512 * 1024 * 1024  # reserved, not used: pages of a stack cost nothing until touched
 
 
@@ -87,6 +89,7 @@ def run(settings: Settings) -> int:
     logs.set_up(settings.log_format, settings.log_level)
     # Watch events are many small dicts that live long: collecting them young is wasted work.
     gc.set_threshold(50_000, 20, 50)
+    _allow_connections()
     # An object may be nested as deep as the API server reads, 10,000 levels, and one of anybody's
     # must not end the process: Kopf and json recurse over it. Hence a thread with a deep stack.
     sys.setrecursionlimit(RECURSION_MAX)
@@ -99,6 +102,13 @@ def run(settings: Settings) -> int:
     thread.start()
     thread.join()
     return ended.result()
+
+
+def _allow_connections() -> None:
+    """A worker that waits is an open connection, and container runtimes allow 1,024 files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class _Stopping:
@@ -386,6 +396,12 @@ class _Operator:
         self._opened = True
         gc.freeze()
         _log.info("the world is seen; turns begin")
+        await self._activities.open(self._settled)
+
+    async def _settled(self) -> None:
+        """All executions that there are have been looked at."""
+        await self._compare()
+        await self._driver.settled()
 
     async def _open_tokens(self) -> None:
         """Attempts that need a token wait until its key is known; all others do not."""

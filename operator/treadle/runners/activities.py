@@ -48,6 +48,9 @@ HANDING_SECONDS: Final = 5.0
 AGAIN_SECONDS: Final = 5.0
 """After this an attempt is offered again that could not be handed out: it is parked, perhaps."""
 
+SETTLE_SECONDS: Final = 10.0
+"""How long workers wait at most for the queue of a process that takes over to be whole."""
+
 POLLERS_MAX: Final = 10_000
 """Workers that wait at once."""
 
@@ -110,10 +113,14 @@ class _Poller:
 
 @dataclass(slots=True)
 class _Queue:
-    """What is offered of one activity (those that were withdrawn stay until met), and who waits."""
+    """What is offered of one activity, a heap, and who waits.
+
+    What was withdrawn stays until it is met, or until it may be half of the heap.
+    """
 
     offers: list[tuple[datetime, str, TaskId, int, _Offer]] = field(default_factory=list)
     pollers: OrderedDict[_Poller, None] = field(default_factory=OrderedDict)
+    withdrawn: int = 0
 
 
 class ActivityRunner:
@@ -160,6 +167,7 @@ class ActivityRunner:
         self._ties = count()
         self._handing: set[asyncio.Task[None]] = set()
         self._pollers = 0
+        self._open = False
         self._draining = False
 
     # ------------------------------------------------------------------------- what is wanted
@@ -250,6 +258,21 @@ class ActivityRunner:
                     if offer.place == place and self._withdraw(offer.order.attempt):
                         self._fail(offer.order)
 
+    async def open(self, settled: Callable[[], Awaitable[None]]) -> None:
+        """Begin to hand out, once it is known what is first; after a while in any case.
+
+        Args:
+            settled: waits until what waits was offered.
+        """
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await settled()
+        except (Fault, TimeoutError) as why:
+            _log.info("the order of what waits for workers is not known whole: %r", why)
+        self._open = True
+        for queue in list(self._queues.values()):
+            self._match(queue)
+
     def drain(self) -> None:
         """Hand out nothing more; who waits is sent away."""
         self._draining = True
@@ -288,14 +311,17 @@ class ActivityRunner:
             return None
         if offer.resting is not None:
             offer.resting.cancel()
-        self._tidy(offer.place)
+        queue = self._queues.get(offer.place)
+        if queue is not None:
+            self._sift(queue)
+            self._tidy(offer.place)
         return offer
 
     def _is_offered(self, offer: _Offer) -> bool:
         return self._offers.get(offer.order.execution, {}).get(offer.order.task.id) is offer
 
     def _match(self, queue: _Queue) -> None:
-        while queue.offers and queue.pollers and not self._draining:
+        while queue.offers and queue.pollers and self._open and not self._draining:
             offer = heapq.heappop(queue.offers)[-1]
             if not self._is_offered(offer):
                 continue
@@ -305,13 +331,17 @@ class ActivityRunner:
             self._handing.add(handing)
             handing.add_done_callback(self._handing.discard)
 
+    def _sift(self, queue: _Queue) -> None:
+        """Drop what was withdrawn, once that may be half of what is there."""
+        queue.withdrawn += 1
+        if 2 * queue.withdrawn >= len(queue.offers):
+            queue.offers = [entry for entry in queue.offers if self._is_offered(entry[-1])]
+            heapq.heapify(queue.offers)
+            queue.withdrawn = 0
+
     def _tidy(self, place: Place) -> None:
         queue = self._queues.get(place)
-        if queue is None:
-            return
-        while queue.offers and not self._is_offered(queue.offers[0][-1]):
-            heapq.heappop(queue.offers)
-        if not queue.offers and not queue.pollers:
+        if queue is not None and not queue.offers and not queue.pollers:
             del self._queues[place]
 
     # ------------------------------------------------------------------------------ the workers

@@ -46,6 +46,7 @@ ALARM_SECONDS_MAX = 600.0
 FINISHED_MAX = 20_000
 """Executions whose end is remembered, so that what they left needs no live read."""
 
+SETTLED_LOOK_SECONDS = 0.05
 TIDY_SECONDS = 120.0
 """How often pages that a checkpoint no longer needs are looked for."""
 
@@ -239,6 +240,11 @@ class Driver:
         run.look = True
         self._schedule(run)
         return Standing.UNKNOWN
+
+    async def settled(self) -> None:
+        """Wait until all that is in hand was looked at, and what it wants was begun."""
+        while not all(run.is_settled for run in self._runs.values()):  # noqa: ASYNC110 - a moment
+            await asyncio.sleep(SETTLED_LOOK_SECONDS)
 
     def known(self) -> int:
         """How many executions are in hand."""

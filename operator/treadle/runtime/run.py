@@ -145,6 +145,14 @@ class Run:
         return self.saved.standing(task)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether it was looked at, and what it wants was begun; or it waits for people."""
+        if self.gone or self.over or self.parked:
+            return True
+        begun = all(effect.done() for effect in self.effects.values())
+        return self.loaded is not None and self.turning is None and begun
+
+    @property
     def is_deserted(self) -> bool:
         """Whether a worker has gone for whom something began that no save holds yet."""
         return any(

@@ -162,6 +162,11 @@ class Operator:
         await self._pods.synced.wait()
         await self._approvals.synced.wait()
         self.driver.open()
+        await self._activities.open(self._settled)
+
+    async def _settled(self) -> None:
+        await self._compare()
+        await self.driver.settled()
 
     async def _open_tokens(self) -> None:
         while True:
