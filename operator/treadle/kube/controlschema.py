@@ -5,7 +5,7 @@ One rule: a wish is a member of the spec, and its answer one of the status.
 
 from pydantic import Field
 
-from treadle.kube.members import WHOLE, NAME_CHARS_MAX, Count, Free, Instant, Model, Who, ruled
+from treadle.kube.members import NAME_CHARS_MAX, WHOLE, Count, Free, Instant, Model, Who, ruled
 
 ERROR_CHARS_MAX = 256  # AWS: StopExecution `error`
 CAUSE_CHARS_MAX = 32_768  # AWS: StopExecution `cause`
