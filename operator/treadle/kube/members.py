@@ -40,8 +40,9 @@ class Model(BaseModel):
 
 def ruled(*rules: Mapping[str, str], **extra: Any) -> ConfigDict:
     """A model's config, with CEL rules about it, and what else its schema says."""
-    told = {"x-kubernetes-validations": [dict(rule) for rule in rules]} if rules else {}
-    return ConfigDict(json_schema_extra={**told, **extra})
+    if rules:
+        extra["x-kubernetes-validations"] = [dict(rule) for rule in rules]
+    return ConfigDict(json_schema_extra=extra)
 
 
 WHOLE: Mapping[str, str] = {"x-kubernetes-map-type": "atomic"}
