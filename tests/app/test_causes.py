@@ -376,6 +376,13 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         Kind.STOPPED,
         "it was stopped: E: enough",
     ),
+    "stopped by somebody": (
+        evidence(
+            execution(failed("E", "enough", "Aborted"), stop={"by": "ada", "error": "E"}),
+        ),
+        Kind.STOPPED,
+        "it was stopped by ada: E: enough",
+    ),
     "stopped without a word": (
         evidence(execution({"phase": "Aborted"})),
         Kind.STOPPED,
@@ -463,6 +470,22 @@ def test_every_kind_is_told_somewhere() -> None:
 
 
 # ------------------------------------------------------------------------------- what shows it
+
+
+@pytest.mark.parametrize("phase", ["Failed", "TimedOut", "Aborted", "Running", "Succeeded"])
+def test_a_redrive_that_was_refused_is_told_with_what_to_do(phase: str) -> None:
+    answer = {"id": "7", "refused": "/spec/redrive/from: 'Z' is not one of them"}
+    status = {**(running() if phase == "Running" else failed("E", phase=phase)), "redrive": answer}
+    found = causes.verdict(evidence(execution(status)))
+    assert found.evidence[-1] == f"The redrive 7 was refused: {answer['refused']}"
+    is_asked = found.remedy == "mend that, and then: treadle redrive run"
+    assert is_asked is (phase in ("Failed", "TimedOut", "Aborted"))
+
+
+def test_one_that_goes_on_after_a_redrive_is_told_as_any_other() -> None:
+    status = running() | {"redrive": {"id": "7", "count": 1, "at": ago(9)}}
+    found = causes.verdict(evidence(execution(status), jobs=[job()]))
+    assert not any("redrive" in line for line in found.evidence)
 
 
 def test_the_evidence_goes_from_the_execution_to_the_events() -> None:

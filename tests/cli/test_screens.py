@@ -299,6 +299,33 @@ def test_what_a_state_waits_for(waits_for: str, said: str, monkeypatch: pytest.M
     assert re.search(rf"{said} 1m(30|29)s · Busy$", row), row
 
 
+REDRIVEN = [
+    *TWO_DEEP[:14],
+    entry(15, "ExecutionAborted", 0, cause="enough", by="ada"),
+    entry(16, "ExecutionRedriven", 15, redriveCount=1, by="bob"),
+]
+
+
+def test_one_that_is_redriven_goes_on_in_its_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = [*REDRIVEN, entry(17, "TaskScheduled", 16), entry(18, "TaskFailed", 17, error="E2")]
+    status = {"phase": "Running", "currentStates": [{"name": "Right", "waitsFor": "task"}]}
+    right = drawn(again, status, monkeypatch)[-2]
+    assert right.startswith("●     Right ")
+    assert right.endswith("s E2"), "its attempts are counted anew"
+    stream = io.StringIO()
+    with screen_for(stream, RUN) as screen:
+        screen.show(again, status)
+    said = [line.split(maxsplit=1)[1] for line in stream.getvalue().splitlines()[-3:]]
+    assert said == ["Aborted enough (by ada)", "redriven (by bob)", "TaskFailed: E2"]
+
+
+def test_one_that_is_redriven_from_a_state_is_in_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = [*REDRIVEN, entry(17, "TaskStateEntered", 16, name="Before")]
+    status = {"phase": "Running", "currentStates": [{"name": "Before", "waitsFor": "task"}]}
+    table = drawn(again, status, monkeypatch)
+    assert [line[0] for line in table if line.split()[1] in ("Before", "Right")] == ["●", "✓"]
+
+
 def test_that_people_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = entry(14, "TaskScheduled", 13, resourceType="treadle", resource="approval")
     status = {"phase": "Running", "currentStates": [{"name": "Right", "waitsFor": "task"}]}

@@ -202,7 +202,7 @@ class _Signed:
 
 # ----------------------------------------------------------------------------- verbs on executions
 
-CHANGES = {"stop": {"error": "E"}, "suspend": True}
+CHANGES = {"stop": {"error": "E"}, "suspend": True, "redrive": {"id": "1"}}
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +231,44 @@ def test_who_has_the_verb_may_and_no_more(people: People, execution: str, member
     people.namespace.wait(lambda: not change(person, execution, allowed), "the right")
     for other in CHANGES.keys() - {member}:
         assert change(person, execution, {"spec": {other: CHANGES[other]}})
+
+
+@pytest.mark.parametrize("member", ["stop", "redrive"])
+def test_nobody_names_another_as_who_asks(people: People, execution: str, member: str) -> None:
+    name = f"names-{member}"
+    rule = {"apiGroups": [GROUP], "resources": ["executions"], "verbs": ["get", "patch", member]}
+    creates = {**rule, "verbs": ["create"]}
+    person = Person(people.namespace, name).may(rule, creates)
+    own, forged = ({**CHANGES[member], "by": by} for by in (name, "somebody"))  # type: ignore[dict-item]
+    people.namespace.wait(lambda: not change(person, execution, {"spec": {member: own}}), "it")
+    said = change(person, execution, {"spec": {member: forged}})
+    assert f"spec.{member} is written in your own name: by must be {name}, or left out" in said
+    for wish, refused in ((own, False), (forged, True)):
+        spec = {"stateMachineRef": {"name": "none"}, member: wish}
+        meta = {"apiVersion": API_VERSION, "kind": "Execution", "metadata": {"name": "new"}}
+        body, place = {**meta, "spec": spec}, (GROUP, VERSION, people.namespace.name, EXECUTIONS)
+        make = person.custom.create_namespaced_custom_object
+        assert bool(said_against(lambda: make(*place, body, dry_run="All"))) is refused  # noqa: B023
+
+
+def test_who_may_redrive_takes_back_the_stop_of_what_has_ended_and_no_other(
+    people: People,
+) -> None:
+    verbs = {
+        "apiGroups": [GROUP],
+        "resources": ["executions"],
+        "verbs": ["get", "patch", "redrive"],
+    }
+    person = Person(people.namespace, "redrives").may(verbs)
+    place = (GROUP, VERSION, people.namespace.name, EXECUTIONS)
+    again = {"spec": {"stop": None, "redrive": {"id": "1", "by": "redrives"}}}
+    for name, phase in (("runs", "Running"), ("over", "Aborted")):
+        people.execution(name, "none", startDeadlineSeconds=10_000, stop={})
+        status = {"status": {"phase": phase}}
+        people.namespace.custom.patch_namespaced_custom_object_status(*place, name, status)
+    people.namespace.wait(lambda: not change(person, "over", again), "the right")
+    assert "spec.stop is changed by those who may stop" in change(person, "runs", again)
+    assert change(person, "over", {"spec": {"stop": None}}), "it goes with a redrive only"
 
 
 def test_a_verb_for_one_execution_is_for_that_one(people: People, execution: str) -> None:

@@ -19,7 +19,13 @@ from tests.support.machines import (
 )
 from treadle.asl.errors import StateError
 from treadle.asl.limits import Limits
-from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSucceeded
+from treadle.engine.events import (
+    StopRequested,
+    TaskFailed,
+    TaskId,
+    TaskStarted,
+    TaskSucceeded,
+)
 from treadle.engine.execution import CLOSING_SECONDS
 from treadle.engine.frames import Phase
 
@@ -214,17 +220,18 @@ def test_an_attempt_that_ended_before_the_executions_deadline_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "cause", "details"),
+    ("asked", "details"),
     [
-        (None, None, {}),
-        ("E", None, {"error": "E"}),
-        ("E", "because", {"error": "E", "cause": "because"}),
+        (StopRequested(), {}),
+        (StopRequested("E"), {"error": "E"}),
+        (StopRequested("E", "because"), {"error": "E", "cause": "because"}),
+        (StopRequested(by="ada"), {"by": "ada"}),
     ],
 )
-def test_a_person_stops_it(error: str | None, cause: str | None, details: dict[str, str]) -> None:
+def test_a_person_stops_it(asked: StopRequested, details: dict[str, str]) -> None:
     desk = Desk(chain(parallel(chain(A=task()), chain(B=waiting()))))
-    assert desk.stop(error, cause)
-    assert desk.outcome == ("ABORTED", None, (error, cause))
+    assert desk.tell(asked)
+    assert desk.outcome == ("ABORTED", None, (asked.error, asked.cause))
     assert desk.wanted == []
     last = desk.history()[-1]
     assert (last.type, last.previous, last.details) == ("ExecutionAborted", 0, details)

@@ -55,13 +55,13 @@ def test_all_that_one_can_ask_for() -> None:
         name="my run",
         input={"b": [1, None], "a": "ü"},
         startDeadlineSeconds=5,
-        stop={"error": "E", "cause": "because"},
+        stop={"error": "E", "cause": "because", "by": "ada"},
         suspend=True,
     )
     assert found.name == "my run"
     assert found.input == '{"b":[1,null],"a":"ü"}'
     assert found.start_deadline_seconds == 5
-    assert found.stop == Stop("E", "because")
+    assert found.stop == Stop("E", "because", "ada")
     assert found.suspend
 
 

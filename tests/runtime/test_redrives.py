@@ -7,6 +7,7 @@ from treadle.asl.errors import StateError
 from treadle.engine.events import TaskFailed, TaskId
 from treadle.kube import decode
 from treadle.kube.kinds import EXECUTIONS, REVISIONS
+from treadle.stores import histories
 
 LATER = 200.0  # seconds after which a finished run is let go
 
@@ -53,6 +54,18 @@ def test_it_goes_on_where_it_failed_and_ends_well() -> None:
 
     for is_let_go in (False, True):
         on_a_stage(lambda stage, is_let_go=is_let_go: play(stage, is_let_go=is_let_go))
+
+
+def test_who_asks_for_it_is_told() -> None:
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        await asked(stage, id="1", by="ada")
+        assert ("Normal", "Redriven", "redrive '1' (by ada)") in stage.said
+        history = await histories.read(stage.api, stage.of())
+        (redriven,) = [each for each in history if each.type == "ExecutionRedriven"]
+        assert redriven.details == {"redriveCount": 1, "by": "ada"}
+
+    on_a_stage(play)
 
 
 def test_each_id_counts_once() -> None:

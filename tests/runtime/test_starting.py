@@ -151,6 +151,17 @@ def test_a_stop_without_words_leaves_none() -> None:
     on_a_stage(play)
 
 
+def test_who_stops_it_before_its_start_is_told() -> None:
+    async def play(stage: Stage) -> None:
+        stage.apply(stop={"error": "No", "by": "ada"})
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(1)
+        assert stage.said == [("Warning", "Aborted", "No (by ada)")]
+
+    on_a_stage(play)
+
+
 def test_a_conflict_while_pending_starts_over() -> None:
     async def play(stage: Stage) -> None:
         stage.apply()

@@ -4,6 +4,7 @@ import asyncio
 
 from tests.runtime.stage import A1, ONE_TASK, TWO_TASKS, Stage, on_a_stage
 from treadle.engine.events import TaskId
+from treadle.stores import histories
 
 
 def test_a_running_one_is_stopped_with_what_it_runs() -> None:
@@ -14,6 +15,19 @@ def test_a_running_one_is_stopped_with_what_it_runs() -> None:
         await asyncio.sleep(1)
         assert stage.phase() == "Aborted"
         assert stage.hands.stopped == [A1]
+
+    on_a_stage(play)
+
+
+def test_who_stops_it_is_told() -> None:
+    async def play(stage: Stage) -> None:
+        await stage.running(ONE_TASK)
+        stage.change(stop={"cause": "enough", "by": "ada"})
+        stage.see()
+        await asyncio.sleep(1)
+        assert stage.said[-1] == ("Warning", "Aborted", "enough (by ada)")
+        history = await histories.read(stage.api, stage.of())
+        assert history[-1].details == {"cause": "enough", "by": "ada"}
 
     on_a_stage(play)
 

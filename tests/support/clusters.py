@@ -14,9 +14,9 @@ import pytest
 
 from treadle.app import looking
 from treadle.kube.api import Change, Listing, Obj
-from treadle.kube.kinds import Kind
+from treadle.kube.kinds import WHO_AM_I, Kind
 from treadle.local.files import FileApi
-from treadle.runtime.ports import Fault, Missing
+from treadle.runtime.ports import Fault, Missing, Refused
 
 NAMESPACE = "team"
 
@@ -32,6 +32,7 @@ class Cluster(FileApi):
         read: of every log that was read: Pod, container, and whether it was followed.
         watched: the kind of every watch that was begun.
         asked: every namespace that was asked for.
+        user: who we are; None where that is not said.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,6 +45,7 @@ class Cluster(FileApi):
         self.read: list[tuple[str, str, bool]] = []
         self.asked: list[str | None] = []
         self.places: list[looking.Cluster] = []
+        self.user: str | None = "ada"
         self._made = 0
 
     def _ask(self, verb: str, kind: Kind, namespace: str | None) -> None:
@@ -63,6 +65,10 @@ class Cluster(FileApi):
 
     async def create(self, kind: Kind, namespace: str | None, obj: Obj) -> Obj:
         self._ask("create", kind, namespace)
+        if kind == WHO_AM_I:
+            if self.user is None:
+                raise Refused(404, "NotFound", "the server could not find the requested resource")
+            return {**obj, "status": {"userInfo": {"username": self.user}}}
         metadata = dict(obj["metadata"])
         if "generateName" in metadata:
             self._made += 1

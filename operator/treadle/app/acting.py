@@ -1,23 +1,34 @@
-"""What people do to executions of a cluster: start, stop, suspend.
+"""What people do to executions of a cluster: start, stop, suspend, redrive.
 
 One rule: it is asked for in an Execution's spec, and the operator does it.
 """
 
-from collections.abc import Mapping
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
+from treadle.app import deciding
 from treadle.app.looking import Cluster, on_cluster
 from treadle.asl.json import Json
 from treadle.kube import versions
 from treadle.kube.api import ClusterApi, Obj, Objects
+from treadle.kube.decode import is_judged
 from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
-from treadle.runtime.ports import TERMINAL, Missing, Refused
+from treadle.runtime.ports import TERMINAL, Fault, Missing, Refused, Unavailable
+
+AT_ONCE_MAX: Final = 10
+"""Executions that something is done to at the same time."""
+
+ANSWER_SECONDS = 30.0
+"""How long an operator may take to say what becomes of a redrive."""
+
+LOOK_SECONDS = 0.2
+"""How often it is looked for."""
 
 _POLICY = "denied request: "
-
-
-class NotAllowed(Exception):  # noqa: N818 - it says what happened
-    """An admission policy refuses it; the sentence is the policy's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +96,15 @@ async def _wrong_with(api: Objects, namespace: str, wanted: Wanted) -> str:
         return f"there is no StateMachine named '{machine}' in namespace '{namespace}'"
     except Refused:
         return ""
-    status = found.get("status") or {}
-    if status.get("observedGeneration") != found["metadata"].get("generation"):
-        return ""  # it is judged when the execution starts
-    for each in status.get("conditions") or ():
+    # What is not judged yet is judged when the execution starts.
+    return _judged_wrong(found) if is_judged(found) else ""
+
+
+def _judged_wrong(machine: Obj) -> str:
+    for each in (machine.get("status") or {}).get("conditions") or ():
         if each.get("type") == "Ready" and each.get("status") == "False":
-            return f"StateMachine '{machine}' cannot run: {each.get('message')}"
+            name = machine["metadata"]["name"]
+            return f"StateMachine '{name}' cannot run: {each.get('message')}"
     return ""
 
 
@@ -104,36 +118,235 @@ async def _lacks(api: Objects, namespace: str, wanted: Wanted) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What became of a request: the Execution, and whether it had ended before."""
+class Chosen:
+    """Executions: those with these names, or else those that a label selector finds."""
 
-    execution: Obj
-    was_over: bool
-
-
-def stop(place: Cluster, name: str, error: str | None, cause: str | None) -> Asked:
-    """Ask for the end of an execution. Raises: NotAllowed; and as `start`, Missing."""
-    given = {"error": error, "cause": cause}
-    return _change(place, name, {"stop": {k: v for k, v in given.items() if v is not None}})
+    names: tuple[str, ...] = ()
+    selector: str | None = None
 
 
-def suspend(place: Cluster, name: str, suspended: bool) -> Asked:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request about one execution.
+
+    Attributes:
+        name: of the execution.
+        execution: as it is now; None where something is wrong.
+        unchanged: why nothing was asked for; empty where it was.
+        wrong: why it was not done; a sentence.
+    """
+
+    name: str
+    execution: Obj | None = None
+    unchanged: str = ""
+    wrong: str = ""
+
+
+Told: TypeAlias = Callable[[Outcome], None]
+"""What to do with each outcome, once it is known; in the order of the executions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """How executions shall go on; see `spec.redrive`.
+
+    Attributes:
+        state: to enter anew.
+        input: for it, JSON text.
+        variables: to assign before.
+        revision: to go on with.
+        latest: the current revision of the StateMachine is the one.
+    """
+
+    state: str | None = None
+    input: str | None = None
+    variables: Mapping[str, Json] | None = None
+    revision: str | None = None
+    latest: bool = False
+
+
+def stop(place: Cluster, chosen: Chosen, error: str | None, cause: str | None, told: Told) -> None:
+    """Ask for the end of executions.
+
+    Raises:
+        ValueError: there is no way into the cluster.
+        Fault: the API server says nothing of which there are.
+    """
+
+    async def ask(hands: _Hands, found: Obj) -> Outcome:
+        name = found["metadata"]["name"]
+        if "stop" in found["spec"]:
+            return Outcome(name, found, unchanged="is being stopped already")
+        asked = {"error": error, "cause": cause, "by": await hands.by()}
+        given = {member: value for member, value in asked.items() if value is not None}
+        return Outcome(name, await hands.patch(name, {"spec": {"stop": given}}))
+
+    _each(place, chosen, _why_not_changed, ask, told)
+
+
+def suspend(place: Cluster, chosen: Chosen, suspended: bool, told: Told) -> None:
     """Ask that nothing new starts, or that it goes on. Raises: as `stop`."""
-    return _change(place, name, {"suspend": suspended})
+
+    async def ask(hands: _Hands, found: Obj) -> Outcome:
+        name = found["metadata"]["name"]
+        return Outcome(name, await hands.patch(name, {"spec": {"suspend": suspended}}))
+
+    _each(place, chosen, _why_not_changed, ask, told)
 
 
-def _change(place: Cluster, name: str, spec: Mapping[str, Json]) -> Asked:
-    async def work(api: ClusterApi, namespace: str) -> Asked:
-        found = await api.get(EXECUTIONS, namespace, name)
-        if (found.get("status") or {}).get("phase") in TERMINAL:
-            return Asked(found, was_over=True)
-        try:
-            changed = await api.patch(EXECUTIONS, namespace, name, {"spec": dict(spec)})
-        except Refused as why:
-            said = why.message.partition(_POLICY)[2]
-            if said:
-                raise NotAllowed(said) from why
-            raise
-        return Asked(changed, was_over=False)
+def redrive(place: Cluster, chosen: Chosen, how: Redrive, told: Told) -> None:
+    """Ask that executions go on which did not succeed, and wait for the answers.
 
-    return on_cluster(place, work)
+    Raises: as `stop`.
+    """
+    wish = secrets.token_hex(8)
+
+    async def ask(hands: _Hands, found: Obj) -> Outcome:
+        asked = {
+            "id": wish,
+            "from": how.state,
+            "inputJson": how.input,
+            "variables": how.variables,
+            "revision": await hands.latest_of(found) if how.latest else how.revision,
+            "by": await hands.by(),
+        }
+        given = {member: value for member, value in asked.items() if value is not None}
+        # It replaces all of an earlier one, and keeps what is null in the variables.
+        patch = [{"op": "add", "path": "/spec/redrive", "value": given}]
+        if "stop" in found["spec"]:
+            patch.append({"op": "remove", "path": "/spec/stop"})
+        name = found["metadata"]["name"]
+        await hands.patch(name, patch)
+        return await hands.answered(name, wish)
+
+    _each(place, chosen, _why_not_redriven, ask, told)
+
+
+def _why_not_changed(phase: str) -> str:
+    return f"has ended before: {phase}" if phase in TERMINAL else ""
+
+
+def _why_not_redriven(phase: str) -> str:
+    if phase == "Succeeded":
+        return "has succeeded"
+    return "" if phase in TERMINAL else f"has not ended: {phase or 'it has not begun'}"
+
+
+# ------------------------------------------------------------------------------------ one by one
+
+
+class _Hands:
+    """What is done in one namespace in somebody's name."""
+
+    def __init__(self, api: ClusterApi, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._by: asyncio.Task[str | None] | None = None
+
+    async def by(self) -> str | None:
+        """Who we are, where the API server says it; it is asked once."""
+        if self._by is None:
+            self._by = asyncio.create_task(self._asked())
+        return await self._by
+
+    async def _asked(self) -> str | None:
+        with suppress(Fault):
+            return (await deciding.who_am_i(self._api)).user
+        return None
+
+    async def chosen(self, chosen: Chosen, why_not: Callable[[str], str]) -> list[str]:
+        """The names; those that labels choose are those to which it can be done."""
+        if chosen.selector is None:
+            return list(dict.fromkeys(chosen.names))
+        found = await self._api.list(EXECUTIONS, self._namespace, labels=chosen.selector)
+        return sorted(obj["metadata"]["name"] for obj in found.items if not why_not(_phase(obj)))
+
+    async def get(self, name: str) -> Obj:
+        """An Execution."""
+        return await self._api.get(EXECUTIONS, self._namespace, name)
+
+    async def patch(self, name: str, patch: Json) -> Obj:
+        """An Execution, changed by a merge patch, or by a list of operations."""
+        form: Literal["json", "merge"] = "json" if isinstance(patch, list) else "merge"
+        return await self._api.patch(EXECUTIONS, self._namespace, name, patch, form=form)
+
+    async def latest_of(self, execution: Obj) -> str:
+        """The current revision of its machine. Raises: ValueError, Fault."""
+        name = execution["spec"]["stateMachineRef"]["name"]
+        machine = await self._api.get(STATE_MACHINES, self._namespace, name)
+        if not is_judged(machine):
+            raise ValueError(f"StateMachine '{name}' is not judged yet; try again in a moment")
+        wrong = _judged_wrong(machine)
+        if wrong:
+            raise ValueError(wrong)
+        return str(machine["status"]["revision"]["name"])
+
+    async def answered(self, name: str, wish: str) -> Outcome:
+        """What an operator says of a redrive."""
+        until = _loop_time() + ANSWER_SECONDS
+        while True:
+            with suppress(Unavailable):
+                found = await self.get(name)
+                answer = (found.get("status") or {}).get("redrive") or {}
+                if answer.get("id") == wish:
+                    refused = answer.get("refused")
+                    wrong = f"the redrive was refused: {refused}" if refused else ""
+                    return Outcome(name, found, wrong=wrong)
+            if _loop_time() >= until:
+                said = f"no operator has answered within {ANSWER_SECONDS:.0f} s"
+                return Outcome(name, wrong=f"{said}; it is still asked for: see `treadle why`")
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _each(
+    place: Cluster,
+    chosen: Chosen,
+    why_not: Callable[[str], str],
+    ask: Callable[[_Hands, Obj], Awaitable[Outcome]],
+    told: Told,
+) -> None:
+    async def work(api: ClusterApi, namespace: str) -> None:
+        hands, slots = _Hands(api, namespace), asyncio.Semaphore(AT_ONCE_MAX)
+
+        async def one(name: str) -> Outcome:
+            async with slots:
+                return await _tried(hands, name, why_not, ask)
+
+        names = await hands.chosen(chosen, why_not)
+        for task in [asyncio.create_task(one(name)) for name in names]:
+            told(await task)
+
+    on_cluster(place, work)
+
+
+async def _tried(
+    hands: _Hands,
+    name: str,
+    why_not: Callable[[str], str],
+    ask: Callable[[_Hands, Obj], Awaitable[Outcome]],
+) -> Outcome:
+    """What becomes of one; what is wrong with it keeps no other from being done."""
+    try:
+        found = await hands.get(name)
+    except Missing:
+        return Outcome(name, wrong=f"there is no execution named '{name}'; see `treadle get`")
+    except Fault as why:
+        return Outcome(name, wrong=str(why))
+    reason = why_not(_phase(found))
+    if reason:
+        return Outcome(name, found, unchanged=reason)
+    try:
+        return await ask(hands, found)
+    except Refused as why:
+        said = why.message.partition(_POLICY)[2]
+        return Outcome(name, wrong=f"you may not do this: {said}" if said else str(why))
+    except (Fault, ValueError) as why:
+        return Outcome(name, wrong=str(why))
+
+
+def _phase(execution: Obj) -> str:
+    return str((execution.get("status") or {}).get("phase", ""))
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

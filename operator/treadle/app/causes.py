@@ -47,10 +47,23 @@ _ERRORS = {
 def verdict(seen: Evidence) -> Verdict:
     """The cause."""
     found = _of_ended(seen) if seen.status.get("phase") in TERMINAL else _of_living(seen)
+    refused = (seen.status.get("redrive") or {}).get("refused")
+    if refused:
+        found = _with_refusal(found, seen, str(refused))
     unread = tuple(
         f"It could not be read: {what}: {short(why)}" for what, why in seen.unread.items()
     )
     return replace(found, evidence=(*found.evidence, *unread))
+
+
+def _with_refusal(found: Verdict, seen: Evidence, why: str) -> Verdict:
+    """The same cause, and that somebody asked for a redrive in vain."""
+    told = f"The redrive {seen.status['redrive'].get('id')} was refused: {short(why)}"
+    shown = replace(found, evidence=(*found.evidence, told))
+    if seen.status.get("phase") not in TERMINAL - {"Succeeded"}:
+        return shown
+    # Each is answered once: what is mended now is of no use to the old one.
+    return replace(shown, remedy=f"mend that, and then: treadle redrive {seen.name}")
 
 
 def _of_living(seen: Evidence) -> Verdict:
@@ -201,7 +214,8 @@ def _of_ended(seen: Evidence) -> Verdict:
     if phase == "Succeeded":
         return Verdict(Kind.SUCCEEDED, "nothing is wrong: it has succeeded", (ended,))
     if phase == "Aborted":
-        cause = f"it was stopped{': ' if said else ''}{said}"
+        by = (seen.spec.get("stop") or {}).get("by")
+        cause = f"it was stopped{f' by {by}' if by else ''}{': ' if said else ''}{said}"
         return Verdict(Kind.STOPPED, cause, (ended,))
     kind = _kind(str(seen.status.get("error", "")), seen)
     if not seen.history:

@@ -18,6 +18,7 @@ from treadle.runners import decisions, podfacts, startup
 from treadle.runners.startup import Hold, Start
 from treadle.runners.verdict import Seen, current_pod
 from treadle.stores.histories import HistoryEntry
+from treadle.stores.owners import Owners
 
 _ORDER = (
     Kind.IMAGE_PULL,
@@ -102,12 +103,11 @@ def is_failure(entry: HistoryEntry) -> bool:
 
 def states_of(history: list[HistoryEntry]) -> dict[int, str]:
     """By the id of an entry: the state that it belongs to."""
-    found: dict[int, str] = {}
+    owners, found = Owners(), {}
     for entry in history:
-        named = entry.type.endswith(("StateEntered", "StateExited")) or "Iteration" in entry.type
-        name = entry.details.get("name") if named else found.get(entry.previous)
-        if name is not None:
-            found[entry.id] = str(name)
+        state = owners.take(entry)
+        if state is not None:
+            found[entry.id] = state
     return found
 
 

@@ -3,7 +3,7 @@
 One rule: as in `main`.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,6 +11,7 @@ from treadle.cli import completion as completing
 from treadle.cli import options
 
 if TYPE_CHECKING:
+    from treadle.app.acting import Chosen
     from treadle.app.looking import Cluster
     from treadle.cli.look import Where
 
@@ -75,41 +76,65 @@ def watch(name: str, where: "Where") -> None:
 
 
 @click.command()
-@options.execution("name")
-@click.option("--error", metavar="NAME", help="The error that it ends with.")
+@options.executions
+@click.option("--error", metavar="NAME", help="The error that they end with.")
 @click.option("--cause", metavar="TEXT", help="Why, for people.")
-@click.option("--wait", is_flag=True, help="Return once it has ended.")
+@click.option("--wait", is_flag=True, help="Return once they have ended.")
 @options.on_cluster
 @options.output(*DEEDS)
 def stop(
-    cluster: "Cluster", name: str, error: str | None, cause: str | None, wait: bool, output: str
+    cluster: "Cluster",
+    chosen: "Chosen",
+    error: str | None,
+    cause: str | None,
+    wait: bool,
+    output: str,
 ) -> None:
-    """Stop an execution of a cluster: whatever runs is stopped, and it becomes Aborted."""
+    """Stop executions of a cluster: whatever runs is stopped, and they become Aborted."""
     from treadle.cli import acting
 
-    raise SystemExit(acting.stop(cluster, name, error, cause, output, wait=wait))
+    raise SystemExit(acting.stop(cluster, chosen, error, cause, output, wait=wait))
 
 
 @click.command()
-@options.execution("name")
+@options.executions
 @options.on_cluster
 @options.output(*DEEDS)
-def suspend(cluster: "Cluster", name: str, output: str) -> None:
-    """Suspend an execution of a cluster: nothing new starts; what runs may end."""
+def suspend(cluster: "Cluster", chosen: "Chosen", output: str) -> None:
+    """Suspend executions of a cluster: nothing new starts; what runs may end."""
     from treadle.cli import acting
 
-    raise SystemExit(acting.suspend(cluster, name, True, output))
+    raise SystemExit(acting.suspend(cluster, chosen, True, output))
 
 
 @click.command()
-@options.execution("name")
+@options.executions
 @options.on_cluster
 @options.output(*DEEDS)
-def resume(cluster: "Cluster", name: str, output: str) -> None:
-    """Let a suspended execution of a cluster go on."""
+def resume(cluster: "Cluster", chosen: "Chosen", output: str) -> None:
+    """Let suspended executions of a cluster go on."""
     from treadle.cli import acting
 
-    raise SystemExit(acting.suspend(cluster, name, False, output))
+    raise SystemExit(acting.suspend(cluster, chosen, False, output))
+
+
+@click.command()
+@options.executions
+@click.option("--from", "state", metavar="STATE", help="The outermost state to enter anew.")
+@click.option("--input", "given", metavar="JSON|@FILE|-", help="For that state, or the last one.")
+@click.option("--variables", metavar="JSON|@FILE", help="To assign before that, by name.")
+@click.option("--revision", metavar="NAME", help="Go on with this StateMachineRevision.")
+@click.option("--latest", is_flag=True, help="Go on with the StateMachine as it is now.")
+@options.on_cluster
+@options.output(*DEEDS)
+def redrive(cluster: "Cluster", chosen: "Chosen", output: str, **asked: Any) -> None:
+    """Let executions go on that failed, timed out or were aborted.
+
+    They go on from where they were: what had succeeded is not run again.
+    """
+    from treadle.cli import acting
+
+    raise SystemExit(acting.redrive(cluster, chosen, acting.Redrive(**asked), output))
 
 
 @click.command()
@@ -148,4 +173,4 @@ def why(cluster: "Cluster", name: str, output: str) -> None:
     raise SystemExit(asking.run(cluster, name, output))
 
 
-COMMANDS: Final = (get, start, watch, stop, suspend, resume, logs, why)
+COMMANDS: Final = (get, start, watch, stop, suspend, resume, redrive, logs, why)

@@ -65,12 +65,34 @@ def execution(argument: str, **how: Any) -> Callable[[_Command], _Command]:
 
     def bare(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
         del context, parameter
-        for prefix in _PREFIXES:
-            if value is not None and value.startswith(prefix):
-                return value.removeprefix(prefix)
-        return value
+        return value if value is None else _bare(value)
 
     return click.argument(argument, callback=bare, **how)
+
+
+def _bare(name: str) -> str:
+    for prefix in _PREFIXES:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name
+
+
+def executions(command: Any) -> Any:
+    """Several executions, by names or by labels; the command is given them as `chosen`."""
+
+    @functools.wraps(command)
+    def with_chosen(*, names: tuple[str, ...], selector: str | None, **others: Any) -> Any:
+        from treadle.app.acting import Chosen
+
+        if bool(names) == (selector is not None):
+            raise click.UsageError("say which executions: either their names, or --selector")
+        if selector is not None and not selector.strip():
+            raise click.UsageError("the selector is empty, and would choose all executions")
+        return command(chosen=Chosen(tuple(map(_bare, names)), selector), **others)
+
+    given = click.argument("names", nargs=-1, metavar="[NAME...]")(with_chosen)
+    labels = "Those with these labels, as kubectl chooses them."
+    return click.option("-l", "--selector", metavar="LABELS", help=labels)(given)
 
 
 _NAMESPACE = click.option(

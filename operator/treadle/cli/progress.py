@@ -9,6 +9,7 @@ from datetime import datetime
 
 from treadle.cli.files import duration
 from treadle.stores.histories import HistoryEntry
+from treadle.stores.owners import Owners
 
 NAME_CHARS_MAX = 40
 
@@ -45,7 +46,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
-        self._states: dict[int, str] = {}  # by the id of an entry: which state it belongs to
+        self._owners = Owners()
         self._began: dict[int, datetime] = {}
         self._attempts: dict[int, int] = {}  # of the visit that an entry belongs to
         self._left: set[int] = set()  # ids of entries by which a state was left
@@ -65,21 +66,25 @@ class Progress:
 
     def take(self, entry: HistoryEntry) -> Row | None:
         """Note an entry; gives the row that it changed."""
-        named = entry.type.endswith(("StateEntered", "StateExited")) or "Iteration" in entry.type
-        name = entry.details.get("name") if named else None
-        state = str(name) if name is not None else self._states.get(entry.previous)
+        if self._owners.enters_anew(entry):
+            for each in self.rows.values():
+                each.running = 0
+        state = self._owners.take(entry)
         if state is None:
             return None
         row = self.rows.get(state)
         if row is None:
             row = self.rows[state] = Row(around=self._around(entry))
         # An entry follows one of its own visit, except where branches or items have come together.
-        same = self._states.get(entry.previous) == state
+        same = self._owners.of(entry.previous) == state
         began = self._began.get(entry.previous) if same else row.since
-        self._states[entry.id] = state
         if began is not None:
             self._began[entry.id] = began
         self._attempts[entry.id] = self._attempts.get(entry.previous, 0) if same else 0
+        self._note(entry, row, began)
+        return row
+
+    def _note(self, entry: HistoryEntry, row: Row, began: datetime | None) -> None:
         if entry.type.endswith("StateEntered"):
             self._attempts[entry.id] = 0
             self._began[entry.id] = row.since = entry.at
@@ -99,11 +104,10 @@ class Progress:
             row.asks = entry.details.get("resource") == "approval"
         elif entry.type.endswith(("Failed", "TimedOut")) and "error" in entry.details:
             row.note = f"{entry.details.get('error')}"
-        return row
 
     def _around(self, entry: HistoryEntry) -> str | None:
         """The state within which a state is entered for the first time."""
-        before = self._states.get(entry.previous)
+        before = self._owners.of(entry.previous)
         if before is None:
             return None
         # What follows a state stands beside it; what follows the start of a group is in it.
@@ -116,6 +120,7 @@ _WORDS = {
     "ExecutionFailed": "Failed",
     "ExecutionAborted": "Aborted",
     "ExecutionTimedOut": "TimedOut",
+    "ExecutionRedriven": "redriven",
 }
 
 
@@ -125,7 +130,8 @@ def line_of(entry: HistoryEntry, row: Row | None) -> str:
     name = str(details.get("name", ""))[:NAME_CHARS_MAX]
     wrong = ": ".join(str(details[k])[:300] for k in ("error", "cause") if details.get(k))
     if entry.type in _WORDS:
-        return " ".join(filter(None, (_WORDS[entry.type], wrong)))
+        by = f"(by {details['by']})" if details.get("by") else ""
+        return " ".join(filter(None, (_WORDS[entry.type], wrong, by)))
     if entry.type.endswith("StateEntered"):
         return f"{name}: begins"
     if entry.type.endswith("StateExited"):

@@ -90,10 +90,11 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """A person stops the execution. Source: AWS, StopExecution."""
+    """A person stops the execution; `by`: who, where that is proven. Source: AWS, StopExecution."""
 
     error: str | None = None
     cause: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

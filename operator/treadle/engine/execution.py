@@ -174,7 +174,7 @@ class Execution:
                 return False  # by itself it changes nothing
             case StopRequested():
                 error = StateError(event.error, event.cause)
-                self._walk.end(Status.ABORTED, now, error=error)
+                self._walk.end(Status.ABORTED, now, error=error, by=event.by)
                 return True
             case RedriveRequested():
                 return False  # it goes on already

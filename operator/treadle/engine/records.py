@@ -123,6 +123,11 @@ def failed(name: str | None, cause: str | None) -> dict[str, Any]:
     return details
 
 
+def by(whom: str | None) -> dict[str, Any]:
+    """The member that says who asked for it; AWS has none."""
+    return {} if whom is None else {"by": whom}
+
+
 def evaluation_failed(error: StateError, location: str, state: str) -> dict[str, Any]:
     """Details of `EvaluationFailed`: of which field the expression failed."""
     return {**failed(error.name, error.cause), "location": location, "state": state}

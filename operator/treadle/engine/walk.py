@@ -291,8 +291,9 @@ class Walk:
         *,
         output: Payload | None = None,
         error: StateError | None = None,
+        by: str | None = None,
     ) -> None:
-        """The execution is over: nothing is wanted outside any more."""
+        """The execution is over: nothing is wanted outside any more; `by`: who stopped it."""
         memory = self.memory
         for frame in memory.frames.values():
             self.attempts.abandon(frame, now)
@@ -300,7 +301,7 @@ class Walk:
         previous = root.last_id if root and status is not Status.ABORTED else 0
         details: dict[str, Json] = {} if output is None else {"output": output}
         if error is not None:
-            details = records.failed(error.name, error.cause)
+            details = records.failed(error.name, error.cause) | records.by(by)
         memory.history.add(records.END_EVENTS[status], previous, now, details)
         memory.status, memory.output, memory.error = status, output, error
         memory.ended_at = now
@@ -316,9 +317,8 @@ class Walk:
         memory = self.memory
         whole = memory.error is not None and memory.error.name == DATA_LIMIT_EXCEEDED
         memory.redriven.append(now)
-        details: dict[str, Json] = {"redriveCount": len(memory.redriven)}
-        if event.by is not None:
-            details["by"] = event.by
+        count: dict[str, Json] = {"redriveCount": len(memory.redriven)}
+        details = count | records.by(event.by)
         previous = memory.history.next_id - 1
         redriven_id = memory.history.add("ExecutionRedriven", previous, now, details)
         memory.status, memory.output, memory.error = Status.RUNNING, None, None

@@ -10,17 +10,23 @@ from pydantic import Field
 
 from treadle.asl import limits
 from treadle.kube.kinds import APPROVALS
-from treadle.kube.members import NAME_CHARS_MAX, Count, Free, Instant, Model, Name, fixed, ruled
+from treadle.kube.members import (
+    NAME_CHARS_MAX,
+    Count,
+    Free,
+    Instant,
+    Model,
+    Name,
+    Who,
+    fixed,
+    ruled,
+)
 from treadle.kube.structural import AGE, Column, Resource
 
 MESSAGE_CHARS_MAX = limits.APPROVAL_MESSAGE_CHARS_MAX
-WHO_CHARS_MAX = limits.APPROVAL_WHO_CHARS_MAX
 REASON_CHARS_MAX = limits.APPROVAL_REASON_CHARS_MAX
 PEOPLE_MAX = limits.APPROVAL_PEOPLE_MAX
 DECISIONS_MAX = limits.APPROVAL_DECISIONS_MAX
-
-Who: TypeAlias = Annotated[str, Field(min_length=1, max_length=WHO_CHARS_MAX)]
-"""A user or a group, as the API server knows them."""
 
 People: TypeAlias = Annotated[list[Who], Field(max_length=PEOPLE_MAX)]
 

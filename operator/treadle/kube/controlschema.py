@@ -5,7 +5,7 @@ One rule: a wish is a member of the spec, and its answer one of the status.
 
 from pydantic import Field
 
-from treadle.kube.members import NAME_CHARS_MAX, Count, Free, Instant, Model, ruled
+from treadle.kube.members import NAME_CHARS_MAX, WHOLE, Count, Free, Instant, Model, Who, ruled
 
 ERROR_CHARS_MAX = 256  # AWS: StopExecution `error`
 CAUSE_CHARS_MAX = 32_768  # AWS: StopExecution `cause`
@@ -23,11 +23,13 @@ STOP_STAYS = {
 class Stop(Model):
     """That the execution shall end."""
 
+    model_config = ruled(**WHOLE)
+
     error: str | None = Field(None, max_length=ERROR_CHARS_MAX)
     """The error that it ends with."""
     cause: str | None = Field(None, max_length=CAUSE_CHARS_MAX)
     """Why, for people."""
-    by: str | None = None
+    by: Who | None = None
     """Who asks. With Treadle's admission policies nobody names another."""
 
 
@@ -38,7 +40,8 @@ class Redrive(Model):
         {
             "rule": "!(has(self.input) && has(self.inputJson))",
             "message": "input and inputJson exclude each other: give one of them",
-        }
+        },
+        **WHOLE,
     )
 
     id: str = Field(min_length=1, max_length=NAME_CHARS_MAX)
@@ -54,7 +57,7 @@ class Redrive(Model):
     """Variables to assign before that state is entered anew."""
     revision: str | None = None
     """Name of the StateMachineRevision to go on with; the same one unless given."""
-    by: str | None = None
+    by: Who | None = None
     """Who asks. With Treadle's admission policies nobody names another."""
 
 

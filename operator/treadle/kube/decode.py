@@ -127,7 +127,7 @@ def _stop(spec: Mapping[str, Any]) -> Stop | None:
     stop = spec.get("stop")
     if not isinstance(stop, dict):
         return None
-    return Stop(stop.get("error"), stop.get("cause"))
+    return Stop(stop.get("error"), stop.get("cause"), stop.get("by"))
 
 
 def _redrive(spec: Mapping[str, Any]) -> Redrive | None:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from treadle.asl import limits
+
 NAME_CHARS_MAX = 253
 
 _FREE = {"x-kubernetes-preserve-unknown-fields": True}
@@ -26,6 +28,9 @@ Name: TypeAlias = Annotated[
 ]
 """The name of another object: a lowercase RFC 1123 subdomain."""
 
+Who: TypeAlias = Annotated[str, Field(min_length=1, max_length=limits.APPROVAL_WHO_CHARS_MAX)]
+"""A user or a group, as the API server knows them."""
+
 
 class Model(BaseModel):
     """A part of a resource; its members are spelled as Kubernetes spells them."""
@@ -33,9 +38,15 @@ class Model(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, use_attribute_docstrings=True)
 
 
-def ruled(*rules: Mapping[str, str]) -> ConfigDict:
-    """A model's config, with CEL rules about it."""
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [dict(r) for r in rules]})
+def ruled(*rules: Mapping[str, str], **extra: Any) -> ConfigDict:
+    """A model's config, with CEL rules about it, and what else its schema says."""
+    if rules:
+        extra["x-kubernetes-validations"] = [dict(rule) for rule in rules]
+    return ConfigDict(json_schema_extra=extra)
+
+
+WHOLE: Mapping[str, str] = {"x-kubernetes-map-type": "atomic"}
+"""Of an object whose members belong together: server-side apply replaces all of them."""
 
 
 def fixed(member: str, message: str) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from treadle.asl.evaluator import Evaluator
-from treadle.engine.events import Event, StopRequested, TaskId
+from treadle.engine.events import Event, TaskId
 from treadle.runtime.handling import Handling
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
@@ -202,7 +202,7 @@ class Driver:
         if execution.memory.over:
             return
         if sighting.stop is not None and not execution.memory.redriven:
-            run.inbox.append(StopRequested(sighting.stop.error, sighting.stop.cause))
+            run.inbox.append(sighting.stop.event)
             self._schedule(run)
         elif sighting.stop is not None or sighting.suspend != execution.suspended:
             run.afresh = run.look = True  # which of them is newer, a read tells

@@ -13,7 +13,7 @@ from treadle.asl.json import Json
 from treadle.asl.limits import Limits
 from treadle.asl.program import Program
 from treadle.engine.commands import Task
-from treadle.engine.events import Event, RedriveRequested, TaskId
+from treadle.engine.events import Event, RedriveRequested, StopRequested, TaskId
 from treadle.engine.execution import Execution
 from treadle.engine.snapshot import Encoded
 
@@ -190,6 +190,12 @@ class Stop:
 
     error: str | None
     cause: str | None
+    by: str | None = None
+
+    @property
+    def event(self) -> StopRequested:
+        """What the engine is told."""
+        return StopRequested(self.error, self.cause, self.by)
 
 
 @dataclass(frozen=True, slots=True)

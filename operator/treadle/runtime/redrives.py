@@ -71,7 +71,8 @@ class Redrives:
         run.ended_at = None
         run.dirty = True
         self.meter.redriven()
-        self.announce(run.key, "Normal", "Redriven", f"redrive {asked.id!r}")
+        by = f" (by {asked.event.by})" if asked.event.by else ""
+        self.announce(run.key, "Normal", "Redriven", f"redrive {asked.id!r}{by}")
 
     async def _go_on(self, run: Run, asked: Redrive) -> None:
         loaded, execution = run.loaded, run.execution

@@ -15,7 +15,7 @@ from functools import partial
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED
 from treadle.asl.evaluator import Evaluator
 from treadle.asl.limits import Limits
-from treadle.engine.events import StopRequested, SuspendChanged
+from treadle.engine.events import SuspendChanged
 from treadle.engine.execution import Execution
 from treadle.engine.snapshot import Unreadable
 from treadle.runtime.handling import Handling
@@ -199,7 +199,7 @@ class Turns:
         if request.suspend != execution.suspended:
             run.inbox.append(SuspendChanged(request.suspend))
         if request.stop is not None:
-            run.inbox.append(StopRequested(request.stop.error, request.stop.cause))
+            run.inbox.append(request.stop.event)
 
     # ------------------------------------------------------------------------------- starting
 
@@ -260,7 +260,7 @@ class Turns:
         run.ended_at = now
         self.meter.ended(failure.phase)
         said = _said(failure.error, failure.cause) or failure.phase
-        self.announce(run.key, "Warning", failure.phase, said)
+        self.announce(run.key, "Warning", failure.phase, said + _by(run.loaded))
 
     async def _start(self, run: Run, request: Request, pinned: Pinned) -> None:
         run.pinned = pinned
@@ -366,7 +366,7 @@ class Turns:
             error = execution.memory.error
             if error is not None:
                 said = _said(error.name, error.cause) or stored.phase
-                self.announce(run.key, "Warning", stored.phase, said)
+                self.announce(run.key, "Warning", stored.phase, said + _by(stored))
 
     async def _settle_conflict(self, run: Run, loaded: Loaded) -> bool:
         """What is stored now? Gives whether to send the same state again."""
@@ -403,3 +403,9 @@ def _too_large(request: Request, limits: Limits) -> Failure | None:
 
 def _said(error: str | None, cause: str | None) -> str:
     return ": ".join(filter(None, (error, cause)))
+
+
+def _by(stored: Loaded) -> str:
+    """By whom it was stopped, where it was and that is known."""
+    stop = stored.request.stop if stored.request else None
+    return f" (by {stop.by})" if stop and stop.by and stored.phase == "Aborted" else ""

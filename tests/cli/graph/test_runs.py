@@ -119,6 +119,18 @@ def test_an_aborted_execution_leaves_aborted_states() -> None:
         assert statuses(definition, told.entries) == {"Each": status, "A": "Aborted"}
 
 
+def test_one_that_is_redriven_runs() -> None:
+    told = Told()
+    told.then("TaskStateEntered", "A")
+    for each in ("TaskFailed", "ExecutionFailed", "ExecutionRedriven", "TaskScheduled"):
+        told.then(each)
+    definition = chain(A=task())
+    assert coloured(graph(definition), told.entries).status == "Running"
+    told.then("TaskStateExited", "A")
+    told.then("ExecutionSucceeded")
+    assert statuses(definition, told.entries) == {"A": "Succeeded"}
+
+
 def test_what_a_history_says_of_unknown_states_is_passed_over() -> None:
     told = Told()
     told.then("PassStateExited", "Gone")

@@ -10,6 +10,7 @@ from typing import Final
 
 from treadle.cli.graph.model import Flow, Graph, Group, Node, Run, Status
 from treadle.stores.histories import HistoryEntry
+from treadle.stores.owners import Owners
 
 _ENTERED: Final = "StateEntered"
 _EXITED: Final = "StateExited"
@@ -44,7 +45,7 @@ def coloured(graph: Graph, entries: Sequence[HistoryEntry]) -> Graph:
     for entry, state, after_failure in _told(entries):
         now = entry.at
         if entry.type.startswith("Execution") and entry.type != "ExecutionStarted":
-            ended = entry.type.removeprefix("Execution")
+            ended = entry.type.removeprefix("Execution").removesuffix("Redriven")
         elif entry.type.endswith(_ENTERED):
             kind = entry.type.removesuffix(_ENTERED)
             found = visits.setdefault(state, _Visits(kind, [], []))
@@ -64,13 +65,10 @@ def coloured(graph: Graph, entries: Sequence[HistoryEntry]) -> Graph:
 
 def _told(entries: Sequence[HistoryEntry]) -> Iterator[tuple[HistoryEntry, str, bool]]:
     """Each entry, the name of the state it is about, and whether a failure led to it."""
-    owners: dict[int, str] = {}
-    types: dict[int, str] = {}
+    owners, types = Owners(), {0: ""}
     for entry in entries:
-        name = entry.details.get("name")
-        is_own = entry.type.endswith((_ENTERED, _EXITED))
-        state = str(name) if is_own else owners.get(entry.previous, "")
-        owners[entry.id], types[entry.id] = state, entry.type
+        types[entry.id] = entry.type
+        state = owners.take(entry) or ""
         yield entry, state, types.get(entry.previous, "").endswith(_FAILURES)
 
 

@@ -1,0 +1,266 @@
+"""People stop executions and let them go on, on a real API server with the chart's policies."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.lab.namespaces import Cluster
+from tests.cluster.support.charted import BESIDE, PAST, Installation, installed, late_job
+from tests.cluster.support.commands import shows, somebody, treadle, why
+from tests.cluster.support.machines import call, chain, each, passes, task
+from tests.cluster.support.operator_process import OperatorProcess
+from tests.cluster.support.people import GROUP, MACHINES, VERSION, Obj, People, uid_of
+from tests.cluster.support.servers import Server
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(240),
+    pytest.mark.usefixtures("pretend", "crds", "installation", "operator"),
+]
+
+HANG = {"hang": True}
+ITEMS = 1_000
+FAIL_AT_FIRST = (17, 400, 999)
+
+
+@pytest.fixture(scope="module")
+def installation(cluster: Cluster, crds: None) -> Iterator[Installation]:
+    with installed(cluster, BESIDE) as release:
+        # The API server reads policies in a moment of its own.
+        release.namespace.wait(lambda: late_job(release.namespace, PAST), "the policies")
+        yield release
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as started:
+        yield started
+
+
+def posts(url: str, **state: Any) -> dict[str, Any]:
+    """A call that sends its input, which tells one item from another."""
+    return call(url, method="POST", more={"RequestBody.$": "$"}, **state)
+
+
+def asked(server: Server, path: str) -> Counter[int]:
+    """How many attempts there were for each item; a call may be made twice, under one key."""
+    return Counter(n for n, _ in {(each.body["n"], each.key) for each in server.asked(path)})
+
+
+def entries(people: People, name: str, kind: str) -> list[str]:
+    """Lines of a history that are of one kind."""
+    lines = treadle(people, "history", name).stdout.splitlines()
+    return [line for line in lines if line.split()[2] == kind]
+
+
+# ------------------------------------------------------------------------------------- redriving
+
+
+def test_of_a_thousand_items_those_that_failed_run_again(people: People, server: Server) -> None:
+    rules = [{"Variable": "$.n", "NumericEquals": n, "Next": "Later"} for n in FAIL_AT_FIRST]
+    one = chain(
+        Which={"Type": "Choice", "Choices": rules, "Default": "Good"},
+        Good=posts(server.url("/echo"), End=True),
+        Later={"Type": "Wait", "Seconds": 8},
+        Bad=posts(server.url("/status?code=500&times=1")),
+    )
+    one["ProcessorConfig"] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    mapped = each(one, ItemsPath="$.items", MaxConcurrency=100, ToleratedFailureCount=2)
+    mapped |= {"ResultSelector": {"done.$": "States.ArrayLength($)"}}
+    people.run("many", chain(Every=mapped), input={"items": [{"n": n} for n in range(ITEMS)]})
+    status = people.fails("many", seconds=150)
+    assert status["error"] == "States.ExceedToleratedFailureThreshold"
+    assert asked(server, "/status") == Counter(FAIL_AT_FIRST)
+    done = treadle(people, "redrive", "many")
+    assert (done.returncode, done.stdout) == (0, "execution.treadle.dev/many redriven\n")
+    assert people.succeeds("many", seconds=90) == {"done": ITEMS}
+    assert asked(server, "/status") == Counter(dict.fromkeys(FAIL_AT_FIRST, 2))
+    others = set(range(ITEMS)) - set(FAIL_AT_FIRST)
+    assert asked(server, "/echo") == Counter(dict.fromkeys(others, 1)), "what succeeded is kept"
+    assert people.status("many")["redrive"]["count"] == 1
+    assert people.status("many")["progress"]["text"] == f"{ITEMS}/{ITEMS}"
+
+
+def changes(people: People, machine: str, definition: dict[str, Any]) -> None:
+    """The machine has another definition, which was judged."""
+    people.namespace.custom.patch_namespaced_custom_object(
+        *(GROUP, VERSION, people.namespace.name, MACHINES, machine),
+        [{"op": "replace", "path": "/spec/definition", "value": definition}],
+    )
+    assert people.judged(machine)["status"] == "True"
+
+
+def test_it_goes_on_with_a_mended_machine_that_fits(people: People, server: Server) -> None:
+    first, bad = posts(server.url("/echo")), posts(server.url("/status?code=500"))
+    broken = each(chain(One=bad), ItemsPath="$.ResponseBody.items")
+    people.run("mended", chain(First=first, Every=broken), input={"n": 1, "items": [{"n": 2}]})
+    before = people.fails("mended")["revision"]
+    other_items = each(chain(One=passes()), ItemsPath="$.ResponseBody.others")
+    changes(people, "mended", chain(First=first, Every=other_items))
+    refused = treadle(people, "redrive", "mended", "--latest")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    wrong = "/States/Every/ItemsPath: it decides what the children are given, and is another"
+    assert "the redrive was refused: /spec/redrive/revision: 'mended-" in refused.stderr
+    assert wrong in refused.stderr
+    told = why(people, "mended")
+    assert shows(told, wrong)
+    assert told["remedy"] == "mend that, and then: treadle redrive mended"
+    assert people.status("mended")["phase"] == "Failed"
+    mended = each(chain(One=passes(Result="mended")), ItemsPath="$.ResponseBody.items")
+    changes(people, "mended", chain(First=first, Every=mended, After=passes()))
+    done = treadle(people, "redrive", "mended", "--latest")
+    assert done.returncode == 0, done.stderr
+    assert people.succeeds("mended") == ["mended"]
+    assert people.status("mended")["revision"] != before
+    assert len(server.asked("/echo")) == 1
+
+
+def test_it_goes_on_from_another_state_with_other_data(people: People) -> None:
+    fails = {"Type": "Fail", "Error": "No"}
+    states = chain(A=passes(), B=passes(End=True), Bad=fails)
+    states["States"]["A"] |= {"Type": "Pass", "Next": "Bad", "Assign": {"who": "nobody"}}
+    states["States"]["B"] |= {"QueryLanguage": "JSONata", "Output": "{% [$states.input, $who] %}"}
+    people.run("from", states, input={"n": 1})
+    people.fails("from")
+    words = ("--from", "B", "--input", "[1.0]", "--variables", '{"who": null}')
+    assert treadle(people, "redrive", "from", *words).returncode == 0
+    assert people.succeeds("from") == [[1.0], None]
+
+
+@pytest.mark.parametrize("is_down", [True, False])
+def test_an_operator_that_is_killed_loses_no_redrive(
+    is_down: bool, people: People, server: Server, operator: OperatorProcess
+) -> None:
+    name = f"killed-{is_down}".lower()
+    bad = server.url("/status?code=500&times=1")
+    states = chain(First=posts(server.url("/echo")), Bad=posts(bad))
+    states["States"]["Bad"]["Parameters"]["RequestBody.$"] = "$.ResponseBody"
+    people.run(name, states, input={"n": 1})
+    people.fails(name)
+    if is_down:
+        operator.kill()
+    people.patch(name, {"redrive": {"id": "once"}})
+    if not is_down:
+        operator.kill()  # wherever it is: it has seen it or not, has saved or not
+    operator.start()
+    assert people.succeeds(name)["StatusCode"] == 200
+    assert people.status(name)["redrive"]["count"] == 1
+    assert len(entries(people, name, "ExecutionRedriven")) == 1
+    assert len(server.asked("/echo")) == 1
+
+
+# --------------------------------------------------------------------------------- who may do what
+
+
+def test_verbs_are_given_one_by_one_and_who_it_was_is_told(people: People, tmp_path: Path) -> None:
+    space = people.namespace
+    reads = ("get", "list", "watch", "patch")
+    stops = somebody(space, "stops", tmp_path, *reads, "stop")
+    redrives = somebody(space, "redrives", tmp_path, *reads, "redrive")
+    user = f"system:serviceaccount:{space.name}:"
+    people.run("verbs", chain(Rest={"Type": "Wait", "Seconds": 600}))
+    people.reaches("verbs", lambda status: status.get("currentStates"), "its Wait")
+    may_not = treadle(people, "stop", "verbs", kubeconfig=redrives)
+    assert may_not.returncode == 1
+    assert "you may not do this: spec.stop is changed by those who may stop" in may_not.stderr
+    done = treadle(people, "stop", "verbs", "--wait", kubeconfig=stops)
+    assert (done.returncode, done.stdout) == (0, "execution.treadle.dev/verbs Aborted\n"), done
+    assert entries(people, "verbs", "ExecutionAborted")[0].endswith(f"(by {user}stops)")
+    assert why(people, "verbs")["cause"] == f"it was stopped by {user}stops"
+    may_not = treadle(people, "redrive", "verbs", kubeconfig=stops)
+    assert "spec.redrive is changed by those who may redrive" in may_not.stderr
+    done = treadle(people, "redrive", "verbs", kubeconfig=redrives)
+    assert (done.returncode, done.stdout) == (0, "execution.treadle.dev/verbs redriven\n"), done
+    assert entries(people, "verbs", "ExecutionRedriven")[0].endswith(f"(by {user}redrives)")
+    assert "stop" not in people.get("verbs")["spec"]
+    events = people.kubectl("get", "events", "-o", "json")
+    assert f"(by {user}stops)" in events
+    assert f"(by {user}redrives)" in events
+
+
+# ------------------------------------------------------------------------------------- stopping
+
+
+def one_of_each(server: Server) -> dict[str, dict[str, Any]]:
+    """By name: what an execution can be in the midst of."""
+    hangs, rests = chain(H=task(HANG)), {"Type": "Wait", "Seconds": 600}
+    token = {"Payload.$": "$$.Task.Token"}
+    waits = call(server.url("/echo"), method="POST", more={"RequestBody": token})
+    retrier = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 600}
+    distributed = {**hangs, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    child = {"stateMachine": "stop-job"}
+    return {
+        "job": task(HANG),
+        "http": call(server.url("/hang")),
+        "callback": {**waits, "Resource": "treadle:http.waitForTaskToken"},
+        "wait": rests,
+        "map": each(hangs, ItemsPath="$.items"),
+        "distributed": each(distributed, ItemsPath="$.items"),
+        "parallel": {"Type": "Parallel", "Branches": [hangs, chain(W=rests)]},
+        "child": {"Type": "Task", "Resource": "treadle:execution.sync", "Parameters": child},
+        "approval": {
+            "Type": "Task",
+            "Resource": "treadle:approval",
+            "Parameters": {"message": "?"},
+        },
+        "retry": call(server.url("/status?code=500"), Retry=[retrier]),
+    }
+
+
+def test_whatever_it_is_in_the_midst_of_a_stop_leaves_nothing_running(
+    people: People, server: Server
+) -> None:
+    machines = one_of_each(server)
+    made = {}
+    for kind, state in machines.items():
+        name = f"stop-{kind}"
+        made[name] = people.run(name, chain(S=state), input={"items": [1, 2, 3]})
+    people.kubectl("label", "ex", *made, "suite=stop")
+    pods = {"job": 1, "map": 3, "distributed": 3, "parallel": 1}
+    for kind, count in pods.items():
+        uid = uid_of(made[f"stop-{kind}"])
+        people.namespace.wait(lambda uid=uid, n=count: len(running(people, uid)) == n, kind)  # type: ignore[misc]
+    people.namespace.wait(lambda: server.asked("/hang") and server.asked("/echo"), "the calls")
+    people.an_approval(uid_of(made["stop-approval"]))
+    people.reaches("stop-retry", lambda s: waits_for(s) == "retry", "its sleep")
+    child = people.namespace.wait(lambda: children(people, "stop-child"), "a child")[0]
+    people.a_pod(uid_of(child))
+    done = treadle(people, "stop", "-l", "suite=stop", "--cause", "enough", "--wait")
+    lines = {f"execution.treadle.dev/{name} Aborted" for name in made}
+    assert (done.returncode, set(done.stdout.splitlines())) == (0, lines), done.stderr
+    people.namespace.wait(lambda: not running(people) and not active(people), "the end of all")
+    assert people.ends(child["metadata"]["name"])["phase"] == "Aborted"
+    (approval,) = people.approvals(uid_of(made["stop-approval"]))
+    people.namespace.wait(lambda: phase_of(people, approval) == "Closed", "the Approval's end")
+    again = treadle(people, "stop", "-l", "suite=stop")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "There are no executions that have not ended with the labels suite=stop" in again.stderr
+
+
+def running(people: People, uid: str | None = None) -> list[Obj]:
+    """Pods that run."""
+    return [pod for pod in people.pods(uid) if pod["status"].get("phase") == "Running"]
+
+
+def active(people: People) -> list[Obj]:
+    """Jobs that have Pods which have not ended."""
+    return [job for job in people.jobs() if (job.get("status") or {}).get("active")]
+
+
+def waits_for(status: Obj) -> str:
+    return str((status.get("currentStates") or [{}])[0].get("waitsFor"))
+
+
+def children(people: People, parent: str) -> list[Obj]:
+    selector = ("get", "ex", "-l", f"treadle.dev/parent={parent}", "-o", "json")
+    return list(json.loads(people.kubectl(*selector))["items"])
+
+
+def phase_of(people: People, approval: Obj) -> str:
+    return str(people.status(approval["metadata"]["name"], "approvals").get("phase"))
