@@ -125,7 +125,12 @@ def test_in_namespaced_scope_there_is_nothing_to_wait_for() -> None:
 
 def opening(stage: Stage) -> operator._Operator:
     found = an_operator(stage)
-    views = (found._jobs, found._pods, found._approvals, found._addresses)
+    views = (
+        found._equipment.jobs,
+        found._equipment.pods,
+        found._equipment.approvals,
+        found._equipment.addresses,
+    )
     for work in (*(view.run() for view in views), found._open()):
         asyncio.create_task(work)  # noqa: RUF006
     return found

@@ -13,8 +13,6 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing, contextmanager
-from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import uvloop
@@ -27,7 +25,7 @@ from treadle.api.metrics import Metrics
 from treadle.api.polls import Polls
 from treadle.api.server import Server, application
 from treadle.app import logs
-from treadle.app.addresses import Addresses
+from treadle.app.equipment import RESOURCES, Equipment, now
 from treadle.app.fairness import Fair
 from treadle.app.identify import Identities
 from treadle.app.settings import Settings
@@ -36,24 +34,14 @@ from treadle.handlers import watching
 from treadle.kube import credentials
 from treadle.kube.api import Api
 from treadle.kube.client import Client
-from treadle.kube.informer import Informer
-from treadle.kube.kinds import ACTIVITIES, APPROVALS, JOBS, PODS, Kind
 from treadle.kube.lease import Lease, LeaseLost, NoLease
 from treadle.kube.podtemplates import PodDefaults, with_api
 from treadle.kube.recorder import Recorder
-from treadle.kube.reviews import Reviews
-from treadle.runners import activities, decisions, observed
-from treadle.runners.activities import ActivityRunner
-from treadle.runners.approvals import ApprovalRunner
-from treadle.runners.http import HttpRunner
-from treadle.runners.jobs import JobRunner, JobSettings
-from treadle.runners.nested import NestedRunner, NestedSettings
-from treadle.runners.transport import AiohttpTransport
+from treadle.runners.jobs import JobSettings
 from treadle.runners.verdict import Policy
 from treadle.runtime.driver import Driver
-from treadle.runtime.ports import Fault, Runner, Sighting
+from treadle.runtime.ports import Fault, Sighting
 from treadle.sandbox.sandbox import Sandbox
-from treadle.stores import endings
 from treadle.stores.executions import StatusStore
 from treadle.stores.judgement import Installation
 from treadle.stores.judging import Judging
@@ -64,9 +52,6 @@ _log = logging.getLogger(__name__)
 
 _PYTHON = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 """All that the process needs which evaluates expressions: credentials are not for it."""
-
-_RUNNERS = (JobRunner, HttpRunner, NestedRunner, ApprovalRunner, ActivityRunner)
-_RESOURCES = frozenset().union(*(each.resources for each in _RUNNERS))
 
 SWEEP_SECONDS = 30.0
 SAVE_SECONDS = 6.0
@@ -183,14 +168,14 @@ class _Operator:
         self._recorder = Recorder(api, "treadle", metrics)
         self._store = StatusStore(api)
         jobs = _job_settings(settings)
-        here = Installation(jobs.defaults, _RESOURCES, settings.limits)
-        self._machines = RevisionMachines(api, _now, here)
+        here = Installation(jobs.defaults, RESOURCES, settings.limits)
+        self._machines = RevisionMachines(api, now, here)
         identities = Identities(settings.region, settings.account)
         self._driver = Driver(
             store=self._store,
             machines=self._machines,
             leadership=self._lease,
-            clock=_now,
+            clock=now,
             identify=identities,
             meter=metrics,
             announce=self._recorder.announce,
@@ -203,102 +188,27 @@ class _Operator:
         self._alias_judging = Judging(
             self._machines.aliases.judge, self._driver.machine_changed, metrics
         )
-        self._equip(api, jobs, identities)
+        self._equipment = Equipment(
+            settings,
+            api,
+            self._driver,
+            self._lease,
+            self._tokens,
+            identities,
+            jobs,
+            endpoint,
+            metrics,
+        )
+        self._driver.serve(self._equipment.runners)
         self._pulse = Pulse()
         self._opened = False
-
-    def _equip(self, api: Api, jobs: JobSettings, identities: Identities) -> None:
-        """The runners, and what they see."""
-        self._jobs = self._view(api, JOBS)
-        self._pods = self._view(api, PODS)
-        self._job_runner = JobRunner(
-            api,
-            self._jobs,
-            self._pods,
-            mailbox=self._driver,
-            leading=self._lease,
-            standings=self._driver.standing,
-            clock=_now,
-            settings=jobs,
-            meter=self._metrics,
-        )
-        self._addresses = Addresses(self._settings, api, self._endpoint)
-        transport = AiohttpTransport(self._addresses.policy)
-        self._http = HttpRunner(transport, self._driver, self._lease, _now, meter=self._metrics)
-        self._nested = self._nesting(api, identities)
-        self._approvals = self._view_of_approvals(api)
-        self._approval_runner = self._asks_people(api)
-        self._activity_view, self._activities = self._handing_out(api, identities)
-        self._reviews = Reviews(api)
-        runners: list[Runner] = [self._job_runner, self._http, self._nested]
-        self._driver.serve([*runners, self._approval_runner, self._activities])
-
-    def _view(self, api: Api, kind: Kind) -> Informer:
-        return Informer(
-            api,
-            kind,
-            self._namespaces,
-            labels=observed.SELECTOR,
-            indices=observed.INDICES,
-            trim=observed.trim,
-            meter=self._metrics,
-        )
-
-    def _nesting(self, api: Api, identities: Identities) -> NestedRunner:
-        return NestedRunner(
-            api,
-            partial(endings.read, api),
-            identities.of,
-            mailbox=self._driver,
-            leading=self._lease,
-            standings=self._driver.standing,
-            clock=_now,
-            settings=NestedSettings(depth_max=self._settings.limits.child_depth_max),
-            meter=self._metrics,
-        )
-
-    def _view_of_approvals(self, api: Api) -> Informer:
-        return Informer(
-            api,
-            APPROVALS,
-            self._namespaces,
-            indices={decisions.EXECUTION: decisions.execution_of},
-            trim=decisions.trim,
-            meter=self._metrics,
-        )
-
-    def _asks_people(self, api: Api) -> ApprovalRunner:
-        return ApprovalRunner(
-            api,
-            self._approvals,
-            mailbox=self._driver,
-            leading=self._lease,
-            standings=self._driver.standing,
-            clock=_now,
-            meter=self._metrics,
-        )
-
-    def _handing_out(self, api: Api, identities: Identities) -> tuple[Informer, ActivityRunner]:
-        indices, meter = activities.INDICES, self._metrics
-        view = Informer(api, ACTIVITIES, self._namespaces, indices=indices, meter=meter)
-        runner = ActivityRunner(
-            api,
-            view,
-            identities.of,
-            self._tokens.issue,
-            self._driver.answer,
-            mailbox=self._driver,
-            clock=_now,
-            meter=meter,
-        )
-        return view, runner
 
     # ------------------------------------------------------------------------------- the doorway
 
     def execution_seen(self, sighting: Sighting) -> None:
         """See `handlers.watching.Doorway`."""
         self._driver.seen(sighting)
-        self._nested.seen(sighting)
+        self._equipment.nested.seen(sighting)
 
     def machine_seen(self, namespace: str, name: str, *, judged: bool) -> None:
         """See `handlers.watching.Doorway`."""
@@ -339,9 +249,9 @@ class _Operator:
             forwarding = Forwarding(self._lease.fresh, self._lease.leader)
             await servers.enter_async_context(forwarding)
             callbacks = Callbacks(
-                self._tokens, self._driver.answer, forwarding, _now, settings.limits
+                self._tokens, self._driver.answer, forwarding, now, settings.limits
             )
-            polls = Polls(self._activities, self._reviews, forwarding)
+            polls = Polls(self._equipment.activities, self._equipment.reviews, forwarding)
             await _open(servers, served(callbacks, polls), settings.api_host, settings.api_port)
 
     def _ready(self) -> str | None:
@@ -370,33 +280,33 @@ class _Operator:
             self._lease.keep(),
             self._open_tokens(),
             self._open_sandbox(),
-            self._jobs.run(),
-            self._pods.run(),
-            self._activity_view.run(),
-            self._job_runner.run(),
-            self._nested.run(),
-            self._approvals.run(),
-            self._approval_runner.run(),
+            self._equipment.jobs.run(),
+            self._equipment.pods.run(),
+            self._equipment.activity_view.run(),
+            self._equipment.job_runner.run(),
+            self._equipment.nested.run(),
+            self._equipment.approvals.run(),
+            self._equipment.approval_runner.run(),
             self._judging.run(),
             self._alias_judging.run(),
             self._recorder.run(),
             self._pulse.run(),
-            self._addresses.run(),
+            self._equipment.addresses.run(),
             self._open(),
             self._sweep(),
             self._watch(stopping),
         ]
 
     async def _open(self) -> None:
-        await self._jobs.synced.wait()
-        await self._pods.synced.wait()
-        await self._approvals.synced.wait()
-        await self._addresses.known.wait()
+        await self._equipment.jobs.synced.wait()
+        await self._equipment.pods.synced.wait()
+        await self._equipment.approvals.synced.wait()
+        await self._equipment.addresses.known.wait()
         self._driver.open()
         self._opened = True
         gc.freeze()
         _log.info("the world is seen; turns begin")
-        await self._activities.open(self._settled)
+        await self._equipment.activities.open(self._settled)
 
     async def _settled(self) -> None:
         """All executions that there are have been looked at."""
@@ -430,10 +340,10 @@ class _Operator:
             for step in (
                 self._compare,
                 self._driver.sweep,
-                self._job_runner.sweep,
-                self._nested.sweep,
-                self._approval_runner.sweep,
-                self._activities.sweep,
+                self._equipment.job_runner.sweep,
+                self._equipment.nested.sweep,
+                self._equipment.approval_runner.sweep,
+                self._equipment.activities.sweep,
                 self._sweep_machines,
                 self._tokens.open,
             ):
@@ -447,7 +357,7 @@ class _Operator:
     async def _compare(self) -> None:
         active = await self._store.active(self._namespaces)
         self._driver.compare(active)
-        self._nested.compare(active)
+        self._equipment.nested.compare(active)
 
     async def _sweep_machines(self) -> None:
         await self._machines.sweep(self._namespaces)
@@ -456,8 +366,8 @@ class _Operator:
         """SIGTERM: start nothing, let calls end, save, give up the Lease."""
         _log.info("stopping")
         self._driver.quiesce()
-        self._activities.drain()
-        await self._http.drain(self._settings.drain_seconds)
+        self._equipment.activities.drain()
+        await self._equipment.http.drain(self._settings.drain_seconds)
         await self._driver.drain(SAVE_SECONDS)
         await self._recorder.drain(2.0)
         await self._lease.release()
@@ -496,11 +406,7 @@ def _job_settings(settings: Settings) -> JobSettings:
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-async def _first(work: Coroutine[Any, Any, Any], other: asyncio.Task[Any]) -> bool:
+def _first(work: Coroutine[Any, Any, Any], other: asyncio.Task[Any]) -> bool:
     """Do some work unless another task ends before; gives whether it was done."""
     task = asyncio.create_task(work)
     await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
