@@ -406,7 +406,7 @@ def _job_settings(settings: Settings) -> JobSettings:
     )
 
 
-def _first(work: Coroutine[Any, Any, Any], other: asyncio.Task[Any]) -> bool:
+async def _first(work: Coroutine[Any, Any, Any], other: asyncio.Task[Any]) -> bool:
     """Do some work unless another task ends before; gives whether it was done."""
     task = asyncio.create_task(work)
     await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
