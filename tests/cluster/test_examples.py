@@ -191,8 +191,14 @@ def test_it_waits_until_there_is_enough_and_leaves_the_rest(site: Site) -> None:
 @pytest.mark.node
 def test_a_stage_that_is_not_well_rolls_all_back(site: Site) -> None:
     people = site.people
-    site.execute("staged-rollout")
+    uid = site.execute("staged-rollout")
     name = "staged-rollout-1"
+    of_it = f"treadle.dev/execution={uid}"
+    people.kubectl("wait", "--for=create", "--timeout=60s", "apv", "-l", of_it)
+    asked = people.kubectl("get", "apv", "-o", "name", "-l", of_it).strip()
+    yes = {"by": "somebody", "approve": True}
+    patch = [{"op": "add", "path": "/spec/decisions/-", "value": yes}]
+    people.kubectl("patch", asked, "--type", "json", "-p", json.dumps(patch))
     people.kubectl("wait", "--for=condition=Failed", "--timeout=120s", f"ex/{name}")
     status = people.status(name)
     assert status["error"] == "Rollout.Undone"

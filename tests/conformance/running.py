@@ -19,6 +19,7 @@ from treadle.asl.program import Program
 from treadle.engine import teststate
 from treadle.engine.context import Identity
 from treadle.engine.events import (
+    RedriveRequested,
     StopRequested,
 )
 from treadle.engine.execution import Execution
@@ -156,8 +157,9 @@ class Run:
         action = self._actions.pop(0)
         params = action.get("params") or {}
         if action.get("op") == "stop_execution":
-            stop = StopRequested(params.get("error"), params.get("cause"))
-            self._execution.handle(stop, self._world.now)
+            self._world.tell(StopRequested(params.get("error"), params.get("cause")))
+        elif action.get("op") == "redrive_execution":
+            self._world.tell(RedriveRequested())
         return True
 
     def row(self) -> Row:

@@ -326,7 +326,7 @@ def test_a_release_whose_checks_pass_succeeds(desk: Desk) -> None:
 
 
 def test_a_stage_that_is_not_well_rolls_all_back(desk: Desk) -> None:
-    ran = desk.run("staged-rollout", None)
+    ran = desk.run("staged-rollout", None, "--approve", "Approve=yes")
     assert (ran.exit_code, ran.status, ran.error) == (1, "Failed", "Rollout.Undone")
     assert ran.cause == (
         "2.0 answers too slowly in europe; all stages are back at the version before"
@@ -336,9 +336,15 @@ def test_a_stage_that_is_not_well_rolls_all_back(desk: Desk) -> None:
 
 def test_a_rollout_that_is_well_gives_its_stages(desk: Desk) -> None:
     given = {"version": "2.0", "before": "1.9", "stages": ["canary", "world"], "broken": []}
-    ran = desk.run("staged-rollout", given)
+    ran = desk.run("staged-rollout", given, "--approve", "Approve=yes")
     stages = [{"stage": stage, "version": "2.0"} for stage in ("canary", "world")]
     assert (ran.exit_code, ran.output) == (0, stages)
+
+
+def test_a_stage_that_is_not_wanted_rolls_all_back(desk: Desk) -> None:
+    ran = desk.run("staged-rollout", None, "--approve", "Approve=no")
+    assert (ran.exit_code, ran.error) == (1, "Rollout.NotWanted")
+    assert (ran.entered.count("Stage"), ran.entered.count("Back")) == (1, 3)
 
 
 # -------------------------------------------------------------------------------- order-approval

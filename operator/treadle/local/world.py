@@ -105,6 +105,11 @@ class World:
             self._execution.handle(Tick(), self.now)
         return True
 
+    def tell(self, event: Event) -> None:
+        """What a person does, now."""
+        self._told = None  # it may concern any of them
+        self._execution.handle(event, self.now)
+
     def _go_on(self) -> bool:
         return self._execution.busy and self._execution.handle(GoOn(), self.now)
 
