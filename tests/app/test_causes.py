@@ -476,7 +476,7 @@ def test_every_kind_is_told_somewhere() -> None:
 def test_a_redrive_that_was_refused_is_told_with_what_to_do(phase: str) -> None:
     answer = {"id": "7", "refused": "/spec/redrive/from: 'Z' is not one of them"}
     status = {**(running() if phase == "Running" else failed("E", phase=phase)), "redrive": answer}
-    found = causes.verdict(evidence(execution(status)))
+    found = causes.verdict(evidence(execution(status, redrive={"id": "7"})))
     assert found.evidence[-1] == f"The redrive 7 was refused: {answer['refused']}"
     is_asked = found.remedy == "mend that, and then: treadle redrive run"
     assert is_asked is (phase in ("Failed", "TimedOut", "Aborted"))
@@ -484,8 +484,15 @@ def test_a_redrive_that_was_refused_is_told_with_what_to_do(phase: str) -> None:
 
 def test_one_that_goes_on_after_a_redrive_is_told_as_any_other() -> None:
     status = running() | {"redrive": {"id": "7", "count": 1, "at": ago(9)}}
-    found = causes.verdict(evidence(execution(status), jobs=[job()]))
+    asked = execution(status, redrive={"id": "7"})
+    found = causes.verdict(evidence(asked, jobs=[job()]))
     assert not any("redrive" in line for line in found.evidence)
+
+
+def test_a_redrive_that_nobody_has_answered_is_told() -> None:
+    status = failed("E") | {"redrive": {"id": "7", "refused": "why"}}
+    found = causes.verdict(evidence(execution(status, redrive={"id": "8"})))
+    assert found.evidence[-1] == "The redrive 8 is asked for; no operator has answered yet"
 
 
 def test_the_evidence_goes_from_the_execution_to_the_events() -> None:

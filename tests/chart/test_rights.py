@@ -131,6 +131,16 @@ def test_policies_refuse_and_ask_for_their_verbs() -> None:
     assert [p for p in policies if p["spec"]["failurePolicy"] != "Fail"] == []
 
 
+def test_who_asks_is_proven_also_where_an_execution_is_created() -> None:
+    policies = of_kind(chart.objects(), "ValidatingAdmissionPolicy")
+    (policy,) = [p for p in policies if p["metadata"]["name"].startswith("execution-verbs")]
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert rule["operations"] == ["CREATE", "UPDATE"]
+    said = [each["expression"] for each in policy["spec"]["validations"]]
+    for verb in ("stop", "redrive"):
+        assert len([e for e in said if f"{verb}.by == request.userInfo.username" in e]) == 1
+
+
 def test_each_policy_is_bound_to_deny() -> None:
     objs = chart.objects()
     bound = {

@@ -15,7 +15,7 @@ from tests.cluster.support.charted import BESIDE, PAST, Installation, installed,
 from tests.cluster.support.commands import shows, somebody, treadle, why
 from tests.cluster.support.machines import call, chain, each, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
-from tests.cluster.support.people import GROUP, MACHINES, VERSION, Obj, People, uid_of
+from tests.cluster.support.people import Obj, People, uid_of
 from tests.cluster.support.servers import Server
 
 pytestmark = [
@@ -89,10 +89,8 @@ def test_of_a_thousand_items_those_that_failed_run_again(people: People, server:
 
 def changes(people: People, machine: str, definition: dict[str, Any]) -> None:
     """The machine has another definition, which was judged."""
-    people.namespace.custom.patch_namespaced_custom_object(
-        *(GROUP, VERSION, people.namespace.name, MACHINES, machine),
-        [{"op": "replace", "path": "/spec/definition", "value": definition}],
-    )
+    patch = [{"op": "replace", "path": "/spec/definition", "value": definition}]
+    people.kubectl("patch", "sm", machine, "--type", "json", "-p", json.dumps(patch))
     assert people.judged(machine)["status"] == "True"
 
 
@@ -125,12 +123,15 @@ def test_it_goes_on_from_another_state_with_other_data(people: People) -> None:
     fails = {"Type": "Fail", "Error": "No"}
     states = chain(A=passes(), B=passes(End=True), Bad=fails)
     states["States"]["A"] |= {"Type": "Pass", "Next": "Bad", "Assign": {"who": "nobody"}}
-    states["States"]["B"] |= {"QueryLanguage": "JSONata", "Output": "{% [$states.input, $who] %}"}
+    states["States"]["B"] |= {
+        "QueryLanguage": "JSONata",
+        "Output": ["{% $states.input.n %}", "{% $who %}"],
+    }
     people.run("from", states, input={"n": 1})
     people.fails("from")
-    words = ("--from", "B", "--input", "[1.0]", "--variables", '{"who": null}')
+    words = ("--from", "B", "--input", '{"n": 1.5}', "--variables", '{"who": null}')
     assert treadle(people, "redrive", "from", *words).returncode == 0
-    assert people.succeeds("from") == [[1.0], None]
+    assert people.succeeds("from") == [1.5, None]
 
 
 @pytest.mark.parametrize("is_down", [True, False])
@@ -149,6 +150,7 @@ def test_an_operator_that_is_killed_loses_no_redrive(
     if not is_down:
         operator.kill()  # wherever it is: it has seen it or not, has saved or not
     operator.start()
+    people.reaches(name, lambda status: "redrive" in status, "the answer")
     assert people.succeeds(name)["StatusCode"] == 200
     assert people.status(name)["redrive"]["count"] == 1
     assert len(entries(people, name, "ExecutionRedriven")) == 1

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
 from treadle.app import deciding
@@ -199,7 +200,7 @@ def redrive(place: Cluster, chosen: Chosen, how: Redrive, told: Told) -> None:
 
     Raises: as `stop`.
     """
-    wish = secrets.token_hex(8)
+    wish = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}-{secrets.token_hex(4)}"
 
     async def ask(hands: _Hands, found: Obj) -> Outcome:
         asked = {

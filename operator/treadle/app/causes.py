@@ -47,18 +47,22 @@ _ERRORS = {
 def verdict(seen: Evidence) -> Verdict:
     """The cause."""
     found = _of_ended(seen) if seen.status.get("phase") in TERMINAL else _of_living(seen)
-    refused = (seen.status.get("redrive") or {}).get("refused")
-    if refused:
-        found = _with_refusal(found, seen, str(refused))
+    found = _with_redrive(found, seen)
     unread = tuple(
         f"It could not be read: {what}: {short(why)}" for what, why in seen.unread.items()
     )
     return replace(found, evidence=(*found.evidence, *unread))
 
 
-def _with_refusal(found: Verdict, seen: Evidence, why: str) -> Verdict:
-    """The same cause, and that somebody asked for a redrive in vain."""
-    told = f"The redrive {seen.status['redrive'].get('id')} was refused: {short(why)}"
+def _with_redrive(found: Verdict, seen: Evidence) -> Verdict:
+    """The same cause, and that somebody asked for a redrive, if that has led to nothing."""
+    asked, answer = ((each.get("redrive") or {}) for each in (seen.spec, seen.status))
+    if asked.get("id") != answer.get("id"):
+        told = f"The redrive {asked.get('id')} is asked for; no operator has answered yet"
+        return replace(found, evidence=(*found.evidence, told)) if asked else found
+    if "refused" not in answer:
+        return found
+    told = f"The redrive {answer.get('id')} was refused: {short(answer['refused'])}"
     shown = replace(found, evidence=(*found.evidence, told))
     if seen.status.get("phase") not in TERMINAL - {"Succeeded"}:
         return shown

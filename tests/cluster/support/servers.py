@@ -59,9 +59,7 @@ class Server:
             shared = manners
 
         self._host = host
-        self._http = ThreadingHTTPServer((host, 0), Handler)
-        self._http.daemon_threads = True
-        self._http.block_on_close = False
+        self._http = _Http((host, 0), Handler)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Server:
@@ -95,6 +93,12 @@ class Server:
     def release(self) -> None:
         """Let `/hold` answer."""
         self._manners.released.set()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128  # with 5, some of many calls at once wait for seconds to be taken
 
 
 class ServerProcess:
