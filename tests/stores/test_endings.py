@@ -8,7 +8,7 @@ from tests.runtime.stage import FAILS, NOTHING, Stage, on_a_stage
 from treadle.kube.kinds import PAGES
 from treadle.runtime.ports import Ending, UnreadableSnapshot
 from treadle.stores import endings
-from treadle.stores.status import CAUSE_CHARS_MAX
+from treadle.stores.status import CAUSE_BYTES_MAX
 
 LARGE = '{"v":"' + "x" * 300_000 + '"}'
 
@@ -51,7 +51,7 @@ def test_an_output_whose_page_is_gone_cannot_be_read() -> None:
 
 
 def test_a_failure_is_told_and_a_long_cause_is_whole() -> None:
-    long = {"Type": "Fail", "Error": "E", "Cause": "c" * (CAUSE_CHARS_MAX + 1)}
+    long = {"Type": "Fail", "Error": "E", "Cause": "c" * (CAUSE_BYTES_MAX + 1)}
 
     async def play(stage: Stage) -> None:
         await stage.running(FAILS)
@@ -60,7 +60,7 @@ def test_a_failure_is_told_and_a_long_cause_is_whole() -> None:
         stage.apply("f", "long")
         stage.see("f")
         await asyncio.sleep(1)
-        assert len(stage.status("f")["cause"]) == CAUSE_CHARS_MAX
+        assert len(stage.status("f")["cause"]) == CAUSE_BYTES_MAX
         assert (await endings.read(stage.api, stage.of("f"))).cause == long["Cause"]
 
     on_a_stage(play)
@@ -69,10 +69,10 @@ def test_a_failure_is_told_and_a_long_cause_is_whole() -> None:
 def test_one_that_never_started_has_its_end_in_the_status() -> None:
     async def play(stage: Stage) -> None:
         stage.driver.open()
-        stage.apply(stop={"error": "E", "cause": "c" * (CAUSE_CHARS_MAX + 1)})
+        stage.apply(stop={"error": "E", "cause": "c" * (CAUSE_BYTES_MAX + 1)})
         stage.see()
         await asyncio.sleep(1)
         ending = await endings.read(stage.api, stage.of())
-        assert (ending.error, len(ending.cause or "")) == ("E", CAUSE_CHARS_MAX)
+        assert (ending.error, len(ending.cause or "")) == ("E", CAUSE_BYTES_MAX)
 
     on_a_stage(play)

@@ -128,7 +128,7 @@ def test_a_long_cause_is_cut() -> None:
     error = StateError("E", "x" * 30_000)
     execution.handle(TaskFailed(TaskId(0, 1, 1), error, NOW), NOW)
     status = shown(execution)
-    assert len(status["cause"]) == statuses.CAUSE_CHARS_MAX
+    assert len(status["cause"]) == statuses.CAUSE_BYTES_MAX
     assert execution.memory.error == error
 
 

@@ -103,7 +103,7 @@ class RedriveRequested:
 
     With any of the others it goes on with one state of the outermost list, which it enters anew:
     `state`, or the one in which it halted. `input` is JSON text, `variables` are assigned before.
-    `by`: who, where that is proven.
+    `by`: who, where that is proven. `suspended`: nothing starts before it is resumed.
     Source: AWS, RedriveExecution, which has none of these.
     """
 
@@ -111,6 +111,7 @@ class RedriveRequested:
     input: str | None = None
     variables: Mapping[str, Json] | None = None
     by: str | None = None
+    suspended: bool = False
 
     @property
     def enters_anew(self) -> bool:

@@ -6,7 +6,7 @@ given, must be as it was; all else may be mended.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from treadle.asl.json import Json
@@ -15,13 +15,18 @@ from treadle.engine.frames import Frame
 from treadle.engine.memory import Memory
 
 _DECIDING: Final = {
-    "Parallel": ("QueryLanguage", "InputPath", "Parameters", "Arguments"),
+    "Parallel": ("InputPath", "Parameters", "Arguments"),
     "Map": (
-        *("QueryLanguage", "InputPath", "Parameters", "ItemsPath", "Items", "ItemSelector"),
+        *("InputPath", "Parameters", "ItemsPath", "Items", "ItemSelector"),
         *("ItemBatcher", "ItemReader", "Label"),
     ),
 }
 """Members that decide which children a state has and what each is given."""
+
+_NUMBERS: Final = ("MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentage")
+"""Members that may be other numbers; what must be evaluated may fail, and nobody would be there."""
+
+_LANGUAGE: Final = "QueryLanguage"
 
 
 def misfits(memory: Memory, before: Json, after: Json) -> list[str]:
@@ -39,7 +44,8 @@ def misfits(memory: Memory, before: Json, after: Json) -> list[str]:
     for frame in memory.halted.values():
         children[frame.parent].append(frame)
     found: dict[str, None] = {}  # a thousand items that halted in one state are one thing
-    places = [(frame, _List(before, after, "")) for frame in children[None]]
+    languages = _language(before, "JSONPath"), _language(after, "JSONPath")
+    places = [(frame, _List(before, after, "", *languages)) for frame in children[None]]
     while places:
         frame, here = places.pop()
         sentences = list(_of(frame, here))
@@ -56,6 +62,8 @@ class _List:
     before: Any
     after: Any
     pointer: str
+    language_before: str
+    language_after: str
 
     def inside(self, frame: Frame, index: int) -> "_List":
         """The list that a child of a frame's state runs."""
@@ -63,9 +71,12 @@ class _List:
         pointer = _pointer(self, frame)
         if after["Type"] == "Parallel":
             lists = before["Branches"][index], after["Branches"][index]
-            return _List(*lists, f"{pointer}/Branches/{index}")
+            return replace(
+                self, before=lists[0], after=lists[1], pointer=f"{pointer}/Branches/{index}"
+            )
         name = "ItemProcessor" if "ItemProcessor" in after else "Iterator"
-        return _List(_processor(before), after[name], f"{pointer}/{name}")
+        lists = _processor(before), after[name]
+        return replace(self, before=lists[0], after=lists[1], pointer=f"{pointer}/{name}")
 
 
 def _pointer(here: _List, frame: Frame) -> str:
@@ -82,15 +93,22 @@ def _of(frame: Frame, here: _List) -> Iterator[str]:
     if state is None:
         yield f"{pointer}: the execution halted in the state '{frame.state}', which is not there"
         return
-    if frame.fork is None:
+    if frame.fork is None or frame.fork.begins_anew:
         return  # its state begins anew, whatever it is now
     kept = here.before["States"][frame.state]
     if state["Type"] != kept["Type"]:
         yield f"{pointer}/Type: it is {state['Type']} and was {kept['Type']}"
         return
+    if _language(state, here.language_after) != _language(kept, here.language_before):
+        yield f"{pointer}/{_LANGUAGE}: it decides what the children are given, and is another"
     for member in _DECIDING[kept["Type"]]:
         if state.get(member) != kept.get(member):
             yield f"{pointer}/{member}: it decides what the children are given, and is another"
+    for member in _NUMBERS:
+        for named in (member, f"{member}Path"):
+            given = state.get(named, 0)
+            if isinstance(given, str) and given != kept.get(named):
+                yield f"{pointer}/{named}: only a number may take the place of what it was"
     yield from _of_children(pointer, kept, state)
 
 
@@ -101,6 +119,11 @@ def _of_children(pointer: str, kept: Any, state: Any) -> Iterator[str]:
             yield f"{pointer}/Branches: they are {new} and were {old}"
     elif _mode(kept) != _mode(state):
         yield f"{pointer}/ItemProcessor/ProcessorConfig/Mode: it is {_mode(state)}"
+
+
+def _language(holder: Any, usual: str) -> str:
+    language: str = holder.get(_LANGUAGE, usual)
+    return language
 
 
 def _mode(state: Any) -> str:

@@ -62,6 +62,8 @@ class Fork:
             how many items there are.
         tolerance: of a distributed Map: how many items may fail.
         failed: items that did; and `failures`: the children that they belong to.
+        is_too_much: all of them succeeded, and together gave too much.
+        is_mended: another definition says now how many may live at once.
         again: of those, the ones that a redrive begins anew, the next one last.
         spent: nodes that the selectors of its items have visited.
         seconds: how long those took beyond what an item may, since this process holds them.
@@ -84,6 +86,8 @@ class Fork:
     failed: int = 0
     failures: list[int] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
+    is_too_much: bool = False
+    is_mended: bool = False
     spent: int = 0
     seconds: float = 0.0
 
@@ -93,6 +97,14 @@ class Fork:
         return bool(self.again or self.cursor < self.total) and (
             not self.concurrency_max or len(self.live) < self.concurrency_max
         )
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether a redrive begins with all of its children.
+
+        Source: AWS, redrive of a Parallel or Map after States.DataLimitExceeded.
+        """
+        return self.is_too_much or not self.cursor
 
     @property
     def next_index(self) -> int:

@@ -43,50 +43,58 @@ def keep(memory: Memory) -> None:
         frame.started = frame.submitted = False
 
 
-def revive(memory: Memory, machine: Machine, counted: Counted, *, whole: bool) -> None:
+def revive(memory: Memory, machine: Machine, counted: Counted) -> None:
     """Every frame is to go on from where it halted; what had succeeded is kept.
 
     Args:
         memory: of an execution that is over.
         machine: its top list of states, perhaps of another revision, which `fitting` has judged.
         counted: see there.
-        whole: a Parallel or Map whose children had all succeeded begins with all of them anew.
-            Source: AWS has it so after States.DataLimitExceeded.
     """
     memory.frames, memory.halted = memory.halted, {}
     memory.variables_bytes = 0
+    for frame in memory.frames.values():
+        if frame.fork is not None and frame.fork.begins_anew:
+            _uncount(memory, frame, counted)
     for frame in memory.frames.values():
         frame.machine = machine if frame.parent is None else _machine(memory, frame)
         if frame.variables is not None:
             memory.variables_bytes += frame.variables.size_bytes
         if frame.fork is not None:
             frame.fork.live.clear()
-            frame.fork.input = None  # what follows from the definition is computed again
+            # What follows from the definition is computed again.
+            frame.fork.input, frame.fork.is_mended = None, True
         if frame.parent is not None:
             _fork_of(memory, frame.parent).live.add(frame.id)
     for frame in memory.frames.values():
-        if frame.fork is not None and not (whole and frame.fork.complete):
-            _go_on(memory, counted(frame))
+        if frame.fork is None or frame.fork.begins_anew:
+            _begin_anew(memory, frame)
         else:
-            begin_anew(memory, frame, counted)
+            _go_on(memory, counted(frame))
         frame.retries = [0] * len(getattr(frame.definition, "retry", ()))
         memory.ready.append(frame.id)
 
 
 def alone(memory: Memory, counted: Counted) -> Frame:
     """The first list of states is to go on alone, without what was below it; gives its frame."""
-    root = memory.halted[0]
-    memory.frames[0] = root
-    begin_anew(memory, root, counted)
-    memory.halted.clear()
+    memory.frames, memory.halted = memory.halted, {}
+    for frame in memory.frames.values():
+        _uncount(memory, frame, counted)
+    root = memory.frames[0]
+    memory.frames = {0: root}
+    root.fork = None
+    _begin_anew(memory, root)
     memory.variables_bytes = root.variables.size_bytes if root.variables else 0
     return root
 
 
-def begin_anew(memory: Memory, frame: Frame, counted: Counted) -> None:
-    """Its state works anew, as another entry: what the old attempts are called is taken."""
+def _uncount(memory: Memory, frame: Frame, counted: Counted) -> None:
     if isinstance(frame.definition, Map) and frame.fork is not None:
         memory.progress.remove(counted(frame))
+
+
+def _begin_anew(memory: Memory, frame: Frame) -> None:
+    """Its state works anew, as another entry: what the old attempts are called is taken."""
     frame.fork = None
     memory.entries += 1
     frame.entry = memory.entries

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from treadle.asl.errors import EvaluationFailed
 from treadle.asl.json import Json
 from treadle.asl.limits import Limits
+from treadle.asl.paths import is_variable_name
 from treadle.asl.program import Program
-from treadle.engine import fitting, variables
+from treadle.engine import fitting, mapruns, variables
 from treadle.engine.events import RedriveRequested
 from treadle.engine.memory import Memory, Status
 from treadle.engine.payloads import Payload
@@ -39,7 +40,8 @@ def objections(
     if not memory.halted:
         return ["the execution ended under a release that did not keep where it was"]
     events = memory.history.next_id - 1
-    if events + 2 >= limits.history_events_max:
+    runs = sum(frame.home == 0 and mapruns.is_run(frame) for frame in memory.halted.values())
+    if events + runs + 2 >= limits.history_events_max:
         most = limits.history_events_max
         return [f"its history has {events} entries; the setting historyEventsMax allows {most}"]
     if event.enters_anew:
@@ -59,10 +61,23 @@ def _to_entering(
         size, most = len(event.input.encode()), limits.payload_bytes_max
         if size > most:
             yield f"/input: it has {size} bytes; the setting payloadBytesMax allows {most}"
+        elif (wrong := _wrong_with(event.input)) is not None:
+            yield f"/input: it is not JSON: {wrong}"
     elif name != root.state:
         yield f"/input: it is missing, and the execution never entered '{name}'"
     if event.variables is not None:
+        for each in event.variables:
+            if not is_variable_name(each):
+                yield f"/variables: {each[:100]!r} cannot be the name of a variable"
         try:
             variables.check(memory, root, Payload(event.variables), limits)
         except EvaluationFailed as failure:
             yield f"/variables: {failure.cause}"
+
+
+def _wrong_with(text: str) -> str | None:
+    try:
+        Payload.read(text)
+    except ValueError as why:
+        return str(why)
+    return None

@@ -26,7 +26,7 @@ from treadle.engine.memory import Closing, Memory, Page, Progress, Status
 from treadle.engine.payloads import Payload
 from treadle.engine.times import from_ms, to_ms
 
-VERSION = 1
+VERSION = 2  # 1 knows no children that begin again; all else it reads
 CORE_BYTES_MAX = 40 * 1024  # of packed text; a larger one becomes pages. A thousand live tasks fit
 RESULTS_BYTES_MAX = 16 * 1024  # of raw text; then a Map's results are sealed into a page
 PAGE_RAW_BYTES_MAX = 256 * 1024  # stays under 512 KiB however badly it packs
@@ -72,13 +72,15 @@ def encode(memory: Memory) -> Encoded:
             _add(unsaved, "payload", payload.encoded, digest)
     memory.history.pages.clear()
     memory.history.payloads.clear()
+    forks = (frame.fork for frame in memory.frames.values())
+    version = VERSION if any(fork and fork.again for fork in forks) else 1
     packed = base64.b64encode(zlib.compress(orjson.dumps(_core(memory)), 6)).decode()
     if len(packed) <= CORE_BYTES_MAX:
-        return Encoded(f"{VERSION}.{packed}.{tail}", dict(unsaved), frozenset())
+        return Encoded(f"{version}.{packed}.{tail}", dict(unsaved), frozenset())
     overflow: dict[str, Page] = {}
     digest = _add(overflow, "snapshot", packed.encode())
     pages = {**unsaved, **overflow}
-    return Encoded(f"{VERSION}.@{digest}.{tail}", pages, frozenset(overflow))
+    return Encoded(f"{version}.@{digest}.{tail}", pages, frozenset(overflow))
 
 
 def _add(pages: dict[str, Page], kind: str, raw: bytes, digest: str | None = None) -> str:
@@ -175,6 +177,7 @@ def _fork(memory: Memory, fork: Fork) -> dict[str, Any]:
         "loose": orjson.Fragment(_results(fork)),
     }
     rare = {"spent": fork.spent, "failures": fork.failures, "again": fork.again}
+    rare["too_much"] = fork.is_too_much
     return stored | {name: value for name, value in rare.items() if value}
 
 
@@ -366,6 +369,7 @@ def _restore_fork(stored: Any, pages: Mapping[str, bytes]) -> Fork:
         spent=stored.get("spent", 0),
         failures=stored.get("failures", []),
         again=stored.get("again", []),
+        is_too_much=stored.get("too_much", False),
     )
     for digest in fork.sealed:
         for index, value in loads(whole(digest, pages)):

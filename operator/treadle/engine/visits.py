@@ -192,6 +192,8 @@ class Visits:
             again = step.fork
             found.input, found.items, found.batches = again.input, again.items, again.batches
             found.is_keyed = again.is_keyed
+            if found.is_mended:
+                found.concurrency_max, found.is_mended = again.concurrency_max, False
             if isinstance(state, Map):
                 found.tolerance = fork.tolerance(state, visit)
         return found

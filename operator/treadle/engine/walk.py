@@ -218,6 +218,8 @@ class Walk:
             ended: how it came to it.
         """
         while True:
+            if frame.fork is not None and error.name == DATA_LIMIT_EXCEEDED:
+                frame.fork.is_too_much = frame.fork.complete
             is_running = mapruns.is_run(frame) and frame.fork and not frame.fork.complete
             self._forks.drop(frame, now)
             if is_running:
@@ -315,7 +317,6 @@ class Walk:
     def redrive(self, event: RedriveRequested, now: datetime) -> None:
         """What is over, and did not succeed, goes on. Source: AWS, RedriveExecution."""
         memory = self.memory
-        whole = memory.error is not None and memory.error.name == DATA_LIMIT_EXCEEDED
         memory.redriven.append(now)
         count: dict[str, Json] = {"redriveCount": len(memory.redriven)}
         details = count | records.by(event.by)
@@ -323,10 +324,11 @@ class Walk:
         redriven_id = memory.history.add("ExecutionRedriven", previous, now, details)
         memory.status, memory.output, memory.error = Status.RUNNING, None, None
         memory.ended_at = None
+        memory.suspended = event.suspended
         if event.enters_anew:
             self._enter_anew(event, redriven_id, now)
             return
-        halted.revive(memory, self.machine, self._visits.fork, whole=whole)
+        halted.revive(memory, self.machine, self._visits.fork)
         for frame in memory.frames.values():
             if frame.home == 0:
                 frame.last_id = frame.before_id = redriven_id

@@ -19,6 +19,14 @@ STOP_STAYS = {
 }
 """A stop is over once the execution goes on after it."""
 
+STOP_ENDS = {
+    "rule": "!has(oldSelf.spec.stop) || has(self.spec.stop) || (has(self.status) && "
+    "has(self.status.phase) && self.status.phase in ['Failed', 'TimedOut', 'Aborted'])",
+    "message": "stop can be taken back once the execution has ended: wait for that",
+    "fieldPath": ".spec.stop",
+}
+"""A stop that nobody has looked at is not lost."""
+
 
 class Stop(Model):
     """That the execution shall end."""

@@ -61,6 +61,7 @@ def sighting(obj: Obj, *, deleted: bool = False) -> Sighting:
         stop=_stop(spec),
         suspend=spec.get("suspend") is True,
         redrive=_is_asked_again(spec, status),
+        redriven=(status.get("redrive") or {}).get("count", 0),
         deleting="deletionTimestamp" in metadata,
         deleted=deleted,
         ended_at=_instant(status.get("completionTime")),

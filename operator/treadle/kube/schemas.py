@@ -319,6 +319,8 @@ class ExecutionStatus(Model):
 class Execution(Model):
     """One run of a StateMachine."""
 
+    model_config = ruled(controlschema.STOP_ENDS)
+
     spec: ExecutionSpec
     """What to run. Only stop, suspend and redrive may be changed afterwards."""
     status: ExecutionStatus | None = None

@@ -37,8 +37,9 @@ class Children:
         return self._running.get(attempt.execution, {}).get(attempt.task)
 
     def seen(self, sighting: Sighting, parent: Attempt) -> bool:
-        """A child was seen; gives whether it runs."""
-        if is_over(sighting) or sighting.stop is not None:
+        """A child was seen; gives whether it runs for its parent."""
+        # One that was redriven goes on of its own accord: its parent was told how it had ended.
+        if is_over(sighting) or sighting.stop is not None or sighting.redriven:
             self.over(parent, sighting.key)
             return False
         self._running.setdefault(parent.execution, {})[parent.task] = sighting.key

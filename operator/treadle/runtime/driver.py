@@ -200,6 +200,9 @@ class Driver:
                 self._schedule(run)
             return
         if execution.memory.over:
+            if sighting.redriven > len(execution.memory.redriven):
+                run.afresh = run.look = True  # another process let it go on
+                self._schedule(run)
             return
         if sighting.stop is not None and not execution.memory.redriven:
             run.inbox.append(sighting.stop.event)
@@ -378,7 +381,7 @@ class Driver:
     def _let_go(self, run: Run) -> None:
         """Forget a run that has ended once nothing of it is left to do."""
         busy = run.turning is not None or any(not closer.done() for closer in run.closers.values())
-        if busy or run.has_work:
+        if busy or run.has_work or run.failures:
             return
         closing = run.execution is not None and self._closes(run)
         if run.gone:

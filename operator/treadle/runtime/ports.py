@@ -241,7 +241,7 @@ class Sighting:
     `loaded` is what was seen, where it has no checkpoint yet:
     its first turn saves before it acts, so it needs no other read. `ended_at` is when it ended.
     `parent` is the attempt of another execution that waits for it. `redrive`: it asks for one that
-    no status answers.
+    no status answers; `redriven`: how often it was.
     """
 
     key: ExecutionKey
@@ -250,6 +250,7 @@ class Sighting:
     stop: Stop | None = None
     suspend: bool = False
     redrive: bool = False
+    redriven: int = 0
     deleting: bool = False
     deleted: bool = False
     ended_at: datetime | None = None

@@ -17,6 +17,7 @@ from treadle.runtime.ports import (
     Announce,
     Clock,
     ExecutionKey,
+    Loaded,
     Machines,
     Missing,
     Pinned,
@@ -57,22 +58,20 @@ class Redrives:
             Fault: nothing is lost; ask again.
         """
         asked = run.loaded.redrive if run.loaded else None
-        if asked is None or run.redriving == asked.id:
+        if asked is None or run.redriving == asked:
             return  # of the latter the turn saves what follows
         if run.execution is None and not run.over:
             return  # it is to start first
         try:
             await self._go_on(run, asked)
         except _Refused as why:
-            await self._refuse(run, asked, str(why))
+            assert run.loaded is not None
+            await self.refuse(run, run.loaded, str(why))
             return
-        run.redriving = asked.id
+        run.redriving = asked
         run.over = False
         run.ended_at = None
         run.dirty = True
-        self.meter.redriven()
-        by = f" (by {asked.event.by})" if asked.event.by else ""
-        self.announce(run.key, "Normal", "Redriven", f"redrive {asked.id!r}{by}")
 
     async def _go_on(self, run: Run, asked: Redrive) -> None:
         loaded, execution = run.loaded, run.execution
@@ -120,12 +119,15 @@ class Redrives:
         self, run: Run, execution: Execution, event: RedriveRequested
     ) -> RedriveRequested:
         """The event with all that it leaves to the history."""
+        assert run.loaded is not None
+        assert run.pinned is not None
+        request = run.loaded.request
+        event = replace(event, suspended=request is not None and request.suspend)
         halted = execution.memory.halted.get(0)
         if event.state is None or event.input is not None or halted is None:
             return event
-        if event.state == halted.state:
+        if event.state == halted.state or event.state not in run.pinned.program.machine.states:
             return event
-        assert run.loaded is not None
         try:
             given = await self.store.entered_with(run.loaded, event.state)
         except UnreadableSnapshot as why:
@@ -134,10 +136,11 @@ class Redrives:
             ) from why
         return replace(event, input=given)
 
-    async def _refuse(self, run: Run, asked: Redrive, why: str) -> None:
-        loaded = run.loaded
-        assert loaded is not None
-        record = Record(None, loaded.revision, redrive=asked.id, refused=why)
+    async def refuse(self, run: Run, loaded: Loaded, why: str) -> None:
+        """Answer a redrive that is asked for with why it is not. Raises: Fault."""
+        if loaded.redrive is None:
+            return
+        record = Record(None, loaded.revision, redrive=loaded.redrive.id, refused=why)
         run.loaded = await self.store.save(loaded, record, self.clock())
         self.announce(run.key, "Warning", "RedriveRefused", why)
 

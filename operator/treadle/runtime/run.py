@@ -12,7 +12,15 @@ from datetime import datetime
 
 from treadle.engine.events import Event, StopRequested, SuspendChanged, TaskId, TaskStarted
 from treadle.engine.execution import Execution
-from treadle.runtime.ports import ExecutionKey, Loaded, Pinned, Sighting, Standing, Unavailable
+from treadle.runtime.ports import (
+    ExecutionKey,
+    Loaded,
+    Pinned,
+    Redrive,
+    Sighting,
+    Standing,
+    Unavailable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ class Run:
         tick: a timer is due.
         look: the next turn has something to find out; `afresh`: from what is stored.
         hands: held by who works on the execution where that may be in a thread.
-        redriving: id of the redrive that no save holds yet.
+        redriving: the redrive that no save holds yet.
         untidy: there may be pages that no checkpoint needs; `tidy_at`: loop time of the next look.
     """
 
@@ -118,7 +126,7 @@ class Run:
     gone: bool = False
     over: bool = False
     parked: str | None = None
-    redriving: str | None = None
+    redriving: Redrive | None = None
     failures: int = 0
     untidy: bool = False
     tidy_at: float = 0.0
@@ -224,4 +232,5 @@ class Run:
         self.loaded = None
         self.execution = None
         self.tried.clear()
-        self.lazy_at = self.redriving = None
+        self.over = False  # until what is stored says so
+        self.lazy_at = self.redriving = self.ended_at = None

@@ -174,6 +174,7 @@ class Turns:
         run.forget_memory()
         stored = await self.store.load(run.key)
         if stored.phase in TERMINAL:
+            await self.redrives.refuse(run, stored, why)
             run.park(why)  # what has ended stays as it is
         else:
             await self._park(run, stored, why)
@@ -332,7 +333,7 @@ class Turns:
                 pending_since=loaded.pending_since,
                 capacity=tuple(sorted(set(run.capacity.values()))),
                 encoded=encoded,
-                redrive=run.redriving,
+                redrive=run.redriving.id if run.redriving else None,
                 published=run.pinned.published if run.pinned else None,
             )
             try:
@@ -357,7 +358,12 @@ class Turns:
         run.loaded = stored
         run.handled.clear()
         run.settle()
-        run.lazy_at = run.redriving = None
+        run.lazy_at = None
+        if run.redriving is not None:
+            self.meter.redriven()
+            by = f" (by {run.redriving.event.by})" if run.redriving.event.by else ""
+            self.announce(run.key, "Normal", "Redriven", f"redrive {run.redriving.id!r}{by}")
+            run.redriving = None
         run.failures = 0
         run.untidy = run.untidy or bool(stored.overflow_before)
         self._note_saved(run, execution)

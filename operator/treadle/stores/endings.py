@@ -9,7 +9,9 @@ from treadle.engine.snapshot import Unreadable
 from treadle.kube.api import Obj, Objects
 from treadle.runtime.ports import Ending, UnreadableSnapshot
 from treadle.stores import histories
-from treadle.stores.status import CAUSE_CHARS_MAX
+from treadle.stores.status import CAUSE_BYTES_MAX
+
+_WHOLE_BYTES_MAX = CAUSE_BYTES_MAX - 3  # a cut may have taken the last character with it
 
 
 async def read(api: Objects, execution: Obj) -> Ending:
@@ -21,7 +23,7 @@ async def read(api: Objects, execution: Obj) -> Ending:
     """
     status: dict[str, Any] = execution.get("status") or {}
     output, error, cause = (status.get(member) for member in ("output", "error", "cause"))
-    if "outputRef" not in status and len(cause or "") < CAUSE_CHARS_MAX:
+    if "outputRef" not in status and len((cause or "").encode()) < _WHOLE_BYTES_MAX:
         return Ending(output, error, cause)
     try:
         entries = await histories.read(api, execution, after=-1)

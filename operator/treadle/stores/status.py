@@ -20,7 +20,8 @@ from treadle.runtime.ports import Loaded, Record
 
 PLACES_MAX = 10  # of currentStates; design.md: bounded
 CAPACITY_CHARS_MAX = 1_000
-CAUSE_CHARS_MAX = 4_096  # the whole cause is in the history
+CAUSE_BYTES_MAX = 4_096  # the whole cause is in the history
+REFUSED_BYTES_MAX = 2_048
 
 _PHASES = {
     Status.RUNNING: "Running",
@@ -70,8 +71,8 @@ def _of_failure(loaded: Loaded, record: Record, now: datetime) -> dict[str, Any]
     if failure.error:
         status["error"] = failure.error
     if failure.cause:
-        status["cause"] = failure.cause[:CAUSE_CHARS_MAX]
-    message = failure.cause or failure.error or failure.phase
+        status["cause"] = short(failure.cause, CAUSE_BYTES_MAX)
+    message = status.get("cause") or failure.error or failure.phase
     _condition(status, loaded, now, "Failed", True, failure.phase, message)
     return status
 
@@ -124,7 +125,7 @@ def _redrive(loaded: Loaded, record: Record, memory: Memory) -> Mapping[str, Any
 def _refused(loaded: Loaded, asked: str, why: str) -> dict[str, Any]:
     before: Any = loaded.status.get("redrive") or {}
     kept = {member: before[member] for member in ("count", "at") if member in before}
-    return {"id": asked, **kept, "refused": why[:CAUSE_CHARS_MAX]}
+    return {"id": asked, **kept, "refused": short(why, REFUSED_BYTES_MAX)}
 
 
 def _place(place: Place) -> dict[str, Any]:
@@ -155,7 +156,7 @@ def _add_end(
         if memory.error.name is not None:
             status["error"] = memory.error.name
         if memory.error.cause is not None:
-            status["cause"] = memory.error.cause[:CAUSE_CHARS_MAX]
+            status["cause"] = short(memory.error.cause, CAUSE_BYTES_MAX)
     if memory.status is Status.SUCCEEDED:
         _condition(status, loaded, now, "Complete", True, phase, "the execution succeeded")
     else:
@@ -176,6 +177,11 @@ def _add_waiting(
         reason = "SpecSuspend" if suspended else "Resumed"
         message = "nothing new starts; what runs may end" if suspended else ""
         _condition(status, loaded, now, "Suspended", suspended, reason, message)
+
+
+def short(text: str, bytes_max: int) -> str:
+    """The beginning of a text, of so many bytes at most."""
+    return text.encode()[:bytes_max].decode(errors="ignore")
 
 
 def _had(loaded: Loaded, kind: str) -> bool:
