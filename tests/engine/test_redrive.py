@@ -280,6 +280,35 @@ def test_a_map_run_runs_what_failed_again_also_what_was_tolerated() -> None:
     assert (progress.done, progress.total) == (10, 10)
 
 
+def test_a_child_of_a_map_run_that_gave_too_much_begins_anew() -> None:
+    sizes = iter([300, 300, 10, 10])
+    inner = chain(In=parallel(chain(A=task()), chain(B=task())))
+    desk = Desk(
+        distributed(inner),
+        [1],
+        lambda _: Gives("x" * next(sizes)),
+        limits=Limits(payload_bytes_max=400),
+    ).run()
+    assert desk.status == "FAILED"
+    redriven(desk)
+    assert desk.output == [["x" * 10, "x" * 10]]
+
+
+def test_each_map_run_counts_in_a_full_history() -> None:
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    branches = []
+    for number in range(20):
+        inner = chain(**{f"T{number}": task()}) | {"ProcessorConfig": config}
+        branches.append(chain(**{f"M{number}": mapping(inner, Label=f"M{number}")}))
+    limits = Limits(history_events_max=160)
+    desk = Desk(chain(All=parallel(*branches)), [1], lambda _: Silent(), limits=limits).run()
+    desk.stop()
+    while desk.tell(AGAIN):
+        desk.stop()
+    assert 130 < desk.execution.memory.history.next_id <= 161
+    assert "historyEventsMax allows 160" in desk.execution.objections(AGAIN)[0]
+
+
 def test_results_in_pages_are_kept() -> None:
     answers = iter([Fails(after=9), Gives("mended")])
     desk = Desk(
@@ -311,8 +340,7 @@ def test_an_answer_of_an_attempt_before_changes_nothing() -> None:
 
 def test_while_suspended_it_goes_on_only_when_resumed() -> None:
     desk = Desk(chain(A=task()), {}, script(A=[Fails(), Gives(1)])).run()
-    desk.execution.memory.suspended = True
-    assert desk.tell(AGAIN)
+    assert desk.tell(RedriveRequested(suspended=True))
     assert (desk.status, desk.wanted) == ("RUNNING", [])
     desk.suspend(False)
     assert desk.run().output == 1
@@ -343,6 +371,15 @@ def test_with_another_input_the_state_that_failed_is_entered_anew() -> None:
     assert progress.done == progress.total == 2
 
 
+def test_items_inside_branches_are_counted_no_longer() -> None:
+    branches = [chain(In=mapping(chain(One=task()))), chain(B=task())]
+    answers = script(One=[Gives(), Gives(), Silent(), Gives()], B=[Fails(after=1), Gives()])
+    desk = Desk(chain(Both=parallel(*branches)), [1, 2, 3], answers)
+    redriven(desk.run(), RedriveRequested(input="[1]"))
+    progress = desk.execution.progress
+    assert (desk.status, progress.done, progress.total) == ("SUCCEEDED", 1, 1)
+
+
 def test_with_other_variables() -> None:
     states = chain(
         A=passing(Assign={"limit": 1, "other": 2}),
@@ -360,7 +397,10 @@ def test_with_other_variables() -> None:
         (RedriveRequested(state="One", input="1"), "/from: 'One' is not one of the"),
         (RedriveRequested(state="A"), "/input: it is missing"),
         (RedriveRequested(input='"' + "x" * 300_000 + '"'), "/input: it has 300002 bytes"),
+        (RedriveRequested(input="{"), "/input: it is not JSON: "),
+        (RedriveRequested(input="[" * 9_000 + "]" * 9_000), "/input: it is not JSON: nested too"),
         (RedriveRequested(variables={"v": "x" * 300_000}), "/variables: "),
+        (RedriveRequested(variables={"a b": 1}), "/variables: 'a b' cannot be the name of a"),
     ],
 )
 def test_what_cannot_be_done_is_said(event: RedriveRequested, said: str) -> None:
@@ -467,6 +507,42 @@ def test_a_parallel_keeps_its_number_of_branches() -> None:
         "/States/Both/Branches/1/States/B: the execution halted in the state 'B', "
         "which is not there"
     ]
+
+
+def test_an_inherited_language_decides_too() -> None:
+    selector = {"a": "{% $states.context.Map.Item.Value %}"}
+    before = chain(Fan=mapping(chain(One=task()), ItemSelector=selector))
+    found = misfits(before, before | {"QueryLanguage": "JSONata"}, [1, 2], One=Fails())
+    assert found == [
+        "/States/Fan/QueryLanguage: it decides what the children are given, and is another"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("MaxConcurrencyPath", "$.n"), ("ToleratedFailureCountPath", "$.n")],
+)
+def test_what_would_be_evaluated_again_stays_as_it_was(member: str, value: str) -> None:
+    before = distributed(chain(One=task()))
+    found = misfits(before, distributed(chain(One=task()), **{member: value}), [1], One=Fails())
+    assert found == [f"/States/Fan/{member}: only a number may take the place of what it was"]
+
+
+def test_another_concurrency_counts_at_once() -> None:
+    before = chain(Fan=mapping(chain(One=task()), MaxConcurrency=1))
+    desk = Desk(before, [1, 2, 3, 4], script(One=[Fails(), Silent()])).run()
+    on(desk, document.parse(chain(Fan=mapping(chain(One=task()), MaxConcurrency=3))))
+    assert desk.tell(AGAIN)
+    assert len(desk.wanted) == 3
+
+
+def test_what_decides_about_children_is_free_where_there_were_none() -> None:
+    before = chain(Fan=mapping(chain(One=task()), ItemSelector={"a.$": "$.nope"}))
+    after = chain(Fan=mapping(chain(Other=task()), ItemSelector={"a": 1}))
+    assert misfits(before, after, [1, 2]) == []
+    desk = Desk(before, [1, 2]).run()
+    redriven(on(desk, document.parse(after)))
+    assert desk.output == [{"a": 1}, {"a": 1}]
 
 
 def test_from_a_chosen_state_only_that_one_must_be_there() -> None:

@@ -70,7 +70,7 @@ def test_every_ending_comes_out() -> None:
 
 
 def test_a_checkpoint_says_its_version() -> None:
-    assert a_bit_of_everything().save().checkpoint.startswith(f"{snapshot.VERSION}.")
+    assert a_bit_of_everything().save().checkpoint.startswith("1.")
 
 
 def test_saving_twice_writes_the_same_and_no_page_twice() -> None:

@@ -276,3 +276,73 @@ def test_a_fail_fails_again() -> None:
         assert stage.condition("Failed") == ("True", "Failed")
 
     on_a_stage(play)
+
+
+def test_a_fault_while_it_is_answered_loses_nothing() -> None:
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        await stage.apply_machine(MENDED)
+        (new,) = {n for n in revisions(stage) if n != stage.status()["revision"]}
+        stage.reborn()
+        stage.driver.open()
+        stage.api.next("get", REVISIONS, "failed", times=3)
+        stage.see()
+        await stage.passes(1)
+        await asked(stage, id="1", revision=new)
+        await stage.passes(20)
+        assert stage.hands.asked == [TaskId(0, 3, 1)]
+        stage.succeed(stage.key)
+        await stage.passes(1)
+        assert stage.hands.task().state == "C", "its events find it"
+        assert stage.driver.known() == 1
+
+    on_a_stage(play)
+
+
+def test_what_cannot_be_read_is_refused_once() -> None:
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        await asked(stage, id="1", inputJson="{")
+        refused = stage.status()["redrive"]["refused"]
+        assert refused.startswith("/spec/redrive/input: it is not JSON")
+        assert ("failed", "runtime") not in stage.meter.told
+
+    on_a_stage(play)
+
+
+def test_it_may_be_suspended_or_resumed_with_it() -> None:
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        stage.change(suspend=True)
+        await asked(stage, id="1")
+        assert stage.condition("Suspended") == ("True", "SpecSuspend")
+        assert len(stage.hands.asked) == 2
+        stage.change(stop={})
+        stage.see()
+        await stage.passes(1)
+        assert stage.phase() == "Aborted"
+        stage.change(stop=None, suspend=False)
+        await asked(stage, id="2")
+        assert (stage.phase(), len(stage.hands.asked)) == ("Running", 3)
+
+    on_a_stage(play)
+
+
+def test_what_another_state_inside_was_given_is_not_its_input() -> None:
+    async def play(stage: Stage) -> None:
+        inner = {"StartAt": "X", "States": {"X": {**JOB, "End": True}}}
+        fan = {"Type": "Map", "ItemsPath": "$.l", "ItemProcessor": inner, "End": True}
+        await stage.apply_machine({"StartAt": "Fan", "States": {"Fan": fan}})
+        stage.apply(input={"l": [1]})
+        stage.driver.open()
+        stage.see()
+        await stage.passes(1)
+        error = TaskFailed(stage.hands.task().id, StateError("E"), stage.now())
+        stage.driver.post(stage.key, error)
+        await stage.passes(1)
+        await stage.apply_machine(OTHER)
+        (new,) = {n for n in revisions(stage) if n != stage.status()["revision"]}
+        await asked(stage, id="1", revision=new, **{"from": "X"})
+        assert "never entered 'X'" in stage.status()["redrive"]["refused"]
+
+    on_a_stage(play)
