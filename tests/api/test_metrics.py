@@ -25,6 +25,8 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, str], str]] = [
         {"runner": "http", "outcome": "failed"},
         "treadle_tasks_ended_total",
     ),
+    ("queued", (1, 7), {}, "treadle_activity_tasks"),
+    ("queued", (7, 1), {}, "treadle_activity_workers"),
     ("http_called", ("2xx", 0.3), {"outcome": "2xx"}, "treadle_http_call_seconds_count"),
     (
         "api_called",

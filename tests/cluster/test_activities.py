@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -407,7 +406,8 @@ def test_a_thousand_that_wait_cost_no_request(loner: People, own: OperatorProces
     async def scene(fleet: Fleet) -> None:
         before_mib = own.rss_mib
         held = [asyncio.create_task(fleet.poll(f"w{number}")) for number in range(WORKERS)]
-        await until(loner, lambda: len(os.listdir(f"/proc/{own.pid}/fd")) > WORKERS, "them all")
+        waiting = "treadle_activity_workers"
+        await until(loner, lambda: own.metric(waiting) == WORKERS, "them all")
         # What an operator does anyway, with a sweep in it.
         swept = own.metric(sweeps)
         began = calls(own)

@@ -1,6 +1,7 @@
 """Real operators in 200 seeded worlds, and what must be noticed in them."""
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_a_replay_prints_the_trace_with_what_operators_log(
 ) -> None:
     assert main(["--seed", "2", "-v"]) == 0
     said = capsys.readouterr().out
-    assert "operator-0.0 create StateMachineRevision" in said
+    assert re.search(r"operator-0\.\d create StateMachineRevision", said), "in whichever life"
     assert "seed 2: digest" in said
 
 

@@ -46,6 +46,8 @@ class Metrics:
         self._saves = counter("saves", "Saves that were tried, by outcome", ["outcome"])
         self._tasks_started = counter("tasks_started", "Attempts that were started", ["runner"])
         self._tasks_ended = counter("tasks_ended", "Attempts that ended", ["runner", "outcome"])
+        self._offers = gauge("activity_tasks", "Tasks of activities that wait for a worker now")
+        self._workers = gauge("activity_workers", "Workers of activities that wait for a task now")
         self._calls = histogram(
             "http_call_seconds", "Calls of HTTP tasks, by outcome", _CALL_SECONDS, ["outcome"]
         )
@@ -113,6 +115,11 @@ class Metrics:
     def task_ended(self, runner: str, outcome: str) -> None:
         """See Meter."""
         self._tasks_ended.labels(*self._bounded("tasks_ended", runner, outcome)).inc()
+
+    def queued(self, tasks: int, workers: int) -> None:
+        """See Meter."""
+        self._offers.set(tasks)
+        self._workers.set(workers)
 
     def http_called(self, outcome: str, seconds: float) -> None:
         """See Meter."""

@@ -167,6 +167,7 @@ class ActivityRunner:
         self._ties = count()
         self._handing: set[asyncio.Task[None]] = set()
         self._pollers = 0
+        self._offered = 0
         self._open = False
         self._draining = False
 
@@ -191,6 +192,7 @@ class ActivityRunner:
             return
         offer = _Offer(order, place)
         self._offers.setdefault(key, {})[task.id] = offer
+        self._count(offers=1)
         self._queue(offer)
 
     async def _place(self, namespace: str, resource: str) -> Place | None:
@@ -309,6 +311,7 @@ class ActivityRunner:
             self._offers.pop(attempt.execution, None)
         if offer is None:
             return None
+        self._count(offers=-1)
         if offer.resting is not None:
             offer.resting.cancel()
         queue = self._queues.get(offer.place)
@@ -316,6 +319,11 @@ class ActivityRunner:
             self._sift(queue)
             self._tidy(offer.place)
         return offer
+
+    def _count(self, *, offers: int = 0, pollers: int = 0) -> None:
+        self._offered += offers
+        self._pollers += pollers
+        self._meter.queued(self._offered, self._pollers)
 
     def _is_offered(self, offer: _Offer) -> bool:
         return self._offers.get(offer.order.execution, {}).get(offer.order.task.id) is offer
@@ -358,7 +366,7 @@ class ActivityRunner:
         if self._pollers >= POLLERS_MAX:
             raise TooManyPollers
         poller = _Poller(worker, place, asyncio.get_running_loop().create_future())
-        self._pollers += 1
+        self._count(pollers=1)
         self._wait(poller)
         try:
             await asyncio.wait({poller.told}, timeout=seconds)
@@ -366,7 +374,7 @@ class ActivityRunner:
                 await asyncio.wait({poller.told}, timeout=HANDING_SECONDS)
             return poller.told.result() if poller.told.done() else None
         finally:
-            self._pollers -= 1
+            self._count(pollers=-1)
             poller.is_gone = True
             self._queues.setdefault(place, _Queue()).pollers.pop(poller, None)
             self._tidy(place)

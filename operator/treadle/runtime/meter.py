@@ -37,6 +37,9 @@ class Meter(Protocol):
     def task_ended(self, runner: str, outcome: str) -> None:
         """An attempt ended: "succeeded", "failed" or "stopped"; once, however often it is told."""
 
+    def queued(self, tasks: int, workers: int) -> None:
+        """So many tasks of activities wait for workers now, and so many workers for tasks."""
+
     def http_called(self, outcome: str, seconds: float) -> None:
         """An HTTP task's call ended.
 
@@ -92,6 +95,9 @@ class NoMeter:
         """See Meter."""
 
     def task_ended(self, runner: str, outcome: str) -> None:
+        """See Meter."""
+
+    def queued(self, tasks: int, workers: int) -> None:
         """See Meter."""
 
     def http_called(self, outcome: str, seconds: float) -> None:
