@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,34 @@ def test_what_cannot_be_started_fails_its_task(tmp_path: Path) -> None:
         assert "No such file" in body["cause"]
 
     play(tmp_path, scene, None)
+
+
+def test_where_a_tasks_files_cannot_be_written_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+
+    async def scene(bench: Bench) -> None:
+        await bench.python("", once=True).work()
+        ((_, what, body),) = bench.giver.ends()
+        assert (what, body["error"]) == ("failure", "Kubernetes.ContainerConfig")
+        assert "cannot be written: [Errno 2]" in body["cause"]
+
+    play(tmp_path, scene, None)
+
+
+def test_without_a_folder_for_files_it_takes_no_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("t")
+
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    where = {"url": "http://x", "token_file": str(tmp_path / "token")}
+    with pytest.raises(ValueError, match="mount a volume at /tmp"):
+        working.wanted("pack", ["true"], namespace="a", worker="w", **where)
 
 
 def test_a_result_that_is_refused_is_a_failure(tmp_path: Path) -> None:

@@ -161,7 +161,8 @@ def working_things(people: People, operator: OperatorProcess) -> None:
     bearer = {"Authorization": f"Bearer {token.status.token}"}
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(urllib.request.Request(url, b"", bearer), timeout=30)
-    assert refused.value.code == 403
+    with refused.value:
+        assert refused.value.code == 403
 
 
 def orphan(people: People, uid: str) -> None:

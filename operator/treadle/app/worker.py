@@ -90,6 +90,10 @@ def wanted(
             namespace = "default"
     path = Path(token_file) if token_file is not None else TOKEN_FILE
     _token(path)
+    try:
+        tempfile.gettempdir()
+    except OSError as why:
+        raise ValueError(f"{why}: mount a volume at /tmp for the files of tasks") from None
     worker = worker or os.uname().nodename
     return Wanted(found.rstrip("/"), namespace, activity, command, path, worker[:80], **others)
 
@@ -222,9 +226,8 @@ class Worker:
 
     async def _do(self, token: str, value: Any) -> None:
         try:
-            with tempfile.TemporaryDirectory(prefix="treadle-") as folder:
-                async with self._alive(token):
-                    outcome = await self._outcome(Path(folder), dumps(value))
+            async with self._alive(token):
+                outcome = await self._tried(dumps(value))
             await self._answer(token, outcome)
         except* Gone as why:
             self._tell(f"a task is over before it is done: {why.exceptions[0]}")
@@ -255,6 +258,13 @@ class Worker:
             beating = group.create_task(beat())
             yield
             beating.cancel()
+
+    async def _tried(self, given: str) -> str | StateError:
+        try:
+            with tempfile.TemporaryDirectory(prefix="treadle-", ignore_cleanup_errors=True) as made:
+                return await self._outcome(Path(made), given)
+        except OSError as why:
+            return StateError(_CONFIG, f"The task's files cannot be written: {why}.")
 
     async def _outcome(self, folder: Path, given: str) -> str | StateError:
         """Run the command: what it gives, or its error, as a container's."""
