@@ -134,6 +134,20 @@ def test_it_goes_on_from_another_state_with_other_data(people: People) -> None:
     assert people.succeeds("from") == [1.5, None]
 
 
+def test_what_is_applied_replaces_all_of_an_earlier_redrive(people: People) -> None:
+    made = people.run("applied", chain(A=passes(), Bad={"Type": "Fail", "Error": "No"}))
+    people.fails("applied")
+    people.patch("applied", {"redrive": {"id": "1", "from": "A", "input": {"n": 1}}})
+    people.reaches("applied", lambda s: s.get("redrive", {}).get("count") == 1, "the first")
+    people.fails("applied")
+    spec = {"stateMachineRef": {"name": "applied"}, "redrive": {"id": "2"}}
+    manifest = {**made, "metadata": {"name": "applied"}, "spec": spec}
+    words = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+    people.kubectl(*words, text=json.dumps(manifest))
+    assert people.get("applied")["spec"]["redrive"] == {"id": "2"}
+    people.reaches("applied", lambda s: s.get("redrive", {}).get("count") == 2, "the second")
+
+
 @pytest.mark.parametrize("is_down", [True, False])
 def test_an_operator_that_is_killed_loses_no_redrive(
     is_down: bool, people: People, server: Server, operator: OperatorProcess
