@@ -76,21 +76,24 @@ def test_the_chart_is_installed_as_the_page_says(
 
 @pytest.fixture(scope="module")
 def default(cluster: Cluster, crds: None, own_image: None) -> Iterator[People]:
-    """The namespace default, served by an operator in the cluster."""
-    with charted.a_home(cluster) as home:
-        charted.adopt_kinds(cluster, home.name)
+    """The namespace default, served by an operator in the namespace that the pages name."""
+    kubectl(cluster.kubeconfig, "create", "namespace", PLACE)
+    try:
+        charted.adopt_kinds(cluster, PLACE)
         values = {"scope": "namespaces", "namespaces": ["default"]}
-        with charted.running(home, values):
+        with charted.running(Namespace(PLACE, cluster), values):
             people = People(Namespace("default", cluster))
             yield people
             people.kubectl(
                 *("wait", "--for=delete", "--timeout=90s", "pods", "-l", "treadle.dev/attempt")
             )
+    finally:
+        kubectl(cluster.kubeconfig, "delete", "namespace", PLACE)
 
 
 @pytest.mark.parametrize("name", needing("chart"))
 def test_the_blocks_of_a_page_run(name: str, default: People, tmp_path: Path) -> None:
-    example = str(Path(name).parent)
+    example = ROOT / Path(name).parent
     with ExitStack() as stack:
         for claim in claims(example):
             volume = folder_as_volume(default.namespace, claim, tmp_path / claim)
@@ -102,13 +105,14 @@ def test_the_blocks_of_a_page_run(name: str, default: People, tmp_path: Path) ->
             failed.add_note(default.kubectl("get", "executions,jobs,pods,events"))
             raise
         finally:
-            away = ("delete", "--ignore-not-found", "--wait=false")
-            default.kubectl(*away, "-f", str(ROOT / example / "execution.yaml"))
-            default.kubectl(*away, "-k", str(ROOT / example))
+            if (example / "kustomization.yaml").exists():  # not beside a page of docs/
+                away = ("delete", "--ignore-not-found", "--wait=false")
+                default.kubectl(*away, "-f", str(example / "execution.yaml"))
+                default.kubectl(*away, "-k", str(example))
 
 
-def claims(example: str) -> list[str]:
+def claims(example: Path) -> list[str]:
     """The names of the volume claims of an example."""
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / example).glob("*.yaml")]
+    texts = [path.read_text(encoding="utf-8") for path in example.glob("*.yaml")]
     objs = [obj for text in texts for obj in yaml.safe_load_all(text) if isinstance(obj, dict)]
     return [o["metadata"]["name"] for o in objs if o.get("kind") == "PersistentVolumeClaim"]
