@@ -42,7 +42,20 @@ def test_every_changed_character_makes_it_none_of_ours() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "..", "...", "k1", "k1..", "k1.W10.", "no.W10.W10", "k1.é.é", "\0" * 9, "k1." * 400],
+    [
+        "",
+        ".",
+        "..",
+        "...",
+        "k1",
+        "k1..",
+        "k1.W10.",
+        "no.W10.W10",
+        "k1.é.é",
+        "k1.a.\ud800",
+        "\0" * 9,
+        "k1." * 400,
+    ],
 )
 def test_any_text_has_an_answer(text: str) -> None:
     assert read(KEYS, text) is None

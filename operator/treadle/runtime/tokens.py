@@ -44,6 +44,8 @@ def read(keys: Keys, token: str) -> Attempt | None:
     parts = token.split(".")
     if len(parts) != 3 or len(token) > TOKEN_CHARS_MAX or parts[0] not in keys.secrets:
         return None
+    if not token.isascii():
+        return None  # half a surrogate pair is in no text that could be signed
     number, said, mac = parts
     if not hmac.compare_digest(mac.encode(), _mac(keys, number, said).encode()):
         return None
