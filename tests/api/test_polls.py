@@ -255,6 +255,29 @@ def test_what_cannot_be_meant_is_said_to_be_wrong(body: Any, kind: str) -> None:
     play(scene)
 
 
+def test_a_body_whose_length_nobody_says_may_be_no_longer_than_others() -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"x" * 1_000
+
+    async def scene(place: Place, caller: Caller) -> None:
+        status, said = await caller.post(place, body=parts())
+        assert (status, said["__type"]) == (400, "ValidationException")
+
+    play(scene)
+
+
+def test_half_a_letter_in_a_workers_name_is_none() -> None:
+    async def scene(place: Place, caller: Caller) -> None:
+        await place.offers()
+        asked = {"activityArn": ARN, "workerName": "w-\ud800"}
+        assert (await caller.aws(place, asked))[0] == 200
+        # A history that holds the other half could not be saved.
+        assert [each.worker for each in place.taken] == ["w-?"]
+
+    play(scene)
+
+
 def test_where_nobody_can_be_asked_it_is_to_be_sent_again() -> None:
     async def scene(place: Place, caller: Caller) -> None:
         place.server.fault = Refused(403, "Forbidden", "tokenreviews is forbidden")
