@@ -9,6 +9,7 @@ import pytest
 
 from tests.runtime.stage import Stage, on_a_stage
 from treadle.app.identify import Identities
+from treadle.asl.arns import Account
 from treadle.asl.json import dumps, loads
 from treadle.engine.events import TaskId, TaskSucceeded
 from treadle.kube.informer import Informer
@@ -437,6 +438,22 @@ def test_of_several_the_one_of_the_workers_namespace_is_meant() -> None:
         for arn in (ARN, FOREIGN):
             found = [shop.runner.named_by(arn, home) for home in ("z", "default", "")]
             assert [place and place.namespace for place in found] == ["z", "default", "a"]
+
+    play(scene)
+
+
+def test_nobody_takes_the_workers_of_another_by_saying_its_arn() -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        accounts = {"default": ACCOUNT}
+        stage.objects.namespaces["a"] = "Active"
+        taken = {"metadata": {"name": "pack"}, "spec": {"arn": ARN}}
+        stage.objects.create(ACTIVITIES, "a", taken)
+        shop.open("pack")
+        shop.runner._accounts = lambda each: Account("us-east-1", accounts.get(each, "2" * 12))
+        await stage.passes(1)
+        found = [shop.runner.named_by(ARN, home) for home in ("default", "elsewhere", "")]
+        assert found == [PACK] * 3
+        assert shop.runner.named_by(ARN, "a") == Place("a", "pack"), "its own worker may"
 
     play(scene)
 

@@ -226,15 +226,18 @@ class ActivityRunner:
 
         Args:
             arn: of an activity.
-            home: the worker's namespace, which comes first where several have this ARN.
+            home: the worker's namespace, which comes first where several have this ARN; then those
+                whose account it has, for an Activity of any namespace may say that it is its own.
         """
         name = arn.rpartition(":")[2]
         named = [_place(obj) for obj in self._view.find(BY_NAME, name)]
-        found = [each for each in named if self._is_named(each, arn)]
-        found += [_place(obj) for obj in self._view.find(BY_ARN, arn)]
+        owners = [each for each in named if self._is_named(each, arn)]
+        others = [_place(obj) for obj in self._view.find(BY_ARN, arn)]
+        at_home = [each for each in (*owners, *others) if each.namespace == home]
+        found = at_home or owners or others
         if not found and home and self._is_named(Place(home, name), arn):
             return Place(home, name)  # it may be new
-        return min(found, key=lambda each: (each.namespace != home, each), default=None)
+        return min(found, default=None)
 
     def _is_named(self, place: Place, arn: str) -> bool:
         return self._accounts(place.namespace).activity_arn(place.name) == arn
