@@ -151,6 +151,14 @@ def test_without_a_folder_for_files_it_takes_no_task(
         working.wanted("pack", ["true"], namespace="a", worker="w", **where)
 
 
+@pytest.mark.parametrize("name", ["no-such-program", "/no/such/program", "/etc/passwd", ""])
+def test_a_worker_without_its_program_takes_no_task(tmp_path: Path, name: str) -> None:
+    (tmp_path / "token").write_text("t")
+    where = {"url": "http://x", "token_file": str(tmp_path / "token")}
+    with pytest.raises(ValueError, match="there is no program"):
+        working.wanted("pack", [name, "x"], namespace="a", worker="w", **where)
+
+
 def test_a_result_that_is_refused_is_a_failure(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         bench.giver.answer("success", 400, __type="ValidationException", message="too long")
@@ -261,6 +269,17 @@ def test_trouble_is_told_once_and_passes(tmp_path: Path) -> None:
         bench.giver.answer("poll", 403, message="you may not")
         await bench.python("", once=True).work()
         assert bench.told == ["you may not (HTTP 403); trying again"] * 2
+
+    play(tmp_path, scene, None)
+
+
+def test_something_else_that_answers_is_trouble_too(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.giver.answer("poll", 200, healthy=True)
+        bench.giver.answer("poll", 200, taskToken=7, input=1)
+        await bench.python("", once=True).work()
+        assert bench.told == [f"{bench.giver.url}: what answers is no API of Treadle; trying again"]
+        assert bench.giver.ends() == [("0", "success", {})]
 
     play(tmp_path, scene, None)
 

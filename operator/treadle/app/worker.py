@@ -7,6 +7,7 @@ nobody waits for it any more.
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -75,7 +76,7 @@ def wanted(
     """What a worker is to do, completed by where it runs.
 
     Raises:
-        ValueError: nobody says where the operator is; or there is no token.
+        ValueError: nobody says where the operator is; or there is no token, or no such program.
     """
     found = url or os.environ.get(API_URL, "")
     if not found.startswith(("http://", "https://")):
@@ -94,6 +95,9 @@ def wanted(
         tempfile.gettempdir()
     except OSError as why:
         raise ValueError(f"{why}: mount a volume at /tmp for the files of tasks") from None
+    if shutil.which(command[0]) is None:
+        # It would take one task after the other, and fail them all.
+        raise ValueError(f"there is no program {command[0]!r} here that may be run")
     worker = worker or os.uname().nodename
     return Wanted(found.rstrip("/"), namespace, activity, command, path, worker[:80], **others)
 
@@ -198,7 +202,7 @@ class Worker:
                     return None
                 if answer.status != 200:
                     return _sentence(answer.status, body)
-                return dict(loads(body))
+                return _handed(body)
         except (aiohttp.ClientError, TimeoutError, ValueError) as why:
             return f"{asked.url}: {why or type(why).__name__}"
 
@@ -327,6 +331,13 @@ def _token(path: Path) -> str:
             f"the token cannot be read from {path}: {getattr(why, 'strerror', None) or why}; give "
             "--token-file, a service account's token of the audience `treadle`"
         ) from None
+
+
+def _handed(body: bytes) -> Mapping[str, Any]:
+    found = loads(body)
+    if isinstance(found, dict) and isinstance(found.get("taskToken"), str) and "input" in found:
+        return found
+    raise ValueError("what answers is no API of Treadle")
 
 
 def _again(failures: int) -> float:
