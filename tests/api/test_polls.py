@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.support.reviewers import Reviewer
 from treadle.api import polls
@@ -230,6 +231,19 @@ def test_an_activity_that_does_not_exist_is_awss_error() -> None:
         for arn in (ARN.replace("1" * 12, "2" * 12), "nonsense", ARN.replace("pack", "none")):
             status, said = await caller.aws(place, {"activityArn": arn})
             assert (status, said["__type"]) == (400, "ActivityDoesNotExist")
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "where", ["shop/activities/Pack", "shop/activities/a%2Fb", "S/activities/a"]
+)
+def test_what_can_be_no_name_is_asked_of_nobody(where: str) -> None:
+    async def scene(place: Place, caller: Caller) -> None:
+        path = URL(f"{place.url}/v1/namespaces/{where}/poll", encoded=True)
+        async with caller._session.post(path, headers=BEARER) as answer:
+            assert (await answer.json())["__type"] == "ActivityDoesNotExist"
+        assert "SubjectAccessReview" not in place.server.asked
 
     play(scene)
 

@@ -106,6 +106,8 @@ class Polls:
         return await self._served(request, ask, AMZ_JSON)
 
     async def _poll(self, user: User, place: Place, worker: str) -> Handed | None:
+        if not place.may_be:  # nothing is asked of that, nor kept
+            raise _does_not_exist(f"{place.namespace}/{place.name}")
         if not await self.reviews.may(user, VERB, ACTIVITIES, *place):
             message = (
                 f"{user.name} may not `{VERB}` on activities.{ACTIVITIES.group} {place.name} in "

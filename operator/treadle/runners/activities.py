@@ -82,6 +82,11 @@ class Place(NamedTuple):
     namespace: str
     name: str
 
+    @property
+    def may_be(self) -> bool:
+        """Whether Kubernetes could have it: anybody may ask for any text."""
+        return all(map(_NAME.fullmatch, self))
+
 
 @dataclass(frozen=True, slots=True)
 class Handed:
@@ -216,7 +221,7 @@ class ActivityRunner:
         """Whether there is such an Activity. Raises: Fault."""
         if self._view.get(*place) is not None:
             return True
-        if not all(map(_NAME.fullmatch, place)):
+        if not place.may_be:
             return False
         # What a view does not show is a question.
         try:
