@@ -244,6 +244,18 @@ def test_so_many_tasks_are_done_at_once(tmp_path: Path) -> None:
     play(tmp_path, scene, 0, 1, 2)
 
 
+def test_those_that_wait_do_not_hold_up_what_is_said_of_others(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        asked = Wanted(bench.giver.url, "shop", "pack", ["true"], bench.token, "w", concurrency=300)
+        life = asyncio.create_task(working._run(asked, bench.hear))
+        await bench.giver.until(("0", "success", {}))
+        life.cancel()
+        await asyncio.wait({life})
+        assert bench.told == []
+
+    play(tmp_path, scene, 0, seconds=20)
+
+
 def test_who_is_told_to_stop_ends_what_was_begun_and_asks_for_no_more(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         wait = f"import time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)"

@@ -114,7 +114,9 @@ def run(asked: Wanted, tell: Callable[[str], None]) -> None:
 
 async def _run(asked: Wanted, tell: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
-    async with aiohttp.ClientSession(trust_env=False) as session:
+    # Who waits for work holds a connection; those of aiohttp's own bound would be the only ones.
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
         worker = Worker(asked, session, tell)
         working = asyncio.ensure_future(worker.work())
         for number in (signal.SIGTERM, signal.SIGINT):
