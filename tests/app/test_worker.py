@@ -1,6 +1,8 @@
 """A program as a worker: what it is given, what is said of it, and how it ends."""
 
 import asyncio
+import contextlib
+import ctypes
 import os
 import sys
 import tempfile
@@ -212,6 +214,37 @@ def test_what_nobody_waits_for_any_more_is_cut_off_with_all_that_it_started(tmp_
         await life
 
     play(tmp_path, scene, "hangs", "ends")
+
+
+def test_what_a_command_left_running_leaves_no_zombie_where_it_is_process_1(tmp_path: Path) -> None:
+    adopt_orphans(True)  # as the first process of a container does
+    try:
+
+        async def scene(bench: Bench) -> None:
+            left = ["sh", "-c", "sleep 1000 & sleep 1000 & exit 0"]
+            await bench.worker(*left, once=True).work()
+            assert bench.giver.ends() == [("0", "success", {})]
+            assert zombies() == []
+
+        play(tmp_path, scene, None)
+    finally:
+        adopt_orphans(False)
+
+
+def adopt_orphans(does: bool) -> None:
+    set_child_subreaper = 36  # linux/prctl.h
+    assert ctypes.CDLL(None).prctl(set_child_subreaper, int(does), 0, 0, 0) == 0
+
+
+def zombies() -> list[str]:
+    """Children of this process that have ended, and nobody has asked how."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, rest = file.read_text().rpartition(")")
+            if rest.split()[:2] == ["Z", str(os.getpid())]:
+                found.append(name)
+    return found
 
 
 def test_an_answer_that_comes_too_late_is_told_and_the_next_task_taken(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/name
 TOKEN_FILE: Final = Path("/var/run/secrets/treadle.dev/token")
 
 GRACE_SECONDS = 30.0  # Kubernetes: terminationGracePeriodSeconds
+REAP_SECONDS = 2.0
+"""What was killed is gone at once; a process that waits for a disk is left to itself."""
+
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 10.0)
 """Delays after what went wrong; the last one repeats."""
 
@@ -318,6 +321,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await asyncio.wait_for(process.wait(), GRACE_SECONDS)
     _send(process, signal.SIGKILL)
     await process.wait()
+    await _reap(process.pid)
+
+
+async def _reap(group: int) -> None:
+    """Ask how the others of its group ended, where they are ours: those of a container's first."""
+    with contextlib.suppress(TimeoutError, ChildProcessError):
+        async with asyncio.timeout(REAP_SECONDS):
+            while True:
+                if os.waitpid(-group, os.WNOHANG)[0] == 0:  # noqa: ASYNC222 - it waits for none
+                    await asyncio.sleep(0.01)
 
 
 def _send(process: asyncio.subprocess.Process, number: int) -> None:
