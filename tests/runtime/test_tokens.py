@@ -72,6 +72,13 @@ def test_a_key_that_was_rotated_out_of_use_still_knows_its_tokens() -> None:
     assert read(Keys("k2", {"k2": TWO}), old) is None
 
 
+def test_a_key_may_have_dots_in_its_name() -> None:
+    keys = Keys("2027.01", {"2027.01": ONE, "2027": TWO})
+    token = issue(keys, KEY, TASK)
+    assert key_id(token) == "2027.01"
+    assert read(keys, token) == Attempt(KEY, TASK)
+
+
 def test_the_longest_names_fit() -> None:
     far = ExecutionKey("n" * 63, "e" * 253, "u" * 36)
     token = issue(KEYS, far, TaskId(10**9, 10**9, 10**6))
