@@ -221,6 +221,20 @@ def test_what_cannot_be_meant_is_said_to_be_wrong(action: str, body: Any, kind: 
     play(scene)
 
 
+def test_an_action_that_is_no_text_is_said_to_be_wrong_too() -> None:
+    async def scene(place: Place, caller: Caller) -> None:
+        # aiohttp's client would not send it.
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(place.url.split(":")[-1]))
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: \xff\r\n")
+        writer.write(b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        assert b" 400 " in answer
+        assert b"UnknownOperationException" in answer
+
+    play(scene)
+
+
 def test_what_is_not_saved_in_time_is_to_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callbacks, "ANSWER_SECONDS", 0.05)
 

@@ -256,6 +256,7 @@ def test_what_can_be_no_name_is_asked_of_nobody(where: str) -> None:
         ({"activityArn": 7}, "ValidationException"),
         ({"activityArn": ARN, "workerName": "w" * 81}, "ValidationException"),
         ({"activityArn": ARN + "x" * 300}, "ValidationException"),
+        ({"activityArn": "\ud800"}, "ActivityDoesNotExist"),
         (b"x" * 5_000, "ValidationException"),
     ],
 )
