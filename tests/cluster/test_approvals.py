@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client
+from kubernetes import client, config
 
 from tests.cluster.lab.namespaces import Cluster
 from tests.cluster.support.charted import (
@@ -177,6 +177,38 @@ def test_what_is_asked_does_not_change(ada: Person, asked: str) -> None:
         assert "cannot be changed: only decisions" in patched(ada, asked, {"spec": change})
 
 
+def test_details_do_not_change_either(people: People, ada: Person) -> None:
+    details = {"order": {"n": 7, "none": None}, "euros": 1_000_000}
+    name = an_approval(people, "detailed", approvers={"users": ["ada"]}, details=details)
+    # The last has as many members, and those that both have are the same.
+    for change in (None, {"euros": 5}, {"more": 1}, {"euros": None, "price": 5}):
+        said = patched(ada, name, {"spec": {"details": change}})
+        assert "details of an Approval cannot be changed: only decisions" in said, change
+    assert decides(ada, name) == ""
+
+
+def test_whose_it_is_does_not_change(people: People, ada: Person) -> None:
+    marks = {"treadle.dev/attempt": "a-1"}
+    metadata = {"name": "marked", "labels": marks, "annotations": {"treadle.dev/task": "0.1.1"}}
+    spec = {"message": "?", "approvers": {"users": ["ada"]}, "decisions": []}
+    body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Approval", "spec": spec}
+    place = (GROUP, VERSION, people.namespace.name, APPROVALS)
+    people.namespace.custom.create_namespaced_custom_object(*place, {**body, "metadata": metadata})
+    for change in (
+        {"labels": None},
+        {"labels": {"treadle.dev/attempt": None}},
+        {"labels": {"treadle.dev/attempt": "a-2"}},
+        {"annotations": None},
+        {"annotations": {"treadle.dev/task": "0.2.1"}},
+    ):
+        said = patched(ada, "marked", {"metadata": change})
+        assert said.endswith("by what it is marked with, Treadle knows whose it is"), change
+    mine = {"labels": {"team": "t"}, "annotations": {"team": "t"}}
+    assert patched(ada, "marked", {"metadata": mine}) == ""
+    assert patched(ada, "marked", {"metadata": {"labels": {"team": None}}}) == ""
+    assert decides(ada, "marked") == ""
+
+
 def test_a_reason_is_given_where_one_is_due(people: People, ada: Person) -> None:
     users = {"users": ["ada"]}
     name = an_approval(people, "reasoned", approvers=users, reasonRequired=True)
@@ -225,12 +257,42 @@ def test_a_tombstone_is_decided_by_nobody(people: People, ada: Person) -> None:
 
 def test_nobody_brings_a_decision_along(people: People) -> None:
     maker = one_who_may(people, "maker", {**PATCHES, "verbs": ["create"]})
-    spec = {"message": "?", "decisions": [{"by": "bob", "approve": True}]}
-    body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Approval", "spec": spec}
+    assert "by must be maker" in makes(maker, decisions=[{"by": "bob", "approve": True}])
+
+
+def test_who_makes_one_might_decide_it_and_so_must_be_allowed_to(
+    people: People, installation: Installation, tmp_path: Path
+) -> None:
+    maker = one_who_may(people, "maker-only", {**PATCHES, "verbs": ["create"]})
+    said = makes(maker, approvers={"users": ["maker-only"]})
+    assert said.endswith(
+        "an Approval is made by Treadle, or by those who may approve all of its namespace"
+    )
+    one = {**PATCHES, "verbs": ["approve"], "resourceNames": ["made"]}
+    of_one = one_who_may(people, "maker-of-one", {**PATCHES, "verbs": ["create"]}, one)
+    assert "an Approval is made by Treadle" in makes(of_one)
+    of_all = one_who_may(people, "maker-of-all", {**PATCHES, "verbs": ["create", "approve"]})
+    assert makes(of_all) == ""
+    people.delete("made", APPROVALS)
+    path = str(installation.kubeconfig(tmp_path))
+    operator = client.CustomObjectsApi(config.new_client_from_config(path))  # type: ignore[no-untyped-call]
+    assert made_by(operator, people.namespace.name) == ""
+
+
+def makes(person: Person, **spec: Any) -> str:
+    """What the API server says against an Approval that somebody makes."""
+    return made_by(person.custom, person.namespace.name, **spec)
+
+
+def made_by(custom: Any, namespace: str, **spec: Any) -> str:
+    body = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "Approval",
+        "spec": {"message": "?", **spec},
+    }
     body["metadata"] = {"name": "made"}
-    create = maker.custom.create_namespaced_custom_object
-    place = (GROUP, VERSION, people.namespace.name, APPROVALS)
-    assert "by must be maker" in said_against(lambda: create(*place, body))
+    create = custom.create_namespaced_custom_object
+    return said_against(lambda: create(GROUP, VERSION, namespace, APPROVALS, body))
 
 
 # ------------------------------------------------------------------------------- what becomes of it

@@ -281,6 +281,14 @@ def test_a_verb_for_one_execution_is_for_that_one(people: People, execution: str
     assert change(person, "another", stop)
 
 
+def test_an_input_does_not_change_whatever_members_it_has(people: People, ada: Person) -> None:
+    people.execution("told", "none", startDeadlineSeconds=10_000, input={"n": 7, "none": None})
+    for given in (None, {"n": 8}, {"more": 1}, {"n": None, "other": 8}):
+        said = change(ada, "told", {"spec": {"input": given}})
+        assert "input cannot be changed once an Execution is created" in said, given
+    assert change(ada, "told", {"metadata": {"labels": {"team": "t"}}}) == ""
+
+
 def test_what_changes_neither_needs_no_verb(ada: Person, execution: str) -> None:
     assert change(ada, execution, {"metadata": {"labels": {"team": "t"}}}) == ""
     assert change(ada, execution, {"spec": {"suspend": False}}) == ""
@@ -334,6 +342,16 @@ def test_the_number_of_a_version_is_taken_back_by_people_and_given_by_nobody_els
     assert "is given by Treadle alone" in said("1")
 
 
+def test_a_revision_does_not_change_whatever_members_it_has(people: People, ada: Person) -> None:
+    template = {"metadata": {"labels": {"a": "b"}}}
+    spec = {"stateMachine": "m", "digest": "d", "definition": DEFINITION, "podTemplate": template}
+    people.create("StateMachineRevision", REVISIONS, "templated", spec)
+    place = (GROUP, VERSION, people.namespace.name, REVISIONS, "templated")
+    patch = {"spec": {"podTemplate": {"metadata": None, "spec": {"hostNetwork": True}}}}
+    said = said_against(lambda: ada.custom.patch_namespaced_custom_object(*place, patch))
+    assert "a revision cannot be changed" in said
+
+
 def test_the_api_server_finds_no_fault_with_the_expressions(installation: Installation) -> None:
     admission: Any = client.AdmissionregistrationV1Api(installation.namespace.cluster.client)
     suffix = f".{installation.namespace.name}"
@@ -346,7 +364,7 @@ def test_the_api_server_finds_no_fault_with_the_expressions(installation: Instal
         return all(each.status and each.status.observed_generation for each in policies())
 
     installation.namespace.wait(checked, "the check of the expressions")
-    assert len(policies()) == 4
+    assert len(policies()) == 5
     for each in policies():
         checking = each.status.type_checking
         assert not (checking and checking.expression_warnings), checking

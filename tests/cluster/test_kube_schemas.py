@@ -59,7 +59,7 @@ def _said(call: Callable[[], object]) -> str:
 def test_the_api_server_takes_them_without_a_word_against_them(cluster: Cluster) -> None:
     shown = kubectl(cluster.kubeconfig, "get", "-o", "json", "-f", str(places.ROOT / "crds"))
     crds = json.loads(shown)["items"]
-    assert len(crds) == 5
+    assert len(crds) == 7
     for crd in crds:
         holds = {each["type"] for each in crd["status"]["conditions"] if each["status"] == "True"}
         assert holds == {"NamesAccepted", "Established"}, crd["metadata"]["name"]
