@@ -267,7 +267,7 @@ def test_who_may_redrive_takes_back_the_stop_of_what_has_ended_and_no_other(
         status = {"status": {"phase": phase}}
         people.namespace.custom.patch_namespaced_custom_object_status(*place, name, status)
     people.namespace.wait(lambda: not change(person, "over", again), "the right")
-    assert "spec.stop is changed by those who may stop" in change(person, "runs", again)
+    assert "stop can be taken back once the execution has ended" in change(person, "runs", again)
     assert change(person, "over", {"spec": {"stop": None}}), "it goes with a redrive only"
 
 
@@ -346,7 +346,7 @@ def test_the_api_server_finds_no_fault_with_the_expressions(installation: Instal
         return all(each.status and each.status.observed_generation for each in policies())
 
     installation.namespace.wait(checked, "the check of the expressions")
-    assert len(policies()) == 4
+    assert len(policies()) == 5
     for each in policies():
         checking = each.status.type_checking
         assert not (checking and checking.expression_warnings), checking
