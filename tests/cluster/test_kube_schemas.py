@@ -59,7 +59,7 @@ def _said(call: Callable[[], object]) -> str:
 def test_the_api_server_takes_them_without_a_word_against_them(cluster: Cluster) -> None:
     shown = kubectl(cluster.kubeconfig, "get", "-o", "json", "-f", str(places.ROOT / "crds"))
     crds = json.loads(shown)["items"]
-    assert len(crds) == 5
+    assert len(crds) == 7
     for crd in crds:
         holds = {each["type"] for each in crd["status"]["conditions"] if each["status"] == "True"}
         assert holds == {"NamesAccepted", "Established"}, crd["metadata"]["name"]
@@ -139,9 +139,9 @@ def test_what_this_release_does_not_have_is_not_taken_silently(loner: People) ->
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "Execution",
         "metadata": {"name": "a"},
-        "spec": {"stateMachineRef": {"name": "m"}, "redrive": {"id": "1"}},
+        "spec": {"stateMachineRef": {"name": "m"}, "priority": 1},
     }
-    with pytest.raises(AssertionError, match=r'unknown field "spec.redrive"'):
+    with pytest.raises(AssertionError, match=r'unknown field "spec.priority"'):
         loner.kubectl("create", "-f", "-", text=json.dumps(manifest))
 
 
