@@ -1,12 +1,14 @@
 """Answers to task tokens over real HTTP: what a caller sends, and what it is told."""
 
 import asyncio
+import gzip
 import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -57,10 +59,14 @@ class Place:
             raise self.taken
         return self.taken
 
+    def does_lead(self) -> bool:
+        return self.leads
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Place"]:
-        async with Forwarding(lambda: self.leads, lambda: self.leader) as forwarding:
-            taking = Callbacks(Known(), self.answer, forwarding, lambda: AT, DEFAULT)
+        async with Forwarding(self.does_lead, lambda: self.leader) as forwarding:
+            leads = self.does_lead
+            taking = Callbacks(Known(), self.answer, forwarding, lambda: AT, DEFAULT, leads)
             server = Server(served(taking), "127.0.0.1", 0)
             self.url = f"http://127.0.0.1:{await server.open()}"
             try:
@@ -215,6 +221,20 @@ def test_what_cannot_be_meant_is_said_to_be_wrong(action: str, body: Any, kind: 
     play(scene)
 
 
+def test_an_action_that_is_no_text_is_said_to_be_wrong_too() -> None:
+    async def scene(place: Place, caller: Caller) -> None:
+        # aiohttp's client would not send it.
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(place.url.split(":")[-1]))
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: \xff\r\n")
+        writer.write(b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        assert b" 400 " in answer
+        assert b"UnknownOperationException" in answer
+
+    play(scene)
+
+
 def test_what_is_not_saved_in_time_is_to_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callbacks, "ANSWER_SECONDS", 0.05)
 
@@ -258,6 +278,112 @@ def test_a_body_that_does_not_come_holds_nobody(monkeypatch: pytest.MonkeyPatch)
     async def scene(place: Place, caller: Caller) -> None:
         status, said = await caller.tell(place, "success", slowly())
         assert (status, said["__type"]) == (408, "RequestTimeout")
+
+    play(scene)
+
+
+async def never() -> AsyncIterator[bytes]:
+    yield b"{"
+    await asyncio.Event().wait()
+
+
+def test_whose_token_is_not_ours_is_refused_before_the_body_is_read() -> None:
+    async def scene(place: Place, caller: Caller) -> None:
+        async with asyncio.timeout(callbacks.BODY_SECONDS / 2):
+            assert refused(await caller.tell(place, "success", never(), token="x")) == FORGED
+
+    play(scene)
+
+
+def test_a_large_body_in_which_is_no_token_of_ours_is_not_parsed() -> None:
+    padding = "x" * callbacks.LARGE_BYTES
+
+    async def scene(place: Place, caller: Caller) -> None:
+        for token in ("", TOKEN[:-1], "\ud800"):
+            body = json.dumps({"taskToken": token, "output": padding})
+            assert refused(await caller.aws(place, "SendTaskSuccess", body.encode())) == FORGED
+        assert refused(await caller.aws(place, "SendTaskSuccess", b"[" * 20_000)) == FORGED
+        # As compressed it is short.
+        sent = {
+            **AWS,
+            "X-Amz-Target": "AWSStepFunctions.SendTaskSuccess",
+            "Content-Encoding": "gzip",
+        }
+        assert refused(await caller.post(place, "/", gzip.compress(b"[" * 20_000), sent)) == FORGED
+        large = json.dumps(padding)
+        for body in ({"taskToken": TOKEN, "output": large}, {"output": large, "taskToken": TOKEN}):
+            assert await caller.aws(place, "SendTaskSuccess", body) == (200, {})
+        assert len(place.told) == 2
+
+    play(scene)
+
+
+def test_few_large_bodies_are_read_at_once_of_whom_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(callbacks, "LARGE_MAX", 1)
+    monkeypatch.setattr(callbacks, "BODY_SECONDS", 0.5)
+
+    async def scene(_: Place, caller: Caller) -> None:
+        async with Place().open() as small:
+            headers = {**AWS, "X-Amz-Target": "AWSStepFunctions.SendTaskSuccess"}
+            packed = {**headers, "Content-Encoding": "gzip", "Content-Length": "100"}
+            slow = [
+                asyncio.create_task(caller.post(small, "/", never(), sent))
+                for sent in (headers, packed)
+            ]
+            await asyncio.sleep(0.1)
+            # What is small, and who has a token, is not held up.
+            assert (await caller.aws(small, "SendTaskHeartbeat", {"taskToken": TOKEN}))[0] == 200
+            assert (await caller.tell(small, "success", json.dumps("x" * 20_000)))[0] == 200
+            assert [status for status, _ in await asyncio.gather(*slow)] == [408, 408]
+
+    play(scene)
+
+
+def test_a_standby_holds_few_large_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callbacks, "LARGE_MAX", 1)
+    monkeypatch.setattr(callbacks, "BODY_SECONDS", 0.5)
+    large = json.dumps("x" * callbacks.LARGE_BYTES)
+
+    async def scene(place: Place, caller: Caller) -> None:
+        async with Place().open() as standby:
+            standby.leads, standby.leader = False, place.url
+            place.saving.clear()
+            first = asyncio.create_task(caller.tell(standby, "success", large))
+            await place.asked.get()
+            status, said = await caller.tell(standby, "success", large)
+            assert (status, said["__type"]) == (408, "RequestTimeout"), "one is passed on"
+            second = asyncio.create_task(caller.tell(standby, "success", "1"))
+            await place.asked.get()
+            place.saving.set()
+            assert await asyncio.gather(first, second) == [(200, {})] * 2
+            # Which keys there are, only who leads knows for sure.
+            assert refused(await caller.tell(standby, "success", large, token="x")) == FORGED
+            assert (await caller.tell(standby, "success", large)) == (200, {})
+
+    play(scene)
+
+
+def test_between_two_that_are_parsed_the_loop_is_everybodys() -> None:
+    async def scene(place: Place, caller: Caller) -> None:
+        taking = Callbacks(Known(), place.answer, cast(Any, None), lambda: AT, DEFAULT)
+        turns: list[str] = []
+
+        async def others() -> None:
+            while True:
+                turns.append("other")
+                await asyncio.sleep(0)
+
+        async def parse() -> None:
+            await taking.parsed(lambda: turns.append("parsed"))
+
+        other = asyncio.create_task(others())
+        await asyncio.gather(*(parse() for _ in range(3)))
+        other.cancel()
+        parsed = [place for place, each in enumerate(turns) if each == "parsed"]
+        assert len(parsed) == 3
+        assert all(after - before > 1 for before, after in pairwise(parsed))
 
     play(scene)
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.support.reviewers import Reviewer
 from treadle.api import polls
@@ -235,6 +236,19 @@ def test_an_activity_that_does_not_exist_is_awss_error() -> None:
 
 
 @pytest.mark.parametrize(
+    "where", ["shop/activities/Pack", "shop/activities/a%2Fb", "S/activities/a"]
+)
+def test_what_can_be_no_name_is_asked_of_nobody(where: str) -> None:
+    async def scene(place: Place, caller: Caller) -> None:
+        path = URL(f"{place.url}/v1/namespaces/{where}/poll", encoded=True)
+        async with caller._session.post(path, headers=BEARER) as answer:
+            assert (await answer.json())["__type"] == "ActivityDoesNotExist"
+        assert "SubjectAccessReview" not in place.server.asked
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
     ("body", "kind"),
     [
         (b"{", "SerializationException"),
@@ -242,6 +256,7 @@ def test_an_activity_that_does_not_exist_is_awss_error() -> None:
         ({"activityArn": 7}, "ValidationException"),
         ({"activityArn": ARN, "workerName": "w" * 81}, "ValidationException"),
         ({"activityArn": ARN + "x" * 300}, "ValidationException"),
+        ({"activityArn": "\ud800"}, "ActivityDoesNotExist"),
         (b"x" * 5_000, "ValidationException"),
     ],
 )
@@ -251,6 +266,29 @@ def test_what_cannot_be_meant_is_said_to_be_wrong(body: Any, kind: str) -> None:
         assert (status, said["__type"]) == (400, kind)
         status, said = await caller.post(place, POLL + "x" * 80)
         assert (status, said["__type"]) == (400, "ValidationException")
+
+    play(scene)
+
+
+def test_a_body_whose_length_nobody_says_may_be_no_longer_than_others() -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"x" * 1_000
+
+    async def scene(place: Place, caller: Caller) -> None:
+        status, said = await caller.post(place, body=parts())
+        assert (status, said["__type"]) == (400, "ValidationException")
+
+    play(scene)
+
+
+def test_half_a_letter_in_a_workers_name_is_none() -> None:
+    async def scene(place: Place, caller: Caller) -> None:
+        await place.offers()
+        asked = {"activityArn": ARN, "workerName": "w-\ud800"}
+        assert (await caller.aws(place, asked))[0] == 200
+        # A history that holds the other half could not be saved.
+        assert [each.worker for each in place.taken] == ["w-?"]
 
     play(scene)
 

@@ -1,6 +1,7 @@
 """Approvals for those who decide: what waits for whom, and what a refusal says."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -42,6 +43,9 @@ class Server:
         self.patches.append((name, patch))
         return {"metadata": {"name": name}}
 
+    def now(self) -> datetime:
+        return datetime(2026, 1, 2, tzinfo=UTC)
+
 
 def an_approval(name: str, at: int = 0, phase: str = "", **spec: Any) -> Obj:
     found: Obj = {
@@ -71,9 +75,12 @@ def test_mine_are_those_that_i_may_decide_and_have_not() -> None:
         an_approval("decided", phase="Approved", approvers=users),
         an_approval("done", approvers=users, decisions=[{"by": "ada", "approve": True}]),
         an_approval("waits", approvers=users, decisions=[{"by": "bob", "approve": True}]),
+        # No operator has seen that it is too late.
+        an_approval("late", approvers=users, expiresAt="2026-01-02T00:00:00Z"),
+        an_approval("still", approvers=users, expiresAt="2026-01-02T00:00:01Z"),
         may=frozenset({"by-verb"}),
     )
-    assert listed(server, mine=True) == ["by-verb", "in-group", "named", "waits"]
+    assert listed(server, mine=True) == ["by-verb", "in-group", "named", "still", "waits"]
 
 
 @pytest.mark.parametrize("reason", [None, "fine"])

@@ -1,6 +1,8 @@
 """A program as a worker: what it is given, what is said of it, and how it ends."""
 
 import asyncio
+import contextlib
+import ctypes
 import os
 import sys
 import tempfile
@@ -151,6 +153,14 @@ def test_without_a_folder_for_files_it_takes_no_task(
         working.wanted("pack", ["true"], namespace="a", worker="w", **where)
 
 
+@pytest.mark.parametrize("name", ["no-such-program", "/no/such/program", "/etc/passwd", ""])
+def test_a_worker_without_its_program_takes_no_task(tmp_path: Path, name: str) -> None:
+    (tmp_path / "token").write_text("t")
+    where = {"url": "http://x", "token_file": str(tmp_path / "token")}
+    with pytest.raises(ValueError, match="there is no program"):
+        working.wanted("pack", [name, "x"], namespace="a", worker="w", **where)
+
+
 def test_a_result_that_is_refused_is_a_failure(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         bench.giver.answer("success", 400, __type="ValidationException", message="too long")
@@ -206,6 +216,37 @@ def test_what_nobody_waits_for_any_more_is_cut_off_with_all_that_it_started(tmp_
     play(tmp_path, scene, "hangs", "ends")
 
 
+def test_what_a_command_left_running_leaves_no_zombie_where_it_is_process_1(tmp_path: Path) -> None:
+    adopt_orphans(True)  # as the first process of a container does
+    try:
+
+        async def scene(bench: Bench) -> None:
+            left = ["sh", "-c", "sleep 1000 & sleep 1000 & exit 0"]
+            await bench.worker(*left, once=True).work()
+            assert bench.giver.ends() == [("0", "success", {})]
+            assert zombies() == []
+
+        play(tmp_path, scene, None)
+    finally:
+        adopt_orphans(False)
+
+
+def adopt_orphans(does: bool) -> None:
+    set_child_subreaper = 36  # linux/prctl.h
+    assert ctypes.CDLL(None).prctl(set_child_subreaper, int(does), 0, 0, 0) == 0
+
+
+def zombies() -> list[str]:
+    """Children of this process that have ended, and nobody has asked how."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, rest = file.read_text().rpartition(")")
+            if rest.split()[:2] == ["Z", str(os.getpid())]:
+                found.append(name)
+    return found
+
+
 def test_an_answer_that_comes_too_late_is_told_and_the_next_task_taken(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         bench.giver.answer("success", 400, **OVER)
@@ -236,6 +277,18 @@ def test_so_many_tasks_are_done_at_once(tmp_path: Path) -> None:
     play(tmp_path, scene, 0, 1, 2)
 
 
+def test_those_that_wait_do_not_hold_up_what_is_said_of_others(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        asked = Wanted(bench.giver.url, "shop", "pack", ["true"], bench.token, "w", concurrency=300)
+        life = asyncio.create_task(working._run(asked, bench.hear))
+        await bench.giver.until(("0", "success", {}))
+        life.cancel()
+        await asyncio.wait({life})
+        assert bench.told == []
+
+    play(tmp_path, scene, 0, seconds=20)
+
+
 def test_who_is_told_to_stop_ends_what_was_begun_and_asks_for_no_more(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         wait = f"import time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)"
@@ -261,6 +314,17 @@ def test_trouble_is_told_once_and_passes(tmp_path: Path) -> None:
         bench.giver.answer("poll", 403, message="you may not")
         await bench.python("", once=True).work()
         assert bench.told == ["you may not (HTTP 403); trying again"] * 2
+
+    play(tmp_path, scene, None)
+
+
+def test_something_else_that_answers_is_trouble_too(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.giver.answer("poll", 200, healthy=True)
+        bench.giver.answer("poll", 200, taskToken=7, input=1)
+        await bench.python("", once=True).work()
+        assert bench.told == [f"{bench.giver.url}: what answers is no API of Treadle; trying again"]
+        assert bench.giver.ends() == [("0", "success", {})]
 
     play(tmp_path, scene, None)
 

@@ -50,6 +50,16 @@ def test_a_task_is_a_process_of_its_workers_command(
     ]
 
 
+@pytest.mark.parametrize("time", ["real", "virtual"])
+def test_a_process_is_alive_for_as_long_as_it_runs(tmp_path: Path, time: str) -> None:
+    retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1, "IntervalSeconds": 1}]
+    slow = "pack=sh -c 'sleep 2.5; echo 7 >$TREADLE_RESULT_FILE'"
+    definition = asking(HeartbeatSeconds=1, Retry=retry)
+    ended = run(tmp_path, definition, "--worker", slow, "--time", time)
+    assert (ended["status"], ended["output"]) == ("Succeeded", 7)
+    assert types(tmp_path).count("TaskTimedOut") == 0
+
+
 def test_its_failure_is_a_containers(tmp_path: Path) -> None:
     ended = run(tmp_path, asking(), "--worker", "pack=sh -c 'exit 3'")
     assert (ended["status"], ended["error"]) == ("Failed", "Kubernetes.ExitCode.3")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.runtime.stage import Stage, on_a_stage
 from treadle.app.identify import Identities
+from treadle.asl.arns import Account
 from treadle.asl.json import dumps, loads
 from treadle.engine.events import TaskId, TaskSucceeded
 from treadle.kube.informer import Informer
@@ -105,6 +106,14 @@ class Shop:
 
     def worker(self, name: str = "w", place: Place = PACK) -> "asyncio.Task[Handed | None]":
         return asyncio.create_task(self.runner.poll(place, name))
+
+    async def hangs_up(self) -> None:
+        """A worker leaves when a save says that it has a task, and its answer is on the way."""
+        gone = self.worker("gone")
+        while self.waits_for() != ["task"]:
+            await self.stage.passes(0.001)
+        assert not gone.done()
+        gone.cancel()
 
     async def gives(self, handed: Handed, value: Any = None) -> bool:
         task = TaskId(*map(int, handed.token.partition("/")[2].split("-")))
@@ -293,20 +302,80 @@ def test_what_is_on_its_way_to_who_hung_up_is_another_workers() -> None:
     play(scene)
 
 
-def test_what_was_saved_for_who_hung_up_is_lost_with_them() -> None:
+@pytest.mark.parametrize("answer", ["ok", "lost"])
+def test_what_was_saved_for_who_hung_up_is_the_next_ones(answer: str) -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.open("pack")
+        await stage.running(asking())
+        if answer == "lost":
+            stage.api.next("update_status", EXECUTIONS, "lost")
+        await shop.hangs_up()
+        await stage.passes(5)
+        handed = await shop.worker("other")
+        assert handed == Handed("e/0-1-1", '{"v":1}')
+        assert await shop.worker("third") is None
+        assert await shop.gives(handed)
+
+    play(scene)
+
+
+def test_what_was_saved_for_who_hung_up_is_lost_with_the_process_that_knows_it() -> None:
     async def scene(shop: Shop, stage: Stage) -> None:
         shop.open("pack")
         retry = [{"ErrorEquals": ["States.HeartbeatTimeout"], "IntervalSeconds": 1}]
         await stage.running(asking(HeartbeatSeconds=30, Retry=retry))
-        stage.api.next("update_status", EXECUTIONS, "lost")
-        gone = shop.worker("gone")
-        await stage.passes(0.015)
-        gone.cancel()
+        await shop.hangs_up()
+        shop.takes_over()
         await stage.passes(5)
         assert shop.waits_for() == ["task"]
         handed = await shop.worker("other")
         assert handed == Handed("e/0-1-2", '{"v":1}')
         assert await shop.gives(handed)
+
+    play(scene)
+
+
+def test_who_hangs_up_before_reading_what_it_has_has_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.open("pack")
+        await stage.running(asking())
+        tell, workers = shop.runner._handed, [shop.worker("gone")]
+
+        def hang_up(*told: Any) -> None:
+            tell(*told)
+            if workers:
+                workers.pop().cancel()
+
+        monkeypatch.setattr(shop.runner, "_handed", hang_up)
+        await stage.passes(1)
+        assert shop.waits_for() == ["task"]
+        handed = await shop.worker("other")
+        assert handed == Handed("e/0-1-1", '{"v":1}')
+        assert await shop.gives(handed)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("phase", ["Aborted", "Failed"])
+def test_what_nobody_was_told_of_is_offered_no_longer_than_it_waits(phase: str) -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        shop.open("pack")
+        await stage.running(asking())
+        await shop.hangs_up()
+        await stage.passes(1)
+        if phase == "Aborted":
+            stage.objects.patch(EXECUTIONS, "default", "e", {"spec": {"stop": {}}})
+            stage.see()
+        else:
+            stage.cluster.remove(ACTIVITIES, PACK)
+            await stage.passes(5)
+            await shop.runner.sweep()
+        await stage.passes(1)
+        assert stage.phase() == phase
+        assert list(shop.runner.existing(stage.key)) == []
+        assert await shop.worker("other") is None
 
     play(scene)
 
@@ -437,6 +506,22 @@ def test_of_several_the_one_of_the_workers_namespace_is_meant() -> None:
         for arn in (ARN, FOREIGN):
             found = [shop.runner.named_by(arn, home) for home in ("z", "default", "")]
             assert [place and place.namespace for place in found] == ["z", "default", "a"]
+
+    play(scene)
+
+
+def test_nobody_takes_the_workers_of_another_by_saying_its_arn() -> None:
+    async def scene(shop: Shop, stage: Stage) -> None:
+        accounts = {"default": ACCOUNT}
+        stage.objects.namespaces["a"] = "Active"
+        taken = {"metadata": {"name": "pack"}, "spec": {"arn": ARN}}
+        stage.objects.create(ACTIVITIES, "a", taken)
+        shop.open("pack")
+        shop.runner._accounts = lambda each: Account("us-east-1", accounts.get(each, "2" * 12))
+        await stage.passes(1)
+        found = [shop.runner.named_by(ARN, home) for home in ("default", "elsewhere", "")]
+        assert found == [PACK] * 3
+        assert shop.runner.named_by(ARN, "a") == Place("a", "pack"), "its own worker may"
 
     play(scene)
 

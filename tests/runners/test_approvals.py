@@ -166,6 +166,26 @@ def test_one_that_is_deleted_by_hand_fails_the_attempt() -> None:
     in_a_world(test)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": None},
+        {"annotations": None},
+        {"annotations": {"treadle.dev/task-digest": "other"}},
+        {"ownerReferences": []},
+    ],
+    ids=str,
+)
+def test_one_that_says_no_longer_whose_it_is_fails_the_attempt(change: Any) -> None:
+    async def test(world: World) -> None:
+        await world.start(parameters={"expiresSeconds": 60})
+        world.cluster.objects.patch(APPROVALS, *world.place, {"metadata": change})
+        await asyncio.sleep(1)
+        assert world.outcome == decisions.DELETED, "nobody would see a decision, nor the expiry"
+
+    in_a_world(test)
+
+
 def test_one_that_was_deleted_while_nobody_looked() -> None:
     async def test(world: World) -> None:
         await world.start()

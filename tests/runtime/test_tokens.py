@@ -42,7 +42,20 @@ def test_every_changed_character_makes_it_none_of_ours() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "..", "...", "k1", "k1..", "k1.W10.", "no.W10.W10", "k1.é.é", "\0" * 9, "k1." * 400],
+    [
+        "",
+        ".",
+        "..",
+        "...",
+        "k1",
+        "k1..",
+        "k1.W10.",
+        "no.W10.W10",
+        "k1.é.é",
+        "k1.a.\ud800",
+        "\0" * 9,
+        "k1." * 400,
+    ],
 )
 def test_any_text_has_an_answer(text: str) -> None:
     assert read(KEYS, text) is None
@@ -57,6 +70,13 @@ def test_a_key_that_was_rotated_out_of_use_still_knows_its_tokens() -> None:
     assert key_id(new) == "k2"
     assert read(both, new) == Attempt(KEY, TASK)
     assert read(Keys("k2", {"k2": TWO}), old) is None
+
+
+def test_a_key_may_have_dots_in_its_name() -> None:
+    keys = Keys("2027.01", {"2027.01": ONE, "2027": TWO})
+    token = issue(keys, KEY, TASK)
+    assert key_id(token) == "2027.01"
+    assert read(keys, token) == Attempt(KEY, TASK)
 
 
 def test_the_longest_names_fit() -> None:

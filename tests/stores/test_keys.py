@@ -117,6 +117,19 @@ def test_tokens_of_unknown_keys_do_not_let_it_be_read_without_end() -> None:
     play(scene)
 
 
+def test_while_no_key_is_known_no_token_is_called_none_of_ours() -> None:
+    async def scene(world: World) -> None:
+        there = world.keys()
+        await there.open()
+        await world.change(current="other")
+        here = world.keys()
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await here.read(there.issue(KEY, TASK))
+
+    play(scene)
+
+
 @pytest.mark.parametrize(
     "data",
     [

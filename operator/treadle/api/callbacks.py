@@ -5,9 +5,11 @@ Source: AWS API, SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -40,7 +42,17 @@ CALLS_MAX: Final = 2_000
 """At once; further ones are asked to come again."""
 
 BODIES_MAX: Final = 200
-"""Bodies that are read at once, of callers whom nothing is known of yet."""
+"""Bodies that are read at once."""
+
+LARGE_MAX: Final = 50
+"""Large ones among them, of callers of whom nothing is known yet."""
+
+LARGE_BYTES: Final = 16_384
+"""A larger body is read as JSON only where a token of ours is in it."""
+
+_TOKEN_MEMBER = re.compile(rb'"taskToken"\s*:\s*"([^"\\]{1,%d})"' % TOKEN_CHARS_MAX)
+
+T = TypeVar("T")
 
 
 class Tokens(Protocol):
@@ -64,6 +76,8 @@ class Callbacks:
         forward: to who leads.
         clock: when an answer came.
         limits: of results.
+        leads: whether this process does, and so knows all keys.
+        parsing: held while something is parsed.
     """
 
     tokens: Tokens
@@ -71,12 +85,37 @@ class Callbacks:
     forward: Forward
     clock: Clock
     limits: Limits
+    leads: Callable[[], bool] = lambda: True
+    parsing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def parsed(self, parse: Callable[[], T]) -> T:
+        """Have something parsed: one at a time, between two of which the loop is everybody's."""
+        async with self.parsing:
+            await asyncio.sleep(0)
+            return parse()
+
+    async def known(self, token: Json) -> Attempt:
+        """The attempt that a token is of. Raises: Refusal, Fault."""
+        attempt = await self.tokens.read(text("taskToken", token, TOKEN_CHARS_MAX))
+        if attempt is None:
+            raise Refusal("InvalidToken", "Invalid Token: 'Invalid token'")
+        return attempt
+
+    async def known_within(self, body: bytes) -> None:
+        """Look for a token in a large body before it is parsed, which takes long. Raises: Refusal.
+
+        Whoever may answer has one, and it is written plainly: no character of it needs an escape.
+        """
+        if len(body) > LARGE_BYTES:
+            found = _TOKEN_MEMBER.search(body)
+            await self.known(found[1].decode("ascii", "replace") if found else "")
 
     async def success(self, token: Json, output: Json) -> None:
         """The task gave this JSON text. Raises: Refusal, NotNow."""
+        await self.known(token)
         said = text("output", output, self.limits.payload_bytes_max)
         try:
-            loads(said)
+            await self.parsed(lambda: loads(said))
         except ValueError as why:
             raise Refusal("InvalidOutput", f"Invalid Output: '{str(why)[:200]}'") from None
         await self._tell(token, lambda task: TaskSucceeded(task, said, self.clock(), by_token=True))
@@ -94,9 +133,7 @@ class Callbacks:
         await self._tell(token, lambda task: TaskHeartbeat(task, self.clock()))
 
     async def _tell(self, token: Json, event: Callable[[TaskId], Event]) -> None:
-        attempt = await self.tokens.read(text("taskToken", token, TOKEN_CHARS_MAX))
-        if attempt is None:
-            raise Refusal("InvalidToken", "Invalid Token: 'Invalid token'")
+        attempt = await self.known(token)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 was_taken = await self.answer(attempt.execution, event(attempt.task))
@@ -111,8 +148,8 @@ class Callbacks:
 
 def served(callbacks: Callbacks, polls: Polls | None = None) -> web.Application:
     """The application that takes answers, and hands out work where there are activities."""
-    calls, bodies = asyncio.Semaphore(CALLS_MAX), asyncio.Semaphore(BODIES_MAX)
-    server = _Server(callbacks, polls, calls, bodies)
+    bounds = (asyncio.Semaphore(most) for most in (CALLS_MAX, BODIES_MAX, LARGE_MAX))
+    server = _Server(callbacks, polls, *bounds)
     # A result as a text within JSON is longer than itself.
     app = web.Application(client_max_size=2 * callbacks.limits.payload_bytes_max)
     app.router.add_post("/v1/tasks/{token}/{what:success|failure|heartbeat}", server.by_path)
@@ -129,6 +166,7 @@ class _Server:
     polls: Polls | None
     calls: asyncio.Semaphore
     bodies: asyncio.Semaphore
+    large: asyncio.Semaphore
 
     async def by_path(self, request: web.Request) -> web.Response:
         """`POST /v1/tasks/TOKEN/success`: the body is the output itself."""
@@ -138,12 +176,12 @@ class _Server:
             if what == "success":
                 await self.callbacks.success(token, _decoded(body))
             elif what == "failure":
-                given = read_object(body)
+                given = await self.callbacks.parsed(lambda: read_object(body))
                 await self.callbacks.failure(token, given.get("error"), given.get("cause"))
             else:
                 await self.callbacks.heartbeat(token)
 
-        return await self._served(request, act, JSON)
+        return await self._served(request, act, JSON, token)
 
     async def by_target(self, request: web.Request) -> web.Response:
         """As AWS's SDKs and its command send it: the action is in a header."""
@@ -151,7 +189,7 @@ class _Server:
             return await self.polls.by_target(request)
 
         async def act(body: bytes) -> None:
-            given = read_object(body)
+            given = await self.callbacks.parsed(lambda: read_object(body))
             token = given.get("taskToken")
             match action_of(request):
                 case "SendTaskSuccess":
@@ -167,14 +205,17 @@ class _Server:
         return await self._served(request, act, AMZ_JSON)
 
     async def _served(
-        self, request: web.Request, act: Callable[[bytes], Awaitable[None]], content_type: str
+        self,
+        request: web.Request,
+        act: Callable[[bytes], Awaitable[None]],
+        content_type: str,
+        token: str | None = None,
     ) -> web.Response:
         if self.calls.locked():
             return not_now("too many calls at once", content_type)
-        async with self.calls:
+        async with self.calls, AsyncExitStack() as held:
             try:
-                async with asyncio.timeout(BODY_SECONDS), self.bodies:
-                    body = await request.read()
+                body = await self._read(request, token, held)
                 forwarded = await self.callbacks.forward(request, body, ANSWER_SECONDS)
                 if forwarded is not None:
                     return forwarded
@@ -189,6 +230,25 @@ class _Server:
             except (NotNow, Fault) as why:
                 return not_now(str(why), content_type)
         return answered(200, {}, content_type)
+
+    async def _read(self, request: web.Request, token: str | None, held: AsyncExitStack) -> bytes:
+        """The body. `held`: a place among the few large ones of whom nothing is known."""
+        leads = self.callbacks.leads()
+        is_known = leads and token is not None
+        if is_known:
+            await self.callbacks.known(token)
+        length = request.content_length
+        # Of what is compressed it is the length before.
+        is_large = length is None or length > LARGE_BYTES or "Content-Encoding" in request.headers
+        async with asyncio.timeout(BODY_SECONDS), AsyncExitStack() as reading:
+            if is_large and not is_known:
+                # A standby cannot tell whether a token is in it: it keeps it until it is passed on.
+                await (reading if leads else held).enter_async_context(self.large)
+            await reading.enter_async_context(self.bodies)
+            body = await request.read()
+        if leads and token is None:
+            await self.callbacks.known_within(body)
+        return body
 
 
 def _decoded(body: bytes) -> str:

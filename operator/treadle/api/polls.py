@@ -25,6 +25,7 @@ from treadle.api.wire import (
     refused,
     text,
 )
+from treadle.asl.json import well_formed
 from treadle.kube.kinds import ACTIVITIES
 from treadle.kube.reviews import AUDIENCE, Reviews, User
 from treadle.runners.activities import (
@@ -78,7 +79,8 @@ class Polls:
         async def ask(user: User, body: bytes) -> web.Response:
             del body
             worker = text("worker", request.query.get("worker", ""), WORKER_CHARS_MAX)
-            handed = await self._poll(user, Place(found["namespace"], found["name"]), worker)
+            place = Place(found["namespace"], found["name"])
+            handed = await self._poll(user, place, well_formed(worker))
             if handed is None:
                 return web.Response(status=204)
             token = orjson.dumps(handed.token)
@@ -97,13 +99,15 @@ class Polls:
             place = self.activities.named_by(arn, user.namespace)
             if place is None:
                 raise _does_not_exist(arn)
-            handed = await self._poll(user, place, worker)
+            handed = await self._poll(user, place, well_formed(worker))
             said = {} if handed is None else {"taskToken": handed.token, "input": handed.input}
             return answered(200, said, AMZ_JSON)
 
         return await self._served(request, ask, AMZ_JSON)
 
     async def _poll(self, user: User, place: Place, worker: str) -> Handed | None:
+        if not place.may_be:  # nothing is asked of that, nor kept
+            raise _does_not_exist(f"{place.namespace}/{place.name}")
         if not await self.reviews.may(user, VERB, ACTIVITIES, *place):
             message = (
                 f"{user.name} may not `{VERB}` on activities.{ACTIVITIES.group} {place.name} in "
@@ -137,10 +141,14 @@ class Polls:
                 return not_now(str(why), content_type)
 
     async def _body(self, request: web.Request) -> bytes:
-        if (request.content_length or 0) > BODY_BYTES_MAX:
-            raise invalid("body", "Member is too long")
+        body = bytearray()
         async with asyncio.timeout(BODY_SECONDS), self.bodies:
-            return await request.read()
+            # How long it is, its sender says, or nobody.
+            async for part in request.content.iter_any():
+                body += part
+                if len(body) > BODY_BYTES_MAX:
+                    raise invalid("body", "Member is too long")
+        return bytes(body)
 
     async def _user(self, request: web.Request) -> User:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

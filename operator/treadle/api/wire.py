@@ -5,10 +5,9 @@ One rule: an answer is JSON, with AWS's names; no status but 200 says that anyth
 
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
-from treadle.asl.json import Json, loads
+from treadle.asl.json import Json, dumps, loads
 
 TARGET: Final = "X-Amz-Target"
 AMZ_JSON: Final = "application/x-amz-json-1.0"
@@ -64,10 +63,9 @@ def read_object(body: bytes) -> dict[str, Json]:
 
 
 def answered(status: int, body: dict[str, Any], content_type: str) -> web.Response:
-    """An answer."""
-    return web.Response(
-        status=status, body=orjson.dumps(body), headers={"Content-Type": content_type}
-    )
+    """An answer; what it repeats of a question may be no text that UTF-8 can hold."""
+    said = dumps(body).encode()
+    return web.Response(status=status, body=said, headers={"Content-Type": content_type})
 
 
 def refused(why: Refusal, content_type: str) -> web.Response:

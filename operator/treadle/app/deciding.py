@@ -51,8 +51,11 @@ async def listed(api: Objects, namespace: str, *, mine: bool) -> list[Obj]:
     if not mine:
         return found
     person = await who_am_i(api)
-    is_open = [each for each in found if decisions.is_open(each)]
-    return [each for each in is_open if await _waits_for(api, each, person)]
+    now = api.now()
+    waits = [
+        each for each in found if decisions.is_open(each) and not decisions.has_expired(each, now)
+    ]
+    return [each for each in waits if await _waits_for(api, each, person)]
 
 
 async def decided(

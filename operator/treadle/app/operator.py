@@ -248,8 +248,9 @@ class _Operator:
         if settings.api_port:
             forwarding = Forwarding(self._lease.fresh, self._lease.leader)
             await servers.enter_async_context(forwarding)
+            leads = self._lease.fresh
             callbacks = Callbacks(
-                self._tokens, self._driver.answer, forwarding, now, settings.limits
+                self._tokens, self._driver.answer, forwarding, now, settings.limits, leads
             )
             polls = Polls(self._equipment.activities, self._equipment.reviews, forwarding)
             await _open(servers, served(callbacks, polls), settings.api_host, settings.api_port)

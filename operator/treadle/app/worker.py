@@ -7,6 +7,7 @@ nobody waits for it any more.
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -28,6 +29,9 @@ NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/name
 TOKEN_FILE: Final = Path("/var/run/secrets/treadle.dev/token")
 
 GRACE_SECONDS = 30.0  # Kubernetes: terminationGracePeriodSeconds
+REAP_SECONDS = 2.0
+"""What was killed is gone at once; a process that waits for a disk is left to itself."""
+
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 10.0)
 """Delays after what went wrong; the last one repeats."""
 
@@ -75,7 +79,7 @@ def wanted(
     """What a worker is to do, completed by where it runs.
 
     Raises:
-        ValueError: nobody says where the operator is; or there is no token.
+        ValueError: nobody says where the operator is; or there is no token, or no such program.
     """
     found = url or os.environ.get(API_URL, "")
     if not found.startswith(("http://", "https://")):
@@ -94,6 +98,9 @@ def wanted(
         tempfile.gettempdir()
     except OSError as why:
         raise ValueError(f"{why}: mount a volume at /tmp for the files of tasks") from None
+    if shutil.which(command[0]) is None:
+        # It would take one task after the other, and fail them all.
+        raise ValueError(f"there is no program {command[0]!r} here that may be run")
     worker = worker or os.uname().nodename
     return Wanted(found.rstrip("/"), namespace, activity, command, path, worker[:80], **others)
 
@@ -110,7 +117,9 @@ def run(asked: Wanted, tell: Callable[[str], None]) -> None:
 
 async def _run(asked: Wanted, tell: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
-    async with aiohttp.ClientSession(trust_env=False) as session:
+    # Who waits for work holds a connection; those of aiohttp's own bound would be the only ones.
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
         worker = Worker(asked, session, tell)
         working = asyncio.ensure_future(worker.work())
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -198,7 +207,7 @@ class Worker:
                     return None
                 if answer.status != 200:
                     return _sentence(answer.status, body)
-                return dict(loads(body))
+                return _handed(body)
         except (aiohttp.ClientError, TimeoutError, ValueError) as why:
             return f"{asked.url}: {why or type(why).__name__}"
 
@@ -312,6 +321,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await asyncio.wait_for(process.wait(), GRACE_SECONDS)
     _send(process, signal.SIGKILL)
     await process.wait()
+    await _reap(process.pid)
+
+
+async def _reap(group: int) -> None:
+    """Ask how the others of its group ended, where they are ours: those of a container's first."""
+    with contextlib.suppress(TimeoutError, ChildProcessError):
+        async with asyncio.timeout(REAP_SECONDS):
+            while True:
+                if os.waitpid(-group, os.WNOHANG)[0] == 0:  # noqa: ASYNC222 - it waits for none
+                    await asyncio.sleep(0.01)
 
 
 def _send(process: asyncio.subprocess.Process, number: int) -> None:
@@ -327,6 +346,13 @@ def _token(path: Path) -> str:
             f"the token cannot be read from {path}: {getattr(why, 'strerror', None) or why}; give "
             "--token-file, a service account's token of the audience `treadle`"
         ) from None
+
+
+def _handed(body: bytes) -> Mapping[str, Any]:
+    found = loads(body)
+    if isinstance(found, dict) and isinstance(found.get("taskToken"), str) and "input" in found:
+        return found
+    raise ValueError("what answers is no API of Treadle")
 
 
 def _again(failures: int) -> float:

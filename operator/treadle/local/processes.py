@@ -116,6 +116,10 @@ class ProcessRunner:
         """See Runner."""
         return [each.task for each in self._watches if each.execution == execution]
 
+    def runs(self, attempt: Attempt) -> bool:
+        """Whether the attempt's process runs or is about to."""
+        return attempt in self._watches
+
     async def ended(self, attempt: Attempt) -> None:
         """Its folder stays, for people to look at."""
 

@@ -3,14 +3,16 @@
 One rule: it is a process as that of a Job, under the same contract; nobody has to ask for work.
 """
 
+import asyncio
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from treadle.asl.arns import ACTIVITY, listed, parse_resource
 from treadle.asl.errors import StateError
 from treadle.asl.program import Program
-from treadle.engine.events import TaskFailed, TaskId
+from treadle.engine.events import TaskFailed, TaskHeartbeat, TaskId
 from treadle.kube.api import Obj
 from treadle.local import engines
 from treadle.local.attempts import Folder, Line
@@ -20,6 +22,9 @@ from treadle.runners.activities import DOES_NOT_EXIST
 from treadle.runners.jobs import RESOURCE
 from treadle.runtime.ports import Attempt, Clock, ExecutionKey, Mailbox, Order
 from treadle.stores.judgement import tasks
+
+BEAT_SECONDS: Final = 0.4
+"""How often it is said of a process that it is alive: the least of HeartbeatSeconds is 1."""
 
 
 def without_worker(program: Program, workers: Container[str]) -> Iterator[tuple[str, str]]:
@@ -66,6 +71,7 @@ class WorkerRunner:
         self._processes = processes
         self._mailbox = mailbox
         self._clock = clock
+        self._beating: dict[Attempt, asyncio.Task[None]] = {}
 
     def current(self) -> bool:
         """See Runner."""
@@ -85,6 +91,18 @@ class WorkerRunner:
         parameters = {"image": task.resource, "command": list(command), "input": task.parameters}
         job = replace(task, resource=RESOURCE, parameters=parameters)
         await self._processes.start(replace(order, task=job, pods={}))
+        if order.attempt not in self._beating:
+            beating = asyncio.create_task(self._beat(order.attempt), name=f"beat {task.id}")
+            self._beating[order.attempt] = beating
+            beating.add_done_callback(lambda _: self._beating.pop(order.attempt, None))
+
+    async def _beat(self, attempt: Attempt) -> None:
+        """Say that it is alive while it is, as `treadle activity worker` does."""
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            if not self._processes.runs(attempt):
+                return
+            self._mailbox.post(attempt.execution, TaskHeartbeat(attempt.task, self._clock()))
 
     async def stop(self, attempt: Attempt) -> None:
         """The process is stopped by what runs it."""

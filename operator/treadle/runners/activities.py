@@ -82,6 +82,11 @@ class Place(NamedTuple):
     namespace: str
     name: str
 
+    @property
+    def may_be(self) -> bool:
+        """Whether Kubernetes could have it: anybody may ask for any text."""
+        return all(map(_NAME.fullmatch, self))
+
 
 @dataclass(frozen=True, slots=True)
 class Handed:
@@ -97,8 +102,11 @@ class TooManyPollers(Exception):  # noqa: N818 - it says what there is
 
 @dataclass(eq=False, slots=True)
 class _Offer:
+    """`uid`: of its hand-out. Where a save says so and its worker was not told, the next one is."""
+
     order: Order
     place: Place
+    uid: str
     resting: asyncio.TimerHandle | None = None
 
 
@@ -109,6 +117,7 @@ class _Poller:
     told: asyncio.Future[Handed | None]
     is_met: bool = False
     is_gone: bool = False
+    given: _Offer | None = None
 
 
 @dataclass(slots=True)
@@ -190,7 +199,7 @@ class ActivityRunner:
         if place is None:
             self._fail(order)
             return
-        offer = _Offer(order, place)
+        offer = _Offer(order, place, self._draw())
         self._offers.setdefault(key, {})[task.id] = offer
         self._count(offers=1)
         self._queue(offer)
@@ -212,7 +221,7 @@ class ActivityRunner:
         """Whether there is such an Activity. Raises: Fault."""
         if self._view.get(*place) is not None:
             return True
-        if not all(map(_NAME.fullmatch, place)):
+        if not place.may_be:
             return False
         # What a view does not show is a question.
         try:
@@ -226,15 +235,18 @@ class ActivityRunner:
 
         Args:
             arn: of an activity.
-            home: the worker's namespace, which comes first where several have this ARN.
+            home: the worker's namespace, which comes first where several have this ARN; then those
+                whose account it has, for an Activity of any namespace may say that it is its own.
         """
         name = arn.rpartition(":")[2]
         named = [_place(obj) for obj in self._view.find(BY_NAME, name)]
-        found = [each for each in named if self._is_named(each, arn)]
-        found += [_place(obj) for obj in self._view.find(BY_ARN, arn)]
+        owners = [each for each in named if self._is_named(each, arn)]
+        others = [_place(obj) for obj in self._view.find(BY_ARN, arn)]
+        at_home = [each for each in (*owners, *others) if each.namespace == home]
+        found = at_home or owners or others
         if not found and home and self._is_named(Place(home, name), arn):
             return Place(home, name)  # it may be new
-        return min(found, key=lambda each: (each.namespace != home, each), default=None)
+        return min(found, default=None)
 
     def _is_named(self, place: Place, arn: str) -> bool:
         return self._accounts(place.namespace).activity_arn(place.name) == arn
@@ -372,7 +384,14 @@ class ActivityRunner:
             await asyncio.wait({poller.told}, timeout=seconds)
             if poller.is_met:
                 await asyncio.wait({poller.told}, timeout=HANDING_SECONDS)
-            return poller.told.result() if poller.told.done() else None
+            handed = poller.told.result() if poller.told.done() else None
+            if poller.given is not None:
+                self._withdraw(poller.given.order.attempt)
+            return handed
+        except asyncio.CancelledError:
+            if poller.given is not None:
+                self._offer_again(poller.given)
+            raise
         finally:
             self._count(pollers=-1)
             poller.is_gone = True
@@ -392,7 +411,7 @@ class ActivityRunner:
         key, task = offer.order.execution, offer.order.task
         try:
             token = self._tokens(key, task.id)
-            started = TaskStarted(task.id, self._draw(), poller.worker)
+            started = TaskStarted(task.id, offer.uid, poller.worker)
             is_taken = await self._take(key, started, lambda: not poller.is_gone)
         except Fault as why:
             _log.info("%s of %s is not handed out: %r", task.id, key.name, why)
@@ -406,20 +425,20 @@ class ActivityRunner:
             self._handed(offer, poller, token if is_taken else None)
 
     def _handed(self, offer: _Offer, poller: _Poller, token: str | None) -> None:
-        task = offer.order.task
-        if token is None and poller.is_gone:
-            if self._is_offered(offer):
-                self._queue(offer)
-            return
-        self._withdraw(offer.order.attempt)
-        if token is None:
-            self._wait(poller, first=True)  # it is over, or another process has handed it out
-            return
-        self._meter.task_started("activity")
         if poller.is_gone:
-            _log.warning("a worker has left, and %s of %s with it", task.id, offer.order.execution)
+            self._offer_again(offer)
+        elif token is None:
+            self._withdraw(offer.order.attempt)
+            self._wait(poller, first=True)  # it is over, or another process has handed it out
         else:
-            poller.told.set_result(Handed(token, dumps(task.parameters)))
+            self._meter.task_started("activity")
+            poller.given = offer
+            poller.told.set_result(Handed(token, dumps(offer.order.task.parameters)))
+
+    def _offer_again(self, offer: _Offer) -> None:
+        """Who was to have it was not told of it."""
+        if self._is_offered(offer):
+            self._queue(offer)
 
     def _rest(self, offer: _Offer, poller: _Poller) -> None:
         """It cannot be handed out now, and nobody knows until when."""

@@ -187,7 +187,7 @@ class ApprovalRunner:
 
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
         """The informer tells of an Approval."""
-        attempt = names.attempt_of(new or old or {})
+        attempt = names.attempt_of(new or {}) or names.attempt_of(old or {})
         if self._news is None or attempt is None or (new is None and attempt not in self._watches):
             return
         watch = self._watches.get(attempt)
@@ -408,14 +408,17 @@ class ApprovalRunner:
         return decisions.trim(noted)
 
     async def _is_gone(self, attempt: Attempt, watch: Watch) -> bool:
-        """What a cache does not show is a question: a live read answers it."""
+        """What a cache does not show is a question: a live read answers it.
+
+        One that says no longer whose it is, is nobody's.
+        """
         namespace, name = attempt.execution.namespace, job_name(attempt)
         try:
             approval = await self._api.get(APPROVALS, namespace, name)
         except Missing:
             return True
         self._approvals.absorb(approval)
-        return bool(approval["metadata"]["uid"] != watch.uid)
+        return not self._is_its(approval, attempt, watch)
 
     def _tell(self, attempt: Attempt, watch: Watch, approval: Obj, now: datetime) -> None:
         """Tell an outcome, or see to it that somebody looks when it expires."""

@@ -99,6 +99,12 @@ def is_open(obj: Obj) -> bool:
     return phase(obj) == "Pending"
 
 
+def has_expired(obj: Obj, now: datetime) -> bool:
+    """Whether the API server takes no decision any more, whoever has seen that. `now`: its time."""
+    until = _expires_at(obj)
+    return until is not None and now >= until
+
+
 def has_news(obj: Obj) -> bool:
     """Whether people said something that no status tells, or all is decided."""
     if not is_open(obj):

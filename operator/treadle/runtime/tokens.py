@@ -41,9 +41,11 @@ def issue(keys: Keys, execution: ExecutionKey, task: TaskId) -> str:
 
 def read(keys: Keys, token: str) -> Attempt | None:
     """The attempt that a token is of; None where no key of ours has signed it."""
-    parts = token.split(".")
+    parts = _parts(token)
     if len(parts) != 3 or len(token) > TOKEN_CHARS_MAX or parts[0] not in keys.secrets:
         return None
+    if not token.isascii():
+        return None  # half a surrogate pair is in no text that could be signed
     number, said, mac = parts
     if not hmac.compare_digest(mac.encode(), _mac(keys, number, said).encode()):
         return None
@@ -55,7 +57,12 @@ def read(keys: Keys, token: str) -> Attempt | None:
 
 def key_id(token: str) -> str:
     """The id of the key that a token says to be signed with; any text has an answer."""
-    return token.partition(".")[0]
+    return _parts(token)[0]
+
+
+def _parts(token: str) -> list[str]:
+    """Key, text and proof: a key may be called by any name of a Secret's member, as `2027.01`."""
+    return token.rsplit(".", 2)
 
 
 def _mac(keys: Keys, number: str, said: str) -> str:

@@ -80,14 +80,21 @@ class TokenKeys:
     def issue(self, execution: ExecutionKey, task: TaskId) -> str:
         """The token of an attempt. Raises: Unavailable (the keys are not known yet)."""
         if self._keys is None:
-            raise Unavailable(f"the keys in Secret {self._namespace}/{self._name} are not read yet")
+            raise Unavailable(self._unread)
         return tokens.issue(self._keys, execution, task)
 
     async def read(self, token: str) -> Attempt | None:
         """The attempt that a token is of; None where no key has signed it. Raises: Fault."""
         if self._keys is None or tokens.key_id(token) not in self._keys.secrets:
             await self._read_again()
-        return None if self._keys is None else tokens.read(self._keys, token)
+        if self._keys is None:
+            # It may be a good one: to say no would be for good.
+            raise Unavailable(self._unread)
+        return tokens.read(self._keys, token)
+
+    @property
+    def _unread(self) -> str:
+        return f"the keys in Secret {self._namespace}/{self._name} are not read yet"
 
     async def _read_again(self) -> None:
         async with self._reading:
