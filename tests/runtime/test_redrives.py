@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from tests.runtime.stage import A1, FAILS, JOB, NOTHING, TWO_TASKS, Stage, on_a_stage
 from treadle.asl.errors import StateError
+from treadle.asl.json import dumps
 from treadle.engine.events import TaskFailed, TaskId
 from treadle.kube import decode
 from treadle.kube.kinds import EXECUTIONS, REVISIONS
@@ -306,6 +309,28 @@ def test_what_cannot_be_read_is_refused_once() -> None:
         refused = stage.status()["redrive"]["refused"]
         assert refused.startswith("/spec/redrive/input: it is not JSON")
         assert ("failed", "runtime") not in stage.meter.told
+
+    on_a_stage(play)
+
+
+def test_what_is_nested_too_deeply_is_refused_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The simulated API server writes nothing so deep; a real one does.
+    def refuses(value: Any) -> str:
+        if value == {"deep": True}:
+            raise ValueError("nested too deeply")
+        return dumps(value)
+
+    monkeypatch.setattr(decode, "dumps", refuses)
+
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        for wish, member in (("1", "input"), ("2", "variables")):
+            await asked(stage, id=wish, **{member: {"deep": True}})
+            sentence = "/spec/redrive has an input or variables that cannot be used: nested too "
+            assert stage.status()["redrive"] == {"id": wish, "refused": sentence + "deeply"}
+        assert ("failed", "runtime") not in stage.meter.told
+        await asked(stage, id="3", input=None, variables=None)
+        assert stage.phase() == "Running"
 
     on_a_stage(play)
 

@@ -200,11 +200,15 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """`spec.redrive`: `id` tells one from another, `revision` names what it is to go on with."""
+    """`spec.redrive`: `id` tells one from another, `revision` names what it is to go on with.
+
+    `problem` is the sentence that says why it cannot be used.
+    """
 
     id: str
     revision: str | None
     event: RedriveRequested
+    problem: str | None = None
 
 
 START_DEADLINE_SECONDS = 60
