@@ -165,6 +165,13 @@ def test_nobody_waits_for_ever(cluster: Cluster) -> None:
     assert "'m' is not published after 0.3 s" in found.stderr
 
 
+def test_nor_for_a_judgement_that_nobody_makes(cluster: Cluster) -> None:
+    cluster.put(STATE_MACHINES, "m", status=judged(READY, generation=0))
+    found = call("publish", "m", "--seconds", "0.3")
+    assert (found.exit_code, "'m' is not published after 0.3 s" in found.stderr) == (1, True)
+    assert "publish" not in machine(cluster)["spec"]
+
+
 def test_a_machine_that_is_not_there(cluster: Cluster) -> None:
     for words in (("publish", "no"), ("versions", "no"), ("unpublish", "no", "1")):
         found = call(*words)
