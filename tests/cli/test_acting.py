@@ -224,6 +224,23 @@ def test_the_end_of_what_is_stopped_is_waited_for(cluster: Cluster) -> None:
     assert (found.exit_code, found.stdout) == (0, "execution.treadle.dev/a Aborted\n")
 
 
+def test_the_end_of_what_somebody_else_stops_is_waited_for_too(cluster: Cluster) -> None:
+    cluster.put(EXECUTIONS, "a", spec={"stop": {}}, status={"phase": "Running"})
+    cluster.put(EXECUTIONS, "b", spec={"stop": {}}, status={"phase": "Aborted"})
+
+    def work() -> None:
+        until(lambda: "executions" in cluster.watched)
+        cluster.put(EXECUTIONS, "a", status={"phase": "Aborted"})
+
+    helper = threading.Thread(target=work)
+    helper.start()
+    found = call("stop", "a", "b", "--wait")
+    helper.join()
+    lines = ["execution.treadle.dev/b unchanged", "execution.treadle.dev/a Aborted"]
+    assert (found.exit_code, found.stdout.splitlines()) == (0, lines)
+    assert found.stderr == "'b' has ended before: Aborted\n"
+
+
 def test_what_is_deleted_while_its_end_is_waited_for_is_said(cluster: Cluster) -> None:
     cluster.put(EXECUTIONS, "a", status={"phase": "Running"})
 

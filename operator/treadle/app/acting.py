@@ -142,6 +142,11 @@ class Outcome:
     unchanged: str = ""
     wrong: str = ""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing was asked for because the execution has ended."""
+        return bool(self.unchanged) and _phase(self.execution or {}) in TERMINAL
+
 
 Told: TypeAlias = Callable[[Outcome], None]
 """What to do with each outcome, once it is known; in the order of the executions."""

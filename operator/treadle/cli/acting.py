@@ -51,7 +51,7 @@ def stop(
     stopping: list[str] = []
 
     def told(outcome: acting.Outcome) -> None:
-        if wait and outcome.execution is not None and not outcome.unchanged:
+        if wait and outcome.execution is not None and not outcome.is_over:
             stopping.append(outcome.name)
         else:
             report.take(outcome)
