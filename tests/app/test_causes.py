@@ -32,6 +32,7 @@ QUOTA = (
     "limited: pods=10"
 )
 PENDING = {"phase": "Pending", "message": "there is no StateMachine 'm'", "pendingSince": ago(8)}
+LACKING = {**PENDING, "message": "StateMachine 'm' has no version 3"}
 
 
 def full(message: str) -> dict[str, Any]:
@@ -168,6 +169,19 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         evidence(execution(PENDING)),
         Kind.WORKS,
         "it is about to start: StateMachine 'm' is ready",
+    ),
+    "no version, of a machine that is ready": (
+        evidence(execution(LACKING, stateMachineRef={"name": "m", "version": 3})),
+        Kind.VERSION_MISSING,
+        "it waits for its version: StateMachine 'm' has no version 3",
+    ),
+    "no version that its alias names, of a machine that is wrong": (
+        evidence(
+            execution(LACKING, stateMachineRef={"name": "m", "alias": "live"}),
+            machine=machine("False", "/: no state ends"),
+        ),
+        Kind.VERSION_MISSING,
+        "it waits for its version: StateMachine 'm' has no version 3",
     ),
     # Jobs and Pods.
     "image pull": (
@@ -427,6 +441,16 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
     "its machine never came": (
         evidence(execution(failed("Treadle.StartDeadlineExceeded", "none")), machine=None),
         Kind.MACHINE_MISSING,
+        "it never started: Treadle.StartDeadlineExceeded: none",
+    ),
+    "its version never came": (
+        evidence(
+            execution(
+                failed("Treadle.StartDeadlineExceeded", "none"),
+                stateMachineRef={"name": "m", "version": 3},
+            )
+        ),
+        Kind.VERSION_MISSING,
         "it never started: Treadle.StartDeadlineExceeded: none",
     ),
     "its machine came too late": (

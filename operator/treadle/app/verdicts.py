@@ -30,6 +30,7 @@ class Kind(StrEnum):
     MACHINE_MISSING = "machine-missing"
     MACHINE_INVALID = "machine-invalid"
     MACHINE_UNJUDGED = "machine-unjudged"
+    VERSION_MISSING = "version-missing"
     IMAGE_PULL = "image-pull"
     CONTAINER_CONFIG = "container-config"
     REFUSED = "refused"
