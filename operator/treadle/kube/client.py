@@ -338,7 +338,14 @@ _METHODS = {
 }
 
 
+_NO_NAMES = ("", ".", "..")
+"""In a path each of them means another one: of a list, perhaps of the whole cluster."""
+
+
 def _path(kind: Kind, namespace: str | None, name: str | None = None) -> str:
+    for what, called in ((kind.plural, name), ("namespaces", namespace or None)):
+        if called in _NO_NAMES:
+            raise Missing(f'{what} "{called}" not found')
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
     place = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     tail = f"/{quote(name, safe='')}" if name is not None else ""
