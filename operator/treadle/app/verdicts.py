@@ -40,6 +40,7 @@ class Kind(StrEnum):
     NO_POD = "no-pod"
     APPROVAL = "approval"
     RETRIES = "retries"
+    CHILD = "child"
     CALLS = "calls"
     WORKER = "worker"
     SLEEPS = "sleeps"
