@@ -77,6 +77,17 @@ def test_what_was_made_is_printed(form: str, cluster: Cluster) -> None:
     assert (made["kind"], made["metadata"]["name"]) == ("Execution", "a")
 
 
+def test_as_yaml_it_is_what_kubectl_reads_too(cluster: Cluster) -> None:
+    texts = ["yes", "on", "y", "No", "1_000", "010", "0b1", "~", "", "true", "a", "12:30:00", "1e3"]
+    cluster.put(EXECUTIONS, "a", spec={"input": {"texts": texts, "n": "off"}})
+    said = call("get", "a", "--context", "c", "-o", "yaml").stdout
+    assert YAML(typ="safe").load(said)["spec"]["input"] == {"texts": texts, "n": "off"}
+    of_1_1 = YAML(typ="safe")
+    of_1_1.version = (1, 1)
+    assert of_1_1.load(said)["spec"]["input"]["texts"][:10] == texts[:10]
+    assert ("'n': 'off'" in said, "- a\n" in said) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
