@@ -334,6 +334,20 @@ def test_the_number_of_a_version_is_taken_back_by_people_and_given_by_nobody_els
     assert "is given by Treadle alone" in said("1")
 
 
+def test_who_may_change_a_revision_cannot_have_it_deleted(people: People, ada: Person) -> None:
+    spec = {"stateMachine": "owned", "digest": "d", "definition": DEFINITION}
+    people.create("StateMachineRevision", REVISIONS, "owned", spec)
+    place = (GROUP, VERSION, people.namespace.name, REVISIONS, "owned")
+
+    def said(**metadata: Any) -> str:
+        change = {"metadata": metadata}
+        return said_against(lambda: ada.custom.patch_namespaced_custom_object(*place, change))
+
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "no-such-uid"}
+    assert "has no owner, and is given none" in said(ownerReferences=[gone])
+    assert said(labels={"mine": "yes"}) == ""
+
+
 def test_the_api_server_finds_no_fault_with_the_expressions(installation: Installation) -> None:
     admission: Any = client.AdmissionregistrationV1Api(installation.namespace.cluster.client)
     suffix = f".{installation.namespace.name}"
