@@ -11,6 +11,7 @@ from treadle.engine.events import TaskFailed, TaskId
 from treadle.kube import decode
 from treadle.kube.kinds import EXECUTIONS, REVISIONS
 from treadle.stores import histories
+from treadle.stores.machines import SPARE_SECONDS
 
 LATER = 200.0  # seconds after which a finished run is let go
 
@@ -298,6 +299,45 @@ def test_a_fault_while_it_is_answered_loses_nothing() -> None:
         await stage.passes(1)
         assert stage.hands.task().state == "C", "its events find it"
         assert stage.driver.known() == 1
+
+    on_a_stage(play)
+
+
+def test_a_revision_that_it_takes_is_not_removed_by_a_sweep_that_goes_on() -> None:
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        old = stage.status()["revision"]
+        await stage.apply_machine({**TWO_TASKS, "Comment": "mended"})
+        (new,) = {n for n in revisions(stage) if n != old}
+        await stage.apply_machine(TWO_TASKS)
+        await stage.machines.sweep()
+        await stage.passes(SPARE_SECONDS + 1)
+        remove = stage.machines._remove
+
+        async def remove_late(obj: Any) -> None:
+            # It has seen that no Execution names the revision.
+            await asked(stage, id="1", revision=new)
+            await remove(obj)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(stage.machines, "_remove", remove_late)
+            await stage.machines.sweep()
+        assert (stage.phase(), stage.status()["revision"]) == ("Running", new)
+        assert new in revisions(stage)
+
+    on_a_stage(play)
+
+
+def test_what_was_removed_is_not_gone_on_with_though_it_is_remembered() -> None:
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        old = stage.status()["revision"]
+        await stage.apply_machine({**TWO_TASKS, "Comment": "mended"})
+        (new,) = {n for n in revisions(stage) if n != old}
+        await stage.machines.pinned("default", new)
+        stage.cluster.remove(REVISIONS, ("default", new))
+        await asked(stage, id="1", revision=new)
+        assert "there is no StateMachineRevision" in stage.status()["redrive"]["refused"]
 
     on_a_stage(play)
 

@@ -446,6 +446,14 @@ class Machines(Protocol):
             Missing: somebody deleted it.
         """
 
+    async def taken(self, namespace: str, revision: str) -> Pinned:
+        """The same for an execution that is about to go on with it: it stays until that is saved.
+
+        Raises:
+            Missing: there is none.
+            Fault: ask again.
+        """
+
 
 class Leadership(Protocol):
     """Whether this process may act."""

@@ -105,7 +105,7 @@ class Redrives:
         if asked.revision is None or asked.revision == pinned.revision:
             return pinned
         try:
-            found = await self.machines.pinned(run.key.namespace, asked.revision)
+            found = await self.machines.taken(run.key.namespace, asked.revision)
         except Missing:
             raise _Refused(
                 f"/spec/redrive/revision: there is no StateMachineRevision '{asked.revision}'"
