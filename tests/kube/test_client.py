@@ -107,6 +107,14 @@ def an_object(name: str = "a") -> Obj:
     return {"metadata": {"name": name, "resourceVersion": "7"}}
 
 
+async def test_that_nobody_answers_is_said_in_words(unused_tcp_port_factory: Any) -> None:
+    server = f"http://127.0.0.1:{unused_tcp_port_factory()}"
+    endpoint = Endpoint(server, None, None, None, Configuration(), Configuration)
+    async with Client(endpoint) as client:
+        with pytest.raises(Unavailable, match=r"executions/a: Cannot connect to host 127\.0\.0\.1"):
+            await client.get(EXECUTIONS, "ns", "a")
+
+
 # ------------------------------------------------------------------------------ what is asked
 
 
