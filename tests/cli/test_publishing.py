@@ -115,6 +115,12 @@ def test_it_may_have_an_id_of_its_own(cluster: Cluster) -> None:
     assert machine(cluster)["spec"]["publish"] == {"id": "v3"}
 
 
+def test_but_no_empty_one(cluster: Cluster) -> None:
+    cluster.put(STATE_MACHINES, "new", spec={"definition": {}})
+    found = call("publish", "new", "--id", "")
+    assert (found.exit_code, "the id is empty" in found.stderr) == (2, True)
+
+
 def test_what_was_published_before_is_said_at_once(cluster: Cluster) -> None:
     cluster.put(STATE_MACHINES, "m", status=judged(READY))
     answering(cluster, published)
