@@ -264,7 +264,7 @@ def test_a_version_is_taken_back_unless_an_alias_names_it(cluster: Cluster) -> N
 def test_a_version_or_an_alias_is_started(cluster: Cluster) -> None:
     cluster.put(STATE_MACHINES, "m", status=judged({"type": "Ready", "status": "False"}))
     a_version(cluster, 1)
-    an_alias(cluster, "live", (1, 100))
+    an_alias(cluster, "live", (1, 100), (9, 0))
     for name, words, ref in (
         ("a", ["--version", "1"], {"name": "m", "version": 1}),
         ("b", ["--alias", "live"], {"name": "m", "alias": "live"}),
@@ -280,11 +280,13 @@ def test_a_version_or_an_alias_is_started(cluster: Cluster) -> None:
         (["--version", "2"], "StateMachine 'm' has no version 2"),
         (["--alias", "live"], "StateMachine 'm' has no alias 'live'"),
         (["--alias", "live", "--version", "1"], "give --version or --alias, not both"),
+        (["--alias", "half"], "StateMachine 'm' has no version 9, which its alias 'half' names"),
     ],
 )
 def test_what_there_is_not_is_not_started(
     words: list[str], sentence: str, cluster: Cluster
 ) -> None:
+    an_alias(cluster, "half", (3, 50), (9, 50))
     found = call("start", "m", *words)
     assert found.exit_code == 2
     assert sentence in found.stderr

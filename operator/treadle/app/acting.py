@@ -110,11 +110,17 @@ def _judged_wrong(machine: Obj) -> str:
 
 
 async def _lacks(api: Objects, namespace: str, wanted: Wanted) -> str:
-    machine, version, alias = wanted.machine, wanted.version, wanted.alias
-    if version is not None and not await versions.version(api, namespace, machine, version):
-        return f"StateMachine '{machine}' has no version {version}"
-    if alias is not None and not await versions.alias(api, namespace, machine, alias):
-        return f"StateMachine '{machine}' has no alias '{alias}'"
+    machine, alias = wanted.machine, wanted.alias
+    named, through = ([] if wanted.version is None else [wanted.version]), ""
+    if alias is not None:
+        found = await versions.alias(api, namespace, machine, alias)
+        if found is None:
+            return f"StateMachine '{machine}' has no alias '{alias}'"
+        named = [version for version, weight in versions.routes_of(found) if weight]
+        through = f", which its alias '{alias}' names"
+    for version in named:
+        if await versions.version(api, namespace, machine, version) is None:
+            return f"StateMachine '{machine}' has no version {version}{through}"
     return ""
 
 
