@@ -360,7 +360,7 @@ def test_the_api_server_finds_no_fault_with_the_expressions(installation: Instal
         return all(each.status and each.status.observed_generation for each in policies())
 
     installation.namespace.wait(checked, "the check of the expressions")
-    assert len(policies()) == 4
+    assert len(policies()) == 5
     for each in policies():
         checking = each.status.type_checking
         assert not (checking and checking.expression_warnings), checking
