@@ -281,6 +281,42 @@ def test_a_verb_for_one_execution_is_for_that_one(people: People, execution: str
     assert change(person, "another", stop)
 
 
+def test_who_may_not_delete_it_gives_it_no_owner_with_whom_it_would_go(
+    people: People, ada: Person, execution: str
+) -> None:
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "no-such-uid"}
+    owned = {"metadata": {"ownerReferences": [gone]}}
+    assert "by those who may delete it" in change(ada, execution, owned)
+    verbs = ["get", "patch", "delete"]
+    rule = {"apiGroups": [GROUP], "resources": ["executions"], "verbs": verbs}
+    person = Person(people.namespace, "deletes").may(rule)
+    people.execution("owned", "none", startDeadlineSeconds=10_000)
+    people.namespace.wait(lambda: not change(person, "owned", owned), "the right")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {"treadle.dev/execution": "another"}},
+        {"annotations": {"treadle.dev/task": "0.1.1"}},
+        {"annotations": {"treadle.dev/execution-name": None}},
+    ],
+)
+def test_nobody_makes_a_child_one_that_is_not_waited_for(
+    people: People, ada: Person, metadata: Any
+) -> None:
+    name = "child"
+    if name not in {each["metadata"]["name"] for each in people.all()}:
+        whose = {"treadle.dev/execution-name": "parent", "treadle.dev/task": "0.2.1"}
+        about = {"name": name, "labels": {"treadle.dev/execution": "uid"}, "annotations": whose}
+        spec = {"stateMachineRef": {"name": "none"}, "startDeadlineSeconds": 10_000}
+        body = {"apiVersion": API_VERSION, "kind": "Execution", "metadata": about, "spec": spec}
+        place = (GROUP, VERSION, people.namespace.name, EXECUTIONS)
+        ada.custom.create_namespaced_custom_object(*place, body)
+    assert "for whom a child runs" in change(ada, name, {"metadata": metadata})
+    assert change(ada, name, {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}}) == ""
+
+
 def test_what_changes_neither_needs_no_verb(ada: Person, execution: str) -> None:
     assert change(ada, execution, {"metadata": {"labels": {"team": "t"}}}) == ""
     assert change(ada, execution, {"spec": {"suspend": False}}) == ""
