@@ -494,6 +494,22 @@ def test_what_cannot_be_redriven_stays_as_it_is(phase: str, said: str, cluster: 
     assert "redrive" not in spec_of(cluster, "a")
 
 
+def test_another_redrive_meanwhile_is_said(cluster: Cluster) -> None:
+    failed(cluster, "a")
+
+    def asks() -> None:
+        until(lambda: "redrive" in spec_of(cluster, "a"))
+        other = {"spec": {"redrive": {"id": "another"}}}
+        asyncio.run(cluster.patch(EXECUTIONS, None, "a", other))
+
+    helper = threading.Thread(target=asks)
+    helper.start()
+    found = call("redrive", "a")
+    helper.join()
+    said = "Error: somebody has asked for another redrive meanwhile\n"
+    assert (found.exit_code, found.stderr) == (1, said)
+
+
 def test_where_no_operator_answers_that_is_said(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

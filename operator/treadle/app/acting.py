@@ -304,6 +304,8 @@ class _Hands:
                     refused = answer.get("refused")
                     wrong = f"the redrive was refused: {refused}" if refused else ""
                     return Outcome(name, found, wrong=wrong)
+                if (found["spec"].get("redrive") or {}).get("id") != wish:
+                    return Outcome(name, wrong="somebody has asked for another redrive meanwhile")
             if _loop_time() >= until:
                 said = f"no operator has answered within {ANSWER_SECONDS:.0f} s"
                 return Outcome(name, wrong=f"{said}; it is still asked for: see `treadle why`")
