@@ -266,6 +266,22 @@ def test_what_is_deleted_while_its_end_is_waited_for_is_said(cluster: Cluster) -
     assert (found.exit_code, found.stderr) == (1, "Error: 'a' was deleted\n")
 
 
+def test_what_is_deleted_before_anybody_looks_is_said_too(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.put(EXECUTIONS, "a", status={"phase": "Running"})
+    patch = cluster.patch
+
+    async def patched(*what: Any, **how: Any) -> Obj:
+        made = await patch(*what, **how)
+        await cluster.delete(EXECUTIONS, None, "a")
+        return made
+
+    monkeypatch.setattr(cluster, "patch", patched)
+    found = call("stop", "a", "--wait")
+    assert (found.exit_code, found.stderr) == (1, "Error: 'a' was deleted\n")
+
+
 # --------------------------------------------------------------------------------------- several
 
 DEEDS = {"stop": "stopping", "suspend": "suspended", "resume": "resumed"}

@@ -14,7 +14,7 @@ from treadle.cli import printing, watch
 from treadle.cli.files import json_text, printable
 from treadle.cli.look import answered
 from treadle.kube.api import Obj
-from treadle.runtime.ports import Fault
+from treadle.runtime.ports import Fault, Missing
 
 
 def start(
@@ -69,6 +69,8 @@ def _ended(cluster: Cluster, name: str) -> acting.Outcome:
     """An execution that is being stopped, once it has ended."""
     try:
         return acting.Outcome(name, following.follow(cluster, name, lambda *_: None, _trouble))
+    except Missing:  # it was there a moment ago
+        return acting.Outcome(name, wrong=f"'{name}' was deleted")
     except (following.Deleted, Fault) as why:
         return acting.Outcome(name, wrong=str(why))
 
