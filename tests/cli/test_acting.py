@@ -206,8 +206,9 @@ def test_what_else_is_refused_is_said(cluster: Cluster) -> None:
     assert call("stop", "a").stderr == "Error: no answer\n"
 
 
-def test_where_nobody_says_who_we_are_nobody_is_named(cluster: Cluster) -> None:
-    cluster.user = None
+@pytest.mark.parametrize("user", [None, "a" * 257])
+def test_where_nobody_says_who_we_are_nobody_is_named(user: str | None, cluster: Cluster) -> None:
+    cluster.user = user
     cluster.put(EXECUTIONS, "a")
     assert call("stop", "a").exit_code == 0
     assert spec_of(cluster, "a") == {"stop": {}}

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from treadle.app import deciding
 from treadle.app.looking import Cluster, on_cluster
 from treadle.asl.json import Json
+from treadle.asl.limits import APPROVAL_WHO_CHARS_MAX
 from treadle.kube import versions
 from treadle.kube.api import ClusterApi, Obj, Objects
 from treadle.kube.decode import is_judged
@@ -263,7 +264,9 @@ class _Hands:
 
     async def _asked(self) -> str | None:
         with suppress(Fault):
-            return (await deciding.who_am_i(self._api)).user
+            user = (await deciding.who_am_i(self._api)).user
+            # A longer one has no room there, and is no reason not to do what is asked.
+            return user if len(user) <= APPROVAL_WHO_CHARS_MAX else None
         return None
 
     async def chosen(self, chosen: Chosen, why_not: Callable[[str], str]) -> list[str]:
