@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.clusters import Cluster, reached
-from tests.support.evidences import approval, container, job, pod, running
+from tests.support.evidences import approval, child, container, job, pod, running
 from treadle.app import podlogs
 from treadle.app.evidence import gather
 from treadle.cli.main import main
@@ -93,6 +93,11 @@ def test_the_cause_is_the_first_line(cluster: Cluster, uid: str) -> None:
 def test_approvals_are_read(cluster: Cluster, uid: str) -> None:
     put_owned(cluster, APPROVALS, approval("ada"), uid)
     assert why()["cause"].startswith("Work waits for approval by ada since ")
+
+
+def test_children_are_read(cluster: Cluster, uid: str) -> None:
+    put_owned(cluster, EXECUTIONS, child({"phase": "Running"}), uid)
+    assert why()["cause"].startswith("Work waits for its child execution run-0a1b, since ")
 
 
 def test_events_are_read_of_what_the_execution_made(cluster: Cluster, uid: str) -> None:

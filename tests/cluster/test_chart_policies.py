@@ -281,6 +281,42 @@ def test_a_verb_for_one_execution_is_for_that_one(people: People, execution: str
     assert change(person, "another", stop)
 
 
+def test_who_may_not_delete_it_gives_it_no_owner_with_whom_it_would_go(
+    people: People, ada: Person, execution: str
+) -> None:
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "no-such-uid"}
+    owned = {"metadata": {"ownerReferences": [gone]}}
+    assert "by those who may delete it" in change(ada, execution, owned)
+    verbs = ["get", "patch", "delete"]
+    rule = {"apiGroups": [GROUP], "resources": ["executions"], "verbs": verbs}
+    person = Person(people.namespace, "deletes").may(rule)
+    people.execution("owned", "none", startDeadlineSeconds=10_000)
+    people.namespace.wait(lambda: not change(person, "owned", owned), "the right")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {"treadle.dev/execution": "another"}},
+        {"annotations": {"treadle.dev/task": "0.1.1"}},
+        {"annotations": {"treadle.dev/execution-name": None}},
+    ],
+)
+def test_nobody_makes_a_child_one_that_is_not_waited_for(
+    people: People, ada: Person, metadata: Any
+) -> None:
+    name = "child"
+    if name not in {each["metadata"]["name"] for each in people.all()}:
+        whose = {"treadle.dev/execution-name": "parent", "treadle.dev/task": "0.2.1"}
+        about = {"name": name, "labels": {"treadle.dev/execution": "uid"}, "annotations": whose}
+        spec = {"stateMachineRef": {"name": "none"}, "startDeadlineSeconds": 10_000}
+        body = {"apiVersion": API_VERSION, "kind": "Execution", "metadata": about, "spec": spec}
+        place = (GROUP, VERSION, people.namespace.name, EXECUTIONS)
+        ada.custom.create_namespaced_custom_object(*place, body)
+    assert "for whom a child runs" in change(ada, name, {"metadata": metadata})
+    assert change(ada, name, {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}}) == ""
+
+
 def test_what_changes_neither_needs_no_verb(ada: Person, execution: str) -> None:
     assert change(ada, execution, {"metadata": {"labels": {"team": "t"}}}) == ""
     assert change(ada, execution, {"spec": {"suspend": False}}) == ""
@@ -332,6 +368,20 @@ def test_the_number_of_a_version_is_taken_back_by_people_and_given_by_nobody_els
     assert said("1", mine="yes") == ""
     assert said(None) == ""
     assert "is given by Treadle alone" in said("1")
+
+
+def test_who_may_change_a_revision_cannot_have_it_deleted(people: People, ada: Person) -> None:
+    spec = {"stateMachine": "owned", "digest": "d", "definition": DEFINITION}
+    people.create("StateMachineRevision", REVISIONS, "owned", spec)
+    place = (GROUP, VERSION, people.namespace.name, REVISIONS, "owned")
+
+    def said(**metadata: Any) -> str:
+        change = {"metadata": metadata}
+        return said_against(lambda: ada.custom.patch_namespaced_custom_object(*place, change))
+
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "no-such-uid"}
+    assert "has no owner, and is given none" in said(ownerReferences=[gone])
+    assert said(labels={"mine": "yes"}) == ""
 
 
 def test_the_api_server_finds_no_fault_with_the_expressions(installation: Installation) -> None:

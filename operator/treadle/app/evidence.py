@@ -42,7 +42,7 @@ class Evidence:
         now: the API server's time.
         machine: None where there is none, or it may not be read.
         jobs, pods: of the execution.
-        approvals: of the execution, while it runs.
+        approvals, children: of the execution, while it runs.
         events: about the execution, and about its newest Jobs and Pods.
         quotas: of the namespace.
         leases: of operators; None where nobody may say.
@@ -56,6 +56,7 @@ class Evidence:
     jobs: Sequence[Obj] = ()
     pods: Sequence[Obj] = ()
     approvals: Sequence[Obj] = ()
+    children: Sequence[Obj] = ()
     events: Sequence[Obj] = ()
     quotas: Sequence[Obj] = ()
     leases: Sequence[Obj] | None = ()
@@ -123,6 +124,7 @@ async def gather(api: Objects, namespace: str, name: str) -> Evidence:
         jobs=jobs,
         pods=pods,
         approvals=[] if over else await reader.all(APPROVALS, labels=chosen),
+        children=[] if over else await reader.all(EXECUTIONS, labels=chosen),
         events=await reader.events([execution, *_newest(jobs), *_newest(pods)]),
         quotas=[] if over else await reader.all(QUOTAS),
         leases=[] if over else await reader.leases(),

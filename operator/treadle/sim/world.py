@@ -40,6 +40,9 @@ SETTLE_SECONDS = 420.0
 GONE_SECONDS = 120.0
 """How long after its deletion an Execution leaves nothing: 60 s, and a sweep."""
 
+TOLD_SECONDS = 90.0
+"""How long after the faults stop it may take until the next to lead has swept."""
+
 STOP = {"error": "Sim.Stopped", "cause": "by hand"}
 
 LOOK_SECONDS = 5.0
@@ -250,6 +253,7 @@ class World:
         await self._until_empty(SETTLE_SECONDS, pages=False)
         if self._outcomes() != outcomes:
             self._violated("an outcome changed after the end")
+        await self._until_told()
         self.releases.look()
         for execution in list(self.cluster.objects.each(EXECUTIONS)):
             self.cluster.remove(EXECUTIONS, (NAMESPACE, execution["metadata"]["name"]))
@@ -370,6 +374,12 @@ class World:
             await asyncio.sleep(LOOK_SECONDS)
         for sentence in left:
             self._violated(sentence)
+
+    async def _until_told(self) -> None:
+        """Executions may all have ended with nobody left to look at what changed last."""
+        bound = self._loop.time() + TOLD_SECONDS
+        while self.releases.untold() and self._loop.time() < bound:  # noqa: ASYNC110 - virtual time
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _violated(self, sentence: str) -> None:
         self.cluster.note(f"VIOLATION: {sentence}")
