@@ -221,6 +221,17 @@ def test_what_cannot_be_meant_is_said_to_be_wrong(action: str, body: Any, kind: 
     play(scene)
 
 
+@pytest.mark.parametrize("path", ["/", f"/v1/tasks/{TOKEN}/success"])
+def test_a_body_that_is_not_packed_as_it_says_is_said_to_be_wrong(path: str) -> None:
+    packed = {"Content-Encoding": "gzip", "Content-Length": "7"}
+
+    async def scene(place: Place, caller: Caller) -> None:
+        answer = await caller.post(place, path, b"no gzip", packed)
+        assert refused(answer)[0] == "SerializationException"
+
+    play(scene)
+
+
 def test_an_action_that_is_no_text_is_said_to_be_wrong_too() -> None:
     async def scene(place: Place, caller: Caller) -> None:
         # aiohttp's client would not send it.

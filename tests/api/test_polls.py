@@ -282,6 +282,16 @@ def test_a_body_whose_length_nobody_says_may_be_no_longer_than_others() -> None:
     play(scene)
 
 
+def test_a_body_that_is_not_packed_as_it_says_is_said_to_be_wrong() -> None:
+    packed = {**BEARER, "Content-Encoding": "gzip", "Content-Length": "7"}
+
+    async def scene(place: Place, caller: Caller) -> None:
+        status, said = await caller.post(place, body=b"no gzip", headers=packed)
+        assert (status, said["__type"]) == (400, "SerializationException")
+
+    play(scene)
+
+
 def test_half_a_letter_in_a_workers_name_is_none() -> None:
     async def scene(place: Place, caller: Caller) -> None:
         await place.offers()

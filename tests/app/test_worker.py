@@ -171,6 +171,16 @@ def test_a_result_that_is_refused_is_a_failure(tmp_path: Path) -> None:
     play(tmp_path, scene, None)
 
 
+def test_a_result_that_is_too_long_is_said_to_be(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.python(f"{WRITE}(json.dumps('x' * 1_048_576))", once=True).work()
+        ((_, what, body),) = bench.giver.ends()
+        assert (what, body["error"]) == ("failure", "States.DataLimitExceeded")
+        assert "1,048,576 bytes" in body["cause"]
+
+    play(tmp_path, scene, None)
+
+
 def test_an_answer_is_said_until_it_is_taken(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         for _ in range(2):

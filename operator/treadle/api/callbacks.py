@@ -26,6 +26,7 @@ from treadle.api.wire import (
     read_object,
     refused,
     text,
+    unreadable,
 )
 from treadle.asl.errors import StateError
 from treadle.asl.json import Json, loads
@@ -222,6 +223,8 @@ class _Server:
                 await act(body)
             except Refusal as why:
                 return refused(why, content_type)
+            except web.RequestPayloadError:
+                return refused(unreadable(), content_type)
             except web.HTTPRequestEntityTooLarge:
                 return refused(invalid("output", "Member is too long"), content_type)
             except TimeoutError:

@@ -24,6 +24,7 @@ from treadle.api.wire import (
     read_object,
     refused,
     text,
+    unreadable,
 )
 from treadle.asl.json import well_formed
 from treadle.kube.kinds import ACTIVITIES
@@ -134,6 +135,8 @@ class Polls:
                 return await ask(await self._user(request), body)
             except Refusal as why:
                 return refused(why, content_type)
+            except web.RequestPayloadError:
+                return refused(unreadable(), content_type)
             except TimeoutError:
                 message = "The body did not come in time."
                 return answered(408, {"__type": "RequestTimeout", "message": message}, content_type)

@@ -51,6 +51,11 @@ def invalid(name: str, constraint: str) -> Refusal:
     return Refusal("ValidationException", f"1 validation error detected: {said}")
 
 
+def unreadable() -> Refusal:
+    """What is said of a body that is not packed as its header says."""
+    return Refusal("SerializationException", "The body cannot be read.")
+
+
 def read_object(body: bytes) -> dict[str, Json]:
     """A body that is a JSON object; nothing is an empty one. Raises: Refusal."""
     try:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from treadle.asl.errors import StateError
+from treadle.asl.errors import DATA_LIMIT_EXCEEDED, StateError
 from treadle.asl.json import dumps, loads
 from treadle.asl.limits import DEFAULT
 from treadle.kube.podtemplates import API_URL
@@ -246,7 +246,7 @@ class Worker:
             refused = await self._say(token, "success", outcome)
             if not refused:
                 return
-            outcome = StateError("States.DataLimitExceeded", refused)
+            outcome = StateError(DATA_LIMIT_EXCEEDED, refused)
         name, cause = outcome.name or "", outcome.cause or ""
         said = {
             "error": name[: DEFAULT.error_chars_max],
@@ -302,9 +302,12 @@ class Worker:
 
 
 def _read(result: Path, code: int) -> str | StateError:
+    most = DEFAULT.payload_bytes_max
     with result.open("rb") as file:
-        # One byte more than may be: the operator says what is wrong with it.
-        text = file.read(DEFAULT.payload_bytes_max + 1).decode("utf-8", "replace").strip()
+        given = file.read(most + 1)
+    if code == 0 and len(given) > most:
+        return StateError(DATA_LIMIT_EXCEEDED, f"The result has more than {most:,} bytes.")
+    text = given.decode("utf-8", "replace").strip()
     if code == 0:
         return results.result_of(text)
     own = results.own_error(text)
