@@ -1,6 +1,7 @@
 """`treadle start`, `stop`, `suspend`, `resume` and `redrive`, by what they ask of an API server."""
 
 import asyncio
+import gc
 import json
 import re
 import threading
@@ -296,6 +297,22 @@ def test_it_is_done_to_several_by_name(deed: str, cluster: Cluster) -> None:
     lines = [f"execution.treadle.dev/{name} {DEEDS[deed]}" for name in "ab"]
     assert (found.exit_code, found.stdout.splitlines()) == (0, lines)
     assert spec_of(cluster, "c") == {}
+
+
+def test_what_became_of_one_is_forgotten_once_it_is_told(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        cluster.put(EXECUTIONS, f"e{number:02}", labels={"team": "x"})
+    kept: list[int] = []
+
+    def take(_: object, __: acting.Outcome) -> None:
+        gc.collect()
+        kept.append(sum(isinstance(each, acting.Outcome) for each in gc.get_objects()))
+
+    monkeypatch.setattr("treadle.cli.acting._Report.take", take)
+    assert call("suspend", "-l", "team=x").exit_code == 0
+    assert (len(kept), kept[-1] <= 2) == (40, True), kept
 
 
 @pytest.mark.parametrize("deed", DEEDS)

@@ -5,6 +5,7 @@ One rule: it is asked for in an Execution's spec, and the operator does it.
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -330,8 +331,9 @@ def _each(
                 return await _tried(hands, name, why_not, ask)
 
         names = await hands.chosen(chosen, why_not)
-        for task in [asyncio.create_task(one(name)) for name in names]:
-            told(await task)
+        tasks = deque(asyncio.create_task(one(name)) for name in names)
+        while tasks:
+            told(await tasks.popleft())  # each holds an Execution, and they may be thousands
 
     on_cluster(place, work)
 

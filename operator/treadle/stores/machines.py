@@ -182,8 +182,14 @@ class RevisionMachines:
         if ready.get("status") != "True":
             message = ready.get("message", "it is not Ready")
             return MachineUnready(True, f"StateMachine '{name}': {message}")
+        revision = status["revision"]
         try:
-            return await self.pinned(namespace, status["revision"]["name"])
+            pinned = await self.pinned(namespace, revision["name"])
+            if pinned.digest == revision["digest"]:
+                return pinned
+            # Somebody deleted the one that is known, and another has its name now.
+            self._pinned.pop((namespace, revision["name"]), None)
+            return await self.pinned(namespace, revision["name"])
         except Missing:
             return MachineUnready(False, f"the revision of StateMachine '{name}' is missing")
 
