@@ -701,6 +701,14 @@ def test_a_name_is_quoted_for_a_shell(name: str, said: str) -> None:
     assert quoted(name) == said
 
 
+def test_of_a_child_in_another_namespace_it_says_which() -> None:
+    below = child({"phase": "Running"})
+    below["metadata"]["namespace"] = "other"
+    found = causes.verdict(evidence(execution(running()), children=[below]))
+    assert found.cause.startswith("Work waits for its child execution run-0a1b in namespace other")
+    assert found.remedy == "treadle why run-0a1b -n other"
+
+
 @pytest.mark.parametrize(
     ("status", "shown"),
     [

@@ -95,9 +95,15 @@ def test_approvals_are_read(cluster: Cluster, uid: str) -> None:
     assert why()["cause"].startswith("Work waits for approval by ada since ")
 
 
-def test_children_are_read(cluster: Cluster, uid: str) -> None:
+@pytest.mark.parametrize("place", ["team", None])
+def test_children_are_read_wherever_they_may_be(
+    cluster: Cluster, uid: str, place: str | None
+) -> None:
+    cluster.refuses_in["list", "executions", place] = Refused(403, "Forbidden", "no")
     put_owned(cluster, EXECUTIONS, child({"phase": "Running"}), uid)
-    assert why()["cause"].startswith("Work waits for its child execution run-0a1b, since ")
+    told = why()
+    assert told["cause"].startswith("Work waits for its child execution run-0a1b, since ")
+    assert not any("could not be read" in each for each in told["evidence"])
 
 
 def test_events_are_read_of_what_the_execution_made(cluster: Cluster, uid: str) -> None:

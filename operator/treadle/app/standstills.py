@@ -269,9 +269,12 @@ def _of_child(seen: Evidence, place: Place, child: Obj) -> Verdict:
         return Verdict(Kind.WORKS, f"{name} has its answer, and is about to go on", (shown,))
     if within:
         shown += f", in {short(within)}"
+    there, option, namespace = "", "", child["metadata"].get("namespace", seen.namespace)
+    if namespace != seen.namespace:
+        there, option = f" in namespace {namespace}", f" -n {namespace}"
     how_long = f"since {since(place.get('enteredAt'), seen.now)}"
-    cause = f"{name} waits for its child execution {called}, {how_long}"
-    return Verdict(Kind.CHILD, cause, (shown,), f"treadle why {called}")
+    cause = f"{name} waits for its child execution {called}{there}, {how_long}"
+    return Verdict(Kind.CHILD, cause, (shown,), f"treadle why {called}{option}")
 
 
 def _scheduled(seen: Evidence, place: Place) -> str | None:
