@@ -298,6 +298,8 @@ def test_who_may_not_delete_it_gives_it_no_owner_with_whom_it_would_go(
     "metadata",
     [
         {"labels": {"treadle.dev/execution": "another"}},
+        {"labels": {"treadle.dev/parent-namespace": "another"}},
+        {"annotations": {"treadle.dev/awaited": "true"}},
         {"annotations": {"treadle.dev/task": "0.1.1"}},
         {"annotations": {"treadle.dev/execution-name": None}},
     ],
