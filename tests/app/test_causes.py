@@ -10,6 +10,7 @@ from tests.support.evidences import (
     SCHEDULED,
     ago,
     approval,
+    child,
     condition,
     container,
     entry,
@@ -32,6 +33,7 @@ QUOTA = (
     "limited: pods=10"
 )
 PENDING = {"phase": "Pending", "message": "there is no StateMachine 'm'", "pendingSince": ago(8)}
+LACKING = {**PENDING, "message": "StateMachine 'm' has no version 3"}
 
 
 def full(message: str) -> dict[str, Any]:
@@ -168,6 +170,30 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         evidence(execution(PENDING)),
         Kind.WORKS,
         "it is about to start: StateMachine 'm' is ready",
+    ),
+    "no version, of a machine that is ready": (
+        evidence(execution(LACKING, stateMachineRef={"name": "m", "version": 3})),
+        Kind.VERSION_MISSING,
+        "it waits for its version: StateMachine 'm' has no version 3",
+    ),
+    "no version that its alias names, of a machine that is wrong": (
+        evidence(
+            execution(LACKING, stateMachineRef={"name": "m", "alias": "live"}),
+            machine=machine("False", "/: no state ends"),
+        ),
+        Kind.VERSION_MISSING,
+        "it waits for its version: StateMachine 'm' has no version 3",
+    ),
+    # Children.
+    "a child that runs": (
+        evidence(execution(running()), children=[child(running("time"))]),
+        Kind.CHILD,
+        "Work waits for its child execution run-0a1b, since 30s",
+    ),
+    "a child that has ended": (
+        evidence(execution(running()), children=[child({"phase": "Succeeded"})]),
+        Kind.WORKS,
+        "Work has its answer, and is about to go on",
     ),
     # Jobs and Pods.
     "image pull": (
@@ -429,6 +455,16 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         Kind.MACHINE_MISSING,
         "it never started: Treadle.StartDeadlineExceeded: none",
     ),
+    "its version never came": (
+        evidence(
+            execution(
+                failed("Treadle.StartDeadlineExceeded", "none"),
+                stateMachineRef={"name": "m", "version": 3},
+            )
+        ),
+        Kind.VERSION_MISSING,
+        "it never started: Treadle.StartDeadlineExceeded: none",
+    ),
     "its machine came too late": (
         evidence(execution(failed("Treadle.StartDeadlineExceeded", "none"))),
         Kind.MACHINE_UNJUDGED,
@@ -663,3 +699,24 @@ def test_texts_stay_short_and_on_one_line() -> None:
 )
 def test_a_name_is_quoted_for_a_shell(name: str, said: str) -> None:
     assert quoted(name) == said
+
+
+def test_of_a_child_in_another_namespace_it_says_which() -> None:
+    below = child({"phase": "Running"})
+    below["metadata"]["namespace"] = "other"
+    found = causes.verdict(evidence(execution(running()), children=[below]))
+    assert found.cause.startswith("Work waits for its child execution run-0a1b in namespace other")
+    assert found.remedy == "treadle why run-0a1b -n other"
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (None, "Execution run-0a1b is new"),
+        (PENDING, "Execution run-0a1b is Pending: there is no StateMachine 'm'"),
+        (running(path="Each[2]/Fetch"), "Execution run-0a1b is Running, in Each[2]/Fetch"),
+    ],
+)
+def test_a_child_is_shown_and_where_to_ask_further(status: Any, shown: str) -> None:
+    found = causes.verdict(evidence(execution(running()), children=[child(status)]))
+    assert (found.evidence[-1], found.remedy) == (shown, "treadle why run-0a1b")

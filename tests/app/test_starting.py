@@ -176,6 +176,20 @@ def test_a_step_of_the_sweep_that_always_fails_stops_no_other_and_no_next_sweep(
     on_a_stage(play)
 
 
+def test_nor_does_one_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(stage: Stage) -> None:
+        def wrong(*_: object) -> None:
+            raise KeyError("spec")
+
+        found = an_operator(stage)
+        monkeypatch.setattr(found._driver, "compare", wrong)
+        asyncio.create_task(found._sweep())  # noqa: RUF006
+        await asyncio.sleep(3.5 * operator.SWEEP_SECONDS)  # virtual seconds
+        assert stage.api.count("list", REVISIONS) == 3
+
+    on_a_stage(play)
+
+
 # ------------------------------------------------------------------------------- expressions
 
 

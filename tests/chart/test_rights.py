@@ -124,7 +124,7 @@ def test_policies_refuse_and_ask_for_their_verbs() -> None:
     assert asked == {
         "late-jobs": set(),
         "service-accounts": {"impersonate"},
-        "execution-verbs": {"stop", "suspend", "redrive"},
+        "execution-verbs": {"stop", "suspend", "redrive", "delete"},
         "approvals": {"approve"},
         "versions": set(),
     }

@@ -1,6 +1,7 @@
 """`treadle start`, `stop`, `suspend`, `resume` and `redrive`, by what they ask of an API server."""
 
 import asyncio
+import gc
 import json
 import re
 import threading
@@ -75,6 +76,17 @@ def test_what_was_made_is_printed(form: str, cluster: Cluster) -> None:
     said = call("start", "m", "--name", "a", "-o", form).stdout
     made = json.loads(said) if form == "json" else YAML(typ="safe").load(said)
     assert (made["kind"], made["metadata"]["name"]) == ("Execution", "a")
+
+
+def test_as_yaml_it_is_what_kubectl_reads_too(cluster: Cluster) -> None:
+    texts = ["yes", "on", "y", "No", "1_000", "010", "0b1", "~", "", "true", "a", "12:30:00", "1e3"]
+    cluster.put(EXECUTIONS, "a", spec={"input": {"texts": texts, "n": "off"}})
+    said = call("get", "a", "--context", "c", "-o", "yaml").stdout
+    assert YAML(typ="safe").load(said)["spec"]["input"] == {"texts": texts, "n": "off"}
+    of_1_1 = YAML(typ="safe")
+    of_1_1.version = (1, 1)
+    assert of_1_1.load(said)["spec"]["input"]["texts"][:10] == texts[:10]
+    assert ("'n': 'off'" in said, "- a\n" in said) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -195,8 +207,9 @@ def test_what_else_is_refused_is_said(cluster: Cluster) -> None:
     assert call("stop", "a").stderr == "Error: no answer\n"
 
 
-def test_where_nobody_says_who_we_are_nobody_is_named(cluster: Cluster) -> None:
-    cluster.user = None
+@pytest.mark.parametrize("user", [None, "a" * 257])
+def test_where_nobody_says_who_we_are_nobody_is_named(user: str | None, cluster: Cluster) -> None:
+    cluster.user = user
     cluster.put(EXECUTIONS, "a")
     assert call("stop", "a").exit_code == 0
     assert spec_of(cluster, "a") == {"stop": {}}
@@ -224,6 +237,23 @@ def test_the_end_of_what_is_stopped_is_waited_for(cluster: Cluster) -> None:
     assert (found.exit_code, found.stdout) == (0, "execution.treadle.dev/a Aborted\n")
 
 
+def test_the_end_of_what_somebody_else_stops_is_waited_for_too(cluster: Cluster) -> None:
+    cluster.put(EXECUTIONS, "a", spec={"stop": {}}, status={"phase": "Running"})
+    cluster.put(EXECUTIONS, "b", spec={"stop": {}}, status={"phase": "Aborted"})
+
+    def work() -> None:
+        until(lambda: "executions" in cluster.watched)
+        cluster.put(EXECUTIONS, "a", status={"phase": "Aborted"})
+
+    helper = threading.Thread(target=work)
+    helper.start()
+    found = call("stop", "a", "b", "--wait")
+    helper.join()
+    lines = ["execution.treadle.dev/b unchanged", "execution.treadle.dev/a Aborted"]
+    assert (found.exit_code, found.stdout.splitlines()) == (0, lines)
+    assert found.stderr == "'b' has ended before: Aborted\n"
+
+
 def test_what_is_deleted_while_its_end_is_waited_for_is_said(cluster: Cluster) -> None:
     cluster.put(EXECUTIONS, "a", status={"phase": "Running"})
 
@@ -235,6 +265,22 @@ def test_what_is_deleted_while_its_end_is_waited_for_is_said(cluster: Cluster) -
     helper.start()
     found = call("stop", "a", "--wait")
     helper.join()
+    assert (found.exit_code, found.stderr) == (1, "Error: 'a' was deleted\n")
+
+
+def test_what_is_deleted_before_anybody_looks_is_said_too(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.put(EXECUTIONS, "a", status={"phase": "Running"})
+    patch = cluster.patch
+
+    async def patched(*what: Any, **how: Any) -> Obj:
+        made = await patch(*what, **how)
+        await cluster.delete(EXECUTIONS, None, "a")
+        return made
+
+    monkeypatch.setattr(cluster, "patch", patched)
+    found = call("stop", "a", "--wait")
     assert (found.exit_code, found.stderr) == (1, "Error: 'a' was deleted\n")
 
 
@@ -251,6 +297,22 @@ def test_it_is_done_to_several_by_name(deed: str, cluster: Cluster) -> None:
     lines = [f"execution.treadle.dev/{name} {DEEDS[deed]}" for name in "ab"]
     assert (found.exit_code, found.stdout.splitlines()) == (0, lines)
     assert spec_of(cluster, "c") == {}
+
+
+def test_what_became_of_one_is_forgotten_once_it_is_told(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        cluster.put(EXECUTIONS, f"e{number:02}", labels={"team": "x"})
+    kept: list[int] = []
+
+    def take(_: object, __: acting.Outcome) -> None:
+        gc.collect()
+        kept.append(sum(isinstance(each, acting.Outcome) for each in gc.get_objects()))
+
+    monkeypatch.setattr("treadle.cli.acting._Report.take", take)
+    assert call("suspend", "-l", "team=x").exit_code == 0
+    assert (len(kept), kept[-1] <= 2) == (40, True), kept
 
 
 @pytest.mark.parametrize("deed", DEEDS)
@@ -464,6 +526,22 @@ def test_what_cannot_be_redriven_stays_as_it_is(phase: str, said: str, cluster: 
     assert (found.exit_code, found.stdout) == (0, "execution.treadle.dev/a unchanged\n")
     assert found.stderr == said
     assert "redrive" not in spec_of(cluster, "a")
+
+
+def test_another_redrive_meanwhile_is_said(cluster: Cluster) -> None:
+    failed(cluster, "a")
+
+    def asks() -> None:
+        until(lambda: "redrive" in spec_of(cluster, "a"))
+        other = {"spec": {"redrive": {"id": "another"}}}
+        asyncio.run(cluster.patch(EXECUTIONS, None, "a", other))
+
+    helper = threading.Thread(target=asks)
+    helper.start()
+    found = call("redrive", "a")
+    helper.join()
+    said = "Error: somebody has asked for another redrive meanwhile\n"
+    assert (found.exit_code, found.stderr) == (1, said)
 
 
 def test_where_no_operator_answers_that_is_said(

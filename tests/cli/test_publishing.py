@@ -115,6 +115,12 @@ def test_it_may_have_an_id_of_its_own(cluster: Cluster) -> None:
     assert machine(cluster)["spec"]["publish"] == {"id": "v3"}
 
 
+def test_but_no_empty_one(cluster: Cluster) -> None:
+    cluster.put(STATE_MACHINES, "new", spec={"definition": {}})
+    found = call("publish", "new", "--id", "")
+    assert (found.exit_code, "the id is empty" in found.stderr) == (2, True)
+
+
 def test_what_was_published_before_is_said_at_once(cluster: Cluster) -> None:
     cluster.put(STATE_MACHINES, "m", status=judged(READY))
     answering(cluster, published)
@@ -163,6 +169,13 @@ def test_nobody_waits_for_ever(cluster: Cluster) -> None:
     found = call("publish", "m", "--seconds", "0.3")
     assert found.exit_code == 1
     assert "'m' is not published after 0.3 s" in found.stderr
+
+
+def test_nor_for_a_judgement_that_nobody_makes(cluster: Cluster) -> None:
+    cluster.put(STATE_MACHINES, "m", status=judged(READY, generation=0))
+    found = call("publish", "m", "--seconds", "0.3")
+    assert (found.exit_code, "'m' is not published after 0.3 s" in found.stderr) == (1, True)
+    assert "publish" not in machine(cluster)["spec"]
 
 
 def test_a_machine_that_is_not_there(cluster: Cluster) -> None:
@@ -251,7 +264,7 @@ def test_a_version_is_taken_back_unless_an_alias_names_it(cluster: Cluster) -> N
 def test_a_version_or_an_alias_is_started(cluster: Cluster) -> None:
     cluster.put(STATE_MACHINES, "m", status=judged({"type": "Ready", "status": "False"}))
     a_version(cluster, 1)
-    an_alias(cluster, "live", (1, 100))
+    an_alias(cluster, "live", (1, 100), (9, 0))
     for name, words, ref in (
         ("a", ["--version", "1"], {"name": "m", "version": 1}),
         ("b", ["--alias", "live"], {"name": "m", "alias": "live"}),
@@ -267,11 +280,13 @@ def test_a_version_or_an_alias_is_started(cluster: Cluster) -> None:
         (["--version", "2"], "StateMachine 'm' has no version 2"),
         (["--alias", "live"], "StateMachine 'm' has no alias 'live'"),
         (["--alias", "live", "--version", "1"], "give --version or --alias, not both"),
+        (["--alias", "half"], "StateMachine 'm' has no version 9, which its alias 'half' names"),
     ],
 )
 def test_what_there_is_not_is_not_started(
     words: list[str], sentence: str, cluster: Cluster
 ) -> None:
+    an_alias(cluster, "half", (3, 50), (9, 50))
     found = call("start", "m", *words)
     assert found.exit_code == 2
     assert sentence in found.stderr

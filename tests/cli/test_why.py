@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.clusters import Cluster, reached
-from tests.support.evidences import approval, container, job, pod, running
+from tests.support.evidences import approval, child, container, job, pod, running
 from treadle.app import podlogs
 from treadle.app.evidence import gather
 from treadle.cli.main import main
@@ -93,6 +93,17 @@ def test_the_cause_is_the_first_line(cluster: Cluster, uid: str) -> None:
 def test_approvals_are_read(cluster: Cluster, uid: str) -> None:
     put_owned(cluster, APPROVALS, approval("ada"), uid)
     assert why()["cause"].startswith("Work waits for approval by ada since ")
+
+
+@pytest.mark.parametrize("place", ["team", None])
+def test_children_are_read_wherever_they_may_be(
+    cluster: Cluster, uid: str, place: str | None
+) -> None:
+    cluster.refuses_in["list", "executions", place] = Refused(403, "Forbidden", "no")
+    put_owned(cluster, EXECUTIONS, child({"phase": "Running"}), uid)
+    told = why()
+    assert told["cause"].startswith("Work waits for its child execution run-0a1b, since ")
+    assert not any("could not be read" in each for each in told["evidence"])
 
 
 def test_events_are_read_of_what_the_execution_made(cluster: Cluster, uid: str) -> None:

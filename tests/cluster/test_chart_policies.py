@@ -267,7 +267,7 @@ def test_who_may_redrive_takes_back_the_stop_of_what_has_ended_and_no_other(
         status = {"status": {"phase": phase}}
         people.namespace.custom.patch_namespaced_custom_object_status(*place, name, status)
     people.namespace.wait(lambda: not change(person, "over", again), "the right")
-    assert "spec.stop is changed by those who may stop" in change(person, "runs", again)
+    assert "stop can be taken back once the execution has ended" in change(person, "runs", again)
     assert change(person, "over", {"spec": {"stop": None}}), "it goes with a redrive only"
 
 
@@ -287,6 +287,44 @@ def test_an_input_does_not_change_whatever_members_it_has(people: People, ada: P
         said = change(ada, "told", {"spec": {"input": given}})
         assert "input cannot be changed once an Execution is created" in said, given
     assert change(ada, "told", {"metadata": {"labels": {"team": "t"}}}) == ""
+
+
+def test_who_may_not_delete_it_gives_it_no_owner_with_whom_it_would_go(
+    people: People, ada: Person, execution: str
+) -> None:
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "no-such-uid"}
+    owned = {"metadata": {"ownerReferences": [gone]}}
+    assert "by those who may delete it" in change(ada, execution, owned)
+    verbs = ["get", "patch", "delete"]
+    rule = {"apiGroups": [GROUP], "resources": ["executions"], "verbs": verbs}
+    person = Person(people.namespace, "deletes").may(rule)
+    people.execution("owned", "none", startDeadlineSeconds=10_000)
+    people.namespace.wait(lambda: not change(person, "owned", owned), "the right")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {"treadle.dev/execution": "another"}},
+        {"labels": {"treadle.dev/parent-namespace": "another"}},
+        {"annotations": {"treadle.dev/awaited": "true"}},
+        {"annotations": {"treadle.dev/task": "0.1.1"}},
+        {"annotations": {"treadle.dev/execution-name": None}},
+    ],
+)
+def test_nobody_makes_a_child_one_that_is_not_waited_for(
+    people: People, ada: Person, metadata: Any
+) -> None:
+    name = "child"
+    if name not in {each["metadata"]["name"] for each in people.all()}:
+        whose = {"treadle.dev/execution-name": "parent", "treadle.dev/task": "0.2.1"}
+        about = {"name": name, "labels": {"treadle.dev/execution": "uid"}, "annotations": whose}
+        spec = {"stateMachineRef": {"name": "none"}, "startDeadlineSeconds": 10_000}
+        body = {"apiVersion": API_VERSION, "kind": "Execution", "metadata": about, "spec": spec}
+        place = (GROUP, VERSION, people.namespace.name, EXECUTIONS)
+        ada.custom.create_namespaced_custom_object(*place, body)
+    assert "for whom a child runs" in change(ada, name, {"metadata": metadata})
+    assert change(ada, name, {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}}) == ""
 
 
 def test_what_changes_neither_needs_no_verb(ada: Person, execution: str) -> None:
@@ -350,6 +388,20 @@ def test_a_revision_does_not_change_whatever_members_it_has(people: People, ada:
     patch = {"spec": {"podTemplate": {"metadata": None, "spec": {"hostNetwork": True}}}}
     said = said_against(lambda: ada.custom.patch_namespaced_custom_object(*place, patch))
     assert "a revision cannot be changed" in said
+
+
+def test_who_may_change_a_revision_cannot_have_it_deleted(people: People, ada: Person) -> None:
+    spec = {"stateMachine": "owned", "digest": "d", "definition": DEFINITION}
+    people.create("StateMachineRevision", REVISIONS, "owned", spec)
+    place = (GROUP, VERSION, people.namespace.name, REVISIONS, "owned")
+
+    def said(**metadata: Any) -> str:
+        change = {"metadata": metadata}
+        return said_against(lambda: ada.custom.patch_namespaced_custom_object(*place, change))
+
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "no-such-uid"}
+    assert "has no owner, and is given none" in said(ownerReferences=[gone])
+    assert said(labels={"mine": "yes"}) == ""
 
 
 def test_the_api_server_finds_no_fault_with_the_expressions(installation: Installation) -> None:

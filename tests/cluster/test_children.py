@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cluster.lab.namespaces import Cluster
 from tests.cluster.support.machines import chain, each, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
 from tests.cluster.support.people import Obj, People, is_over, uid_of
@@ -34,16 +36,33 @@ def starts(machine: str, resource: str = SYNC, given: Any = None, **members: Any
 
 
 @pytest.fixture(scope="module")
-def operator(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+def abroad(cluster: Cluster, crds: None) -> Iterator[People]:
+    """A user of another namespace that the operator serves."""
+    with somebody(cluster) as other:
+        yield other
+
+
+@contextmanager
+def somebody(cluster: Cluster) -> Iterator[People]:
+    with cluster.namespace() as made:
+        found = People(made)
+        yield found
+        found.free_pods()
+
+
+@pytest.fixture(scope="module")
+def operator(
+    people: People, abroad: People, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
     log = tmp_path_factory.mktemp("children") / "operator.log"
-    with an_operator(people, log) as started:
+    with an_operator(log, people, abroad) as started:
         yield started
         assert started.running, started.tail
 
 
-def an_operator(people: People, log: Path) -> OperatorProcess:
-    names = [people.namespace.name]
-    kubeconfig = people.namespace.cluster.kubeconfig
+def an_operator(log: Path, *served: People) -> OperatorProcess:
+    names = [each.namespace.name for each in served]
+    kubeconfig = served[0].namespace.cluster.kubeconfig
     return OperatorProcess(kubeconfig, log, namespaces=names, account=ACCOUNT)
 
 
@@ -264,7 +283,7 @@ def test_deleting_the_top_leaves_nothing(people: People, operator: OperatorProce
 @pytest.fixture
 def own(loner: People, tmp_path: Path) -> Iterator[OperatorProcess]:
     """An operator of this test alone."""
-    with an_operator(loner, tmp_path / "operator.log") as started:
+    with an_operator(tmp_path / "operator.log", loner) as started:
         yield started
 
 
@@ -304,3 +323,132 @@ def test_a_stop_that_comes_while_nobody_is_there_reaches_all(
     for name in ("top", name_of(middle), name_of(lower)):
         assert loner.ends(name)["phase"] == "Aborted"
     nothing_runs(loner, lower)
+
+
+# --------------------------------------------------------------------------- another namespace
+
+
+def at(people: People, machine: str = "work", **members: Any) -> Obj:
+    """A Task that starts a machine of somebody's namespace."""
+    return starts(machine, given={"namespace": people.namespace.name}, **members)
+
+
+def opened(owner: People, *callers: People, name: str = "work") -> None:
+    """Say who may start a machine; nobody, where nobody is named."""
+    namespaces = [each.namespace.name for each in callers] or None
+    spec = {"spec": {"callers": {"namespaces": namespaces}}}
+    owner.kubectl("patch", "sm", name, "--type", "merge", "-p", json.dumps(spec))
+
+
+def sent(owner: People, parent: Obj, probe: Callable[[Obj], Any] = bool) -> Obj:
+    """The child in somebody's namespace of an execution, found as people find it."""
+    metadata = parent["metadata"]
+    chosen = (
+        f"treadle.dev/parent={metadata['name']}",
+        f"treadle.dev/parent-namespace={metadata['namespace']}",
+    )
+
+    def look() -> Obj | None:
+        text = owner.kubectl("get", "ex", "-l", ",".join(chosen), "-o", "json")
+        return next((found for found in json.loads(text)["items"] if probe(found)), None)
+
+    return owner.namespace.wait(look, f"a child of {metadata['name']} abroad")
+
+
+def test_a_machine_of_another_namespace_is_started_where_its_owner_allows_that(
+    people: People, abroad: People, operator: OperatorProcess
+) -> None:
+    grow = passes(Parameters={"text.$": "States.Format('{}{}{}{}', $.t, $.t, $.t, $.t)"})
+    abroad.machine("work", chain(Take=task(), Grow=grow), callers={"namespaces": ["nobody"]})
+    state = at(abroad, ResultSelector={"text.$": "$.output.text"})
+    parent = chain(Make=state, Forget=passes(Parameters={"is": "there"}))
+    people.machine("sends", parent)
+
+    def denied(name: str) -> str:
+        people.execution(name, "sends", input={"t": "x" * 2_000})
+        status = people.fails(name)
+        assert status["error"] == "Treadle.StateMachineDenied"
+        return str(status["cause"])
+
+    said = denied("not-allowed")
+    assert f'must have "{people.namespace.name}" or "*"' in said
+    abroad.kubectl("delete", "sm", "work")
+    assert denied("not-there") == said
+    abroad.machine("work", chain(Grow=grow))
+    assert denied("not-said") == said
+    opened(abroad, people)
+    made = people.execution("allowed", "sends", input={"t": "x" * 2_000})
+    assert people.succeeds("allowed") == {"is": "there"}
+    child = sent(abroad, made)
+    assert child["status"]["outputRef"]["bytes"] > 8_000, "it was read from its pages"
+    assert "ownerReferences" not in child["metadata"]
+    opened(abroad)
+    assert denied("revoked") == said
+    people.delete("allowed")
+    people.namespace.wait(lambda: "allowed" not in map(name_of, people.all()), "its end")
+    assert abroad.status(name_of(child))["phase"] == "Succeeded", "a record of its own namespace"
+    abroad.kubectl("delete", "sm", "work")
+
+
+def test_a_namespace_that_is_not_served(people: People, operator: OperatorProcess) -> None:
+    state = {**at(people)}
+    state["Parameters"] = {**state["Parameters"], "namespace": "kube-system"}
+    people.run("unserved", chain(A=state))
+    assert "this operator does not serve it" in people.fails("unserved")["cause"]
+
+
+@pytest.mark.parametrize("deed", ["stop", "delete", "timeout"])
+def test_who_ends_the_parent_stops_the_child_abroad(
+    people: People, abroad: People, operator: OperatorProcess, deed: str
+) -> None:
+    abroad.machine(f"{deed}-lower", chain(H=task(HANG)))
+    abroad.machine("work", chain(B=starts(f"{deed}-lower")), callers={"namespaces": ["*"]})
+    limit = {"TimeoutSeconds": 6} if deed == "timeout" else {}
+    made = people.run(f"{deed}-top", chain(A=at(abroad, **limit)))
+    middle = sent(abroad, made)
+    lower = a_child(abroad, name_of(middle), lambda obj: abroad.jobs(uid_of(obj)))
+    if deed == "stop":
+        people.patch("stop-top", {"stop": {}})
+    elif deed == "delete":
+        people.delete("delete-top")
+    for child in (middle, lower):
+        status = abroad.ends(name_of(child))
+        assert (status["phase"], status["error"]) == ("Aborted", "Treadle.ParentEnded")
+    told = abroad.status(name_of(middle))["cause"]
+    assert f"Execution {deed}-top of namespace {people.namespace.name}, does not" in told
+    nothing_runs(abroad, lower)
+    abroad.kubectl("delete", "sm", "work")
+
+
+def test_killed_at_each_step_a_child_abroad_is_one(
+    loner: People, cluster: Cluster, tmp_path: Path
+) -> None:
+    with (
+        somebody(cluster) as far,
+        an_operator(tmp_path / "operator.log", loner, far) as own,
+    ):
+        work = chain(Work=task({"seconds": 4, "message": "7"}))
+        far.machine("work", work, callers={"namespaces": [loner.namespace.name]})
+        loner.machine("upper", chain(A=at(far, OutputPath="$.output"), Last=passes()))
+        made: dict[str, Obj] = {}
+        steps: dict[str, Callable[[Obj], Any]] = {
+            "made": lambda _: True,
+            "child": lambda top: sent(far, top),
+            "job": lambda top: far.jobs(uid_of(sent(far, top))),
+            "ended": lambda top: is_over(sent(far, top).get("status", {})),
+        }
+        for step, reached in steps.items():
+            made[step] = loner.execution(step, "upper")
+            loner.namespace.wait(partial(reached, made[step]), f"step {step}")
+            own.kill()
+            own.start()
+        for step in steps:
+            assert loner.succeeds(step, seconds=90) == 7, step
+        assert len(far.all()) == len(steps), "one each"
+        far.machine("hangs", chain(H=task(HANG)), callers={"namespaces": ["*"]})
+        deleted = loner.run("deleted", chain(A=at(far, "hangs")))
+        child = sent(far, deleted, lambda obj: far.jobs(uid_of(obj)))
+        own.kill()
+        loner.delete("deleted")
+        own.start()
+        assert far.ends(name_of(child))["error"] == "Treadle.ParentEnded"

@@ -171,6 +171,25 @@ def test_an_operator_that_is_killed_loses_no_redrive(
     assert len(server.asked("/echo")) == 1
 
 
+def test_a_redrive_that_is_nested_too_deeply_holds_up_nobody(
+    people: People, operator: OperatorProcess
+) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    redrive = {"id": "1", "input": deep}
+    people.execution("nested", "later", redrive=redrive, startDeadlineSeconds=600)
+    operator.kill()
+    operator.start()  # it looks at all executions before it hands out anything
+    people.run("beside", chain(A=passes(Result="well")))
+    assert people.succeeds("beside") == "well"
+    people.machine("later", chain(Bad={"Type": "Fail", "Error": "No"}))
+    people.fails("nested")
+    answer = people.reaches("nested", lambda s: "redrive" in s, "the answer")["redrive"]
+    assert answer["id"] == "1"
+    assert answer["refused"].endswith("nested too deeply")
+
+
 # --------------------------------------------------------------------------------- who may do what
 
 

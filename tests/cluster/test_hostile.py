@@ -26,7 +26,8 @@ pytestmark = pytest.mark.cluster
 pretended = pytest.mark.usefixtures("pretend")
 
 RSS_MIB_MAX = 400
-SLOWER_MAX = 2.0
+# A loop that stood still would show; how much slower it is, `hostile_median` measures in pairs.
+SLOWER_MAX = 5.0
 
 
 @pytest.fixture(scope="module")

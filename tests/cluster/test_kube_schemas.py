@@ -139,9 +139,9 @@ def test_what_this_release_does_not_have_is_not_taken_silently(loner: People) ->
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "Execution",
         "metadata": {"name": "a"},
-        "spec": {"stateMachineRef": {"name": "m"}, "redrive": {"id": "1"}},
+        "spec": {"stateMachineRef": {"name": "m"}, "priority": 1},
     }
-    with pytest.raises(AssertionError, match=r'unknown field "spec.redrive"'):
+    with pytest.raises(AssertionError, match=r'unknown field "spec.priority"'):
         loner.kubectl("create", "-f", "-", text=json.dumps(manifest))
 
 

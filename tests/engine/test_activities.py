@@ -76,21 +76,18 @@ def test_silence_counts_from_when_a_worker_has_it(resource: str) -> None:
 
 
 @both
-def test_the_timeout_counts_from_when_it_is_scheduled(resource: str) -> None:
-    desk = a_desk(resource, HeartbeatSeconds=10, TimeoutSeconds=15)
-    desk.tick(9)
+@pytest.mark.parametrize("beats", [{}, {"HeartbeatSeconds": 10}])
+def test_the_timeout_counts_from_when_a_worker_has_it(resource: str, beats: dict[str, int]) -> None:
+    desk = a_desk(resource, TimeoutSeconds=15, **beats)
+    assert not desk.tick(1_000)
+    desk.restart()
+    assert not desk.tick(1_000)
     taken(desk)
+    desk.restart()
+    assert not desk.tick(9)
+    desk.tell(TaskHeartbeat(desk.only, desk.now))
     assert not desk.tick(5)
     assert desk.tick(1)
-    assert desk.status == "FAILED"
-
-
-def test_a_worker_that_comes_when_the_time_is_nearly_over_has_no_more_of_it() -> None:
-    desk = a_desk(AWS, HeartbeatSeconds=10, TimeoutSeconds=15)
-    desk.tick(9)
-    taken(desk)
-    desk.tell(TaskHeartbeat(desk.only, desk.now))
-    desk.tick(6)
     assert desk.status == "FAILED"
 
 

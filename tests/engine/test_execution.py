@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.desk import BEGIN, IDENTITY, Desk, Fails, Gives, script
 from tests.support.machines import (
+    WORK,
     chain,
     endless,
     failing,
@@ -141,7 +142,7 @@ def test_an_attempt_may_fail_without_a_name() -> None:
 
 
 def test_an_attempt_that_takes_too_long_times_out() -> None:
-    desk = Desk(chain(task(TimeoutSeconds=30)))
+    desk = Desk(chain(task(Resource=WORK, TimeoutSeconds=30)))
     assert desk.execution.next_due() == BEGIN + timedelta(seconds=30)
     assert not desk.tick(29.999)
     assert desk.tick(0.001)
@@ -151,7 +152,7 @@ def test_an_attempt_that_takes_too_long_times_out() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 29.999, 30])
 def test_a_result_that_was_in_time_beats_a_deadline_that_has_passed(seconds: float) -> None:
-    desk = Desk(chain(task(TimeoutSeconds=30)))
+    desk = Desk(chain(task(Resource=WORK, TimeoutSeconds=30)))
     desk.now += timedelta(seconds=3_600)
     assert desk.gives(desk.only, "in time", at=BEGIN + timedelta(seconds=seconds))
     assert desk.outcome == ("SUCCEEDED", "in time", None)
@@ -159,7 +160,7 @@ def test_a_result_that_was_in_time_beats_a_deadline_that_has_passed(seconds: flo
 
 @pytest.mark.parametrize("kind", ["gives", "fails"])
 def test_an_attempt_that_ended_late_has_timed_out(kind: str) -> None:
-    desk = Desk(chain(task(TimeoutSeconds=30)))
+    desk = Desk(chain(task(Resource=WORK, TimeoutSeconds=30)))
     desk.now += timedelta(seconds=31)
     assert getattr(desk, kind)(desk.only)
     assert desk.outcome == ("FAILED", None, ("States.Timeout", None))
@@ -167,7 +168,13 @@ def test_an_attempt_that_ended_late_has_timed_out(kind: str) -> None:
 
 def test_each_attempt_has_its_own_time() -> None:
     desk = Desk(
-        chain(task(TimeoutSeconds=30, Retry=[retrier("States.Timeout", IntervalSeconds=100)]))
+        chain(
+            task(
+                Resource=WORK,
+                TimeoutSeconds=30,
+                Retry=[retrier("States.Timeout", IntervalSeconds=100)],
+            )
+        )
     )
     desk.tick(30)
     assert desk.wanted == []
@@ -260,7 +267,7 @@ def test_while_suspended_time_passes() -> None:
             parallel(
                 chain(A=waiting(5), A2=task()),
                 chain(B=task(Retry=[retrier(IntervalSeconds=3)])),
-                chain(C=task(TimeoutSeconds=20)),
+                chain(C=task(Resource=WORK, TimeoutSeconds=20)),
             )
         )
     )
@@ -347,12 +354,12 @@ def _closing(desk: Desk) -> list[tuple[TaskId, str]]:
 
 
 def test_the_name_of_an_attempt_that_ended_unseen_stays_taken_for_a_while() -> None:
-    desk = Desk(chain(T=task(TimeoutSeconds=1, Retry=[retrier(IntervalSeconds=1)])))
+    desk = Desk(chain(T=task(Resource=WORK, TimeoutSeconds=1, Retry=[retrier(IntervalSeconds=1)])))
     attempt = desk.only
     desk.tick(1)
     assert _closing(desk) == [(attempt, "T")]
     closing = desk.execution.closing()[attempt]
-    assert (closing.resource, closing.ended_at) == ("treadle:activity/work", desk.now)
+    assert (closing.resource, closing.ended_at) == (WORK, desk.now)
     desk.restart()
     assert _closing(desk) == [(attempt, "T")]
     desk.tick(CLOSING_SECONDS - 0.001)
@@ -370,14 +377,14 @@ def test_an_attempt_whose_outcome_is_known_needs_no_closing(kind: str) -> None:
 
 
 def test_an_attempt_that_was_seen_needs_no_closing() -> None:
-    desk = Desk(chain(T=task(TimeoutSeconds=1, Retry=[retrier()])))
+    desk = Desk(chain(T=task(Resource=WORK, TimeoutSeconds=1, Retry=[retrier()])))
     desk.starts(desk.only, UID)
     desk.tick(1)
     assert _closing(desk) == []
 
 
 def test_a_closing_ends_when_the_attempt_is_seen_after_all() -> None:
-    desk = Desk(chain(T=task(TimeoutSeconds=1, Retry=[retrier()])))
+    desk = Desk(chain(T=task(Resource=WORK, TimeoutSeconds=1, Retry=[retrier()])))
     attempt = desk.only
     desk.tick(1)
     assert desk.starts(attempt, UID)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.desk import BEGIN, Desk
 from tests.support.machines import (
+    WORK,
     chain,
     endless,
     failing,
@@ -220,7 +221,7 @@ def test_a_task_moves_data() -> None:
     ],
 )
 def test_a_task_is_given_so_much_time(members: Members, seconds: int) -> None:
-    desk = Desk(chain(task(**members)), {"t": 6, "h": 2})
+    desk = Desk(chain(task(Resource=WORK, **members)), {"t": 6, "h": 2})
     assert desk.execution.next_due() == BEGIN + timedelta(seconds=seconds)
     command = desk.execution.task(desk.only)
     assert command is not None

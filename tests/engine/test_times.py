@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.machines import chain, task, waiting
+from tests.support.machines import WORK, chain, task, waiting
 from treadle.asl import document
 from treadle.asl.errors import StateError
 from treadle.engine.context import Identity
@@ -35,7 +35,7 @@ def test_an_instant_is_so_many_seconds_later_as_long_as_there_are_instants() -> 
     "definition",
     [
         chain(waiting(99_999_999)),
-        chain(task(TimeoutSeconds=99_999_999)),
+        chain(task(Resource=WORK, TimeoutSeconds=99_999_999)),
         chain(task(Resource=TOKEN, HeartbeatSeconds=90_000)),
         {**chain(task()), "TimeoutSeconds": 99_999_999},
     ],

@@ -107,7 +107,37 @@ def an_object(name: str = "a") -> Obj:
     return {"metadata": {"name": name, "resourceVersion": "7"}}
 
 
+async def test_that_nobody_answers_is_said_in_words(unused_tcp_port_factory: Any) -> None:
+    server = f"http://127.0.0.1:{unused_tcp_port_factory()}"
+    endpoint = Endpoint(server, None, None, None, Configuration(), Configuration)
+    async with Client(endpoint) as client:
+        with pytest.raises(Unavailable, match=r"executions/a: Cannot connect to host 127\.0\.0\.1"):
+            await client.get(EXECUTIONS, "ns", "a")
+
+
 # ------------------------------------------------------------------------------ what is asked
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "what"),
+    [
+        ("ns", "", 'executions "" not found'),
+        ("ns", ".", 'executions "." not found'),
+        ("ns", "..", 'executions ".." not found'),
+        (".", "a", 'namespaces "." not found'),
+        ("..", "a", 'namespaces ".." not found'),
+    ],
+)
+async def test_what_cannot_be_a_name_is_not_there_and_not_asked_for(
+    namespace: str, name: str, what: str
+) -> None:
+    async with answering(saying(200, an_object())) as stage:
+        with pytest.raises(Missing) as found:
+            await stage.client.get(EXECUTIONS, namespace, name)
+        assert str(found.value) == what
+        with pytest.raises(Missing):
+            await stage.client.patch(EXECUTIONS, namespace, name, {})
+        assert stage.asked == []
 
 
 async def test_requests_go_where_the_api_server_has_them() -> None:

@@ -155,6 +155,21 @@ def test_one_that_was_never_saved_comes_with_all_of_it() -> None:
     assert decode.sighting(an_execution(status={"checkpoint": "c"})).loaded is None
 
 
+@pytest.mark.parametrize("member", ["input", "variables"])
+def test_a_redrive_that_cannot_be_used_is_a_sentence(member: str) -> None:
+    deep: Any = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    obj = an_execution({**REF, "redrive": {"id": "1", member: deep, "by": "ada"}})
+    assert decode.sighting(obj).redrive
+    found = decode.loaded(obj).redrive
+    assert found is not None
+    assert (found.id, found.event.by) == ("1", "ada")
+    assert found.problem == (
+        "/spec/redrive has an input or variables that cannot be used: nested too deeply"
+    )
+
+
 # ------------------------------------------------------------------------------------- children
 
 OWNER = {"kind": "Execution", "name": "parent", "uid": "p", "controller": True}

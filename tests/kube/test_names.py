@@ -45,6 +45,21 @@ def test_a_text_that_is_no_attempt_is_nobodys(task: str) -> None:
     assert names.attempt_of(a_job(task)) is None
 
 
+def test_a_label_makes_no_job_that_of_another_namespace() -> None:
+    labels = {names.EXECUTION_UID: "u1", names.PARENT_NAMESPACE: "other"}
+    job = a_job("1.1.1", labels=labels)
+    assert names.attempt_of(job) == Attempt(KEY, TaskId(1, 1, 1))
+    parent = names.parent_of(job)
+    assert parent == Attempt(KEY._replace(namespace="other"), TaskId(1, 1, 1))
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_a_parent_without_a_namespace_is_of_the_same(value: Any) -> None:
+    labels = {names.EXECUTION_UID: "u1", names.PARENT_NAMESPACE: value}
+    assert names.parent_of(a_job("1.1.1", labels=labels)) == Attempt(KEY, TaskId(1, 1, 1))
+    assert names.parent_of({}) is None
+
+
 @pytest.mark.parametrize("metadata", [{"labels": {}}, {"labels": None}, {"annotations": None}])
 def test_an_object_without_our_labels_is_not_ours(metadata: Any) -> None:
     assert names.attempt_of(a_job("1.1.1", **metadata)) is None

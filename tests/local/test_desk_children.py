@@ -92,6 +92,13 @@ def test_a_machine_of_the_same_file_is_started(tmp_path: Path) -> None:
     assert len(children(tmp_path)) == 2
 
 
+def test_a_machine_of_another_namespace_is_one_of_the_same_file(tmp_path: Path) -> None:
+    own = starts("b", also={"namespace": "team-b"}, OutputPath="$.output")
+    write(tmp_path, states(A=own), b=states(B={"Type": "Pass", "Result": 7, "End": True}))
+    assert ran(tmp_path)["output"] == 7
+    assert len(children(tmp_path)) == 1
+
+
 @pytest.mark.parametrize("qualifier", [{"version": 3}, {"alias": "live"}])
 def test_a_version_is_the_machine_as_it_is(tmp_path: Path, qualifier: Any) -> None:
     own, named = starts("b", also=qualifier, OutputPath="$.output"), next(iter(qualifier.values()))

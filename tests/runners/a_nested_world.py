@@ -27,6 +27,7 @@ __all__ = ["counting"]
 
 TASK = TaskId(1, 1, 1)
 ACCOUNT = Account("us-east-1", "000000000001")
+ABROAD = Account("us-east-1", "000000000002")
 SYNC = "treadle:execution.sync"
 AWS = "arn:aws:states:::states:startExecution"
 ARN = ACCOUNT.machine_arn("square")
@@ -62,6 +63,7 @@ class World:
         self.lease = Lease()
         self.key = ExecutionKey("default", "parent", "")
         self.watched = True
+        self.cluster.objects.namespaces["other"] = "Active"
         self.task: asyncio.Task[None] | None = None
         self.cluster.objects.followers.setdefault(EXECUTIONS, []).append(self._changed)
 
@@ -71,6 +73,12 @@ class World:
         made = await self.create("parent", "squares")
         self.key = ExecutionKey("default", "parent", made["metadata"]["uid"])
         await self.live()
+
+    async def opened(self, *callers: str) -> None:
+        """The machine of another namespace, which those may start."""
+        spec: Obj = {"definition": {}, "callers": {"namespaces": [*callers]}}
+        machine = {"metadata": {"name": "square"}, "spec": spec}
+        await self.kubectl.create(STATE_MACHINES, "other", machine)
 
     async def create(self, name: str, machine: str, **spec: Any) -> Obj:
         """Somebody creates an Execution."""
@@ -86,7 +94,7 @@ class World:
         self.runner = NestedRunner(
             self.api,
             partial(endings.read, self.api),
-            lambda _: ACCOUNT,
+            lambda namespace: ACCOUNT if namespace == "default" else ABROAD,
             mailbox=self.told,
             leading=self.lease,
             standings=self.told.of,
@@ -142,15 +150,14 @@ class World:
 
     async def ends(self, phase: str = "Succeeded", obj: Obj | None = None, **status: Any) -> None:
         """The child ends."""
-        obj = self.cluster.objects.get(
-            EXECUTIONS, "default", (obj or self.child())["metadata"]["name"]
-        )
+        metadata = (obj or self.child())["metadata"]
+        obj = self.cluster.objects.get(EXECUTIONS, metadata["namespace"], metadata["name"])
         times = {
             "startTime": "2026-01-01T00:00:00.000Z",
             "completionTime": "2026-01-01T00:00:09.000Z",
         }
         obj["status"] = {"phase": phase, **times, **status}
-        await self.kubectl.update_status(EXECUTIONS, "default", obj)
+        await self.kubectl.update_status(EXECUTIONS, metadata["namespace"], obj)
         await asyncio.sleep(0.2)
 
     async def publish(self, machine: str, number: int, alias: str) -> None:
@@ -167,14 +174,15 @@ class World:
 
     async def runs(self) -> None:
         """The child runs."""
-        obj = self.cluster.objects.get(EXECUTIONS, "default", self.child()["metadata"]["name"])
+        metadata = self.child()["metadata"]
+        obj = self.cluster.objects.get(EXECUTIONS, metadata["namespace"], metadata["name"])
         obj["status"] = {"phase": "Running"}
-        await self.kubectl.update_status(EXECUTIONS, "default", obj)
+        await self.kubectl.update_status(EXECUTIONS, metadata["namespace"], obj)
 
     async def delete(self, **more: Any) -> None:
         """Somebody deletes the child."""
-        name = self.child()["metadata"]["name"]
-        await self.kubectl.delete(EXECUTIONS, "default", name, **more)
+        metadata = self.child()["metadata"]
+        await self.kubectl.delete(EXECUTIONS, metadata["namespace"], metadata["name"], **more)
         await asyncio.sleep(0.2)
 
     @property

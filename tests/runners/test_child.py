@@ -100,7 +100,10 @@ def test_of_another_version_a_name_is_another_execution() -> None:
     [
         ({}, "stateMachine is null; it must be the name of a StateMachine"),
         ({"stateMachine": "Square"}, 'stateMachine is "Square"'),
-        ({"stateMachine": "other/square"}, "another namespace cannot be started yet"),
+        ({"stateMachine": "other/square"}, "its namespace goes into the parameter namespace"),
+        ({"stateMachine": "m", "namespace": "A_b"}, 'namespace is "A_b"; it must be the name of'),
+        ({"stateMachine": "m", "namespace": "a.b"}, "it must be the name of a namespace"),
+        ({"stateMachine": "m", "namespace": "n" * 64}, "it must be the name of a namespace"),
         ({"stateMachine": "m", "alias": "3"}, 'alias is "3"; it must be the name of an alias'),
         ({"stateMachine": "m", "alias": "x" * 81}, "it must be the name of an alias"),
         ({"stateMachine": "m", "version": 0}, "version is 0; it must be the number"),
@@ -109,7 +112,10 @@ def test_of_another_version_a_name_is_another_execution() -> None:
         ({"stateMachine": "m", "version": 3, "alias": "live"}, "give one of them"),
         ({"stateMachine": "m", "name": "a b"}, 'name is "a b"; it must be a text of 1 to 80'),
         ({"stateMachine": "m", "name": "x" * 81}, "it must be a text of 1 to 80"),
-        ({"stateMachine": "m", "extra": 1}, "extra is not taken; known are stateMachine, input"),
+        (
+            {"stateMachine": "m", "extra": 1},
+            "extra is not taken; known are stateMachine, namespace",
+        ),
     ],
 )
 def test_a_native_wish_that_makes_no_execution(parameters: Any, sentence: str) -> None:
@@ -227,8 +233,8 @@ def test_a_name_is_of_its_machine_and_not_of_the_attempt() -> None:
     assert obj["metadata"]["name"].startswith("nightly-1-")
     assert obj["spec"]["name"] == "Nightly_1"
     later = replace(asked, task=replace(asked.task, id=TaskId(1, 9, 2)))
-    assert child.name_of(later, named) == obj["metadata"]["name"]
-    assert child.name_of(asked, replace(named, machine="cube")) != obj["metadata"]["name"]
+    assert child.place_of(later, named) == ("team-a", obj["metadata"]["name"])
+    assert child.place_of(asked, replace(named, machine="cube"))[1] != obj["metadata"]["name"]
 
 
 def test_a_long_parent_has_a_label_all_the_same() -> None:
@@ -238,10 +244,62 @@ def test_a_long_parent_has_a_label_all_the_same() -> None:
 
 
 def test_a_tombstone_never_starts() -> None:
-    obj = child.tombstone(order(AWS))
+    obj = child.tombstone(order(AWS), "team-a")
     assert obj["spec"]["stop"]["error"] == "Treadle.ParentEnded"
     assert "Execution parent" in obj["spec"]["stop"]["cause"]
     assert names.awaited_by(obj) is not None, "it goes with the parent"
+
+
+# ------------------------------------------------------------------------- another namespace
+
+ABROAD = Wish("square", "{}", namespace="team-b")
+
+
+def test_a_native_task_may_name_a_namespace() -> None:
+    assert wish(NATIVE, stateMachine="square", namespace="team-b") == ABROAD
+    assert wish(NATIVE, stateMachine="square", namespace=None) == Wish("square", "{}")
+
+
+def test_a_child_of_another_namespace_names_its_parents() -> None:
+    asked = order(f"{NATIVE}.sync")
+    obj = child.execution(asked, ABROAD)
+    metadata = obj["metadata"]
+    assert (metadata["namespace"], metadata["name"]) == child.place_of(asked, ABROAD)
+    assert metadata["namespace"] == "team-b"
+    assert "ownerReferences" not in metadata, "an owner is of the same namespace"
+    assert metadata["labels"]["treadle.dev/parent-namespace"] == "team-a"
+    assert names.awaited_by(obj) == names.parent_of(obj) == asked.attempt
+    assert names.attempt_of(obj) != asked.attempt, "of a Job or a Pod that would be another's"
+    assert child.is_of(obj, asked.attempt, "d")
+
+
+def test_one_that_is_merely_started_there_is_awaited_by_nobody() -> None:
+    obj = child.execution(order(), ABROAD)
+    assert names.awaited_by(obj) is None
+    assert names.parent_of(obj) == order().attempt
+
+
+def test_its_own_namespace_changes_nothing() -> None:
+    own = replace(ABROAD, namespace="team-a")
+    asked = order(f"{NATIVE}.sync")
+    assert child.execution(asked, own) == child.execution(asked, Wish("square", "{}"))
+
+
+def test_who_says_that_it_is_awaited_at_home_must_be_owned() -> None:
+    obj = child.execution(order(f"{NATIVE}.sync"), ABROAD)
+    obj["metadata"]["namespace"] = "team-a"
+    assert names.awaited_by(obj) is None
+    del obj["metadata"]["labels"]["treadle.dev/parent-namespace"]
+    assert names.awaited_by(obj) is None
+
+
+def test_a_tombstone_may_be_in_another_namespace() -> None:
+    obj = child.tombstone(order(), "team-b")
+    assert (obj["metadata"]["namespace"], obj["metadata"]["name"]) == child.place_of(
+        order(), ABROAD
+    )
+    assert "Execution parent of namespace team-a, does not" in obj["spec"]["stop"]["cause"]
+    assert names.awaited_by(obj) == order().attempt
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import pytest
+
 from tests.runtime.stage import A1, FAILS, JOB, NOTHING, TWO_TASKS, Stage, on_a_stage
 from treadle.asl.errors import StateError
+from treadle.asl.json import dumps
 from treadle.engine.events import TaskFailed, TaskId
 from treadle.kube import decode
 from treadle.kube.kinds import EXECUTIONS, REVISIONS
 from treadle.stores import histories
+from treadle.stores.machines import SPARE_SECONDS
 
 LATER = 200.0  # seconds after which a finished run is let go
 
@@ -299,6 +303,45 @@ def test_a_fault_while_it_is_answered_loses_nothing() -> None:
     on_a_stage(play)
 
 
+def test_a_revision_that_it_takes_is_not_removed_by_a_sweep_that_goes_on() -> None:
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        old = stage.status()["revision"]
+        await stage.apply_machine({**TWO_TASKS, "Comment": "mended"})
+        (new,) = {n for n in revisions(stage) if n != old}
+        await stage.apply_machine(TWO_TASKS)
+        await stage.machines.sweep()
+        await stage.passes(SPARE_SECONDS + 1)
+        remove = stage.machines._remove
+
+        async def remove_late(obj: Any) -> None:
+            # It has seen that no Execution names the revision.
+            await asked(stage, id="1", revision=new)
+            await remove(obj)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(stage.machines, "_remove", remove_late)
+            await stage.machines.sweep()
+        assert (stage.phase(), stage.status()["revision"]) == ("Running", new)
+        assert new in revisions(stage)
+
+    on_a_stage(play)
+
+
+def test_what_was_removed_is_not_gone_on_with_though_it_is_remembered() -> None:
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        old = stage.status()["revision"]
+        await stage.apply_machine({**TWO_TASKS, "Comment": "mended"})
+        (new,) = {n for n in revisions(stage) if n != old}
+        await stage.machines.pinned("default", new)
+        stage.cluster.remove(REVISIONS, ("default", new))
+        await asked(stage, id="1", revision=new)
+        assert "there is no StateMachineRevision" in stage.status()["redrive"]["refused"]
+
+    on_a_stage(play)
+
+
 def test_what_cannot_be_read_is_refused_once() -> None:
     async def play(stage: Stage) -> None:
         await failed(stage)
@@ -306,6 +349,28 @@ def test_what_cannot_be_read_is_refused_once() -> None:
         refused = stage.status()["redrive"]["refused"]
         assert refused.startswith("/spec/redrive/input: it is not JSON")
         assert ("failed", "runtime") not in stage.meter.told
+
+    on_a_stage(play)
+
+
+def test_what_is_nested_too_deeply_is_refused_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The simulated API server writes nothing so deep; a real one does.
+    def refuses(value: Any) -> str:
+        if value == {"deep": True}:
+            raise ValueError("nested too deeply")
+        return dumps(value)
+
+    monkeypatch.setattr(decode, "dumps", refuses)
+
+    async def play(stage: Stage) -> None:
+        await failed(stage)
+        for wish, member in (("1", "input"), ("2", "variables")):
+            await asked(stage, id=wish, **{member: {"deep": True}})
+            sentence = "/spec/redrive has an input or variables that cannot be used: nested too "
+            assert stage.status()["redrive"] == {"id": wish, "refused": sentence + "deeply"}
+        assert ("failed", "runtime") not in stage.meter.told
+        await asked(stage, id="3", input=None, variables=None)
+        assert stage.phase() == "Running"
 
     on_a_stage(play)
 

@@ -149,6 +149,26 @@ def test_what_is_missing_is_waited_for_and_not_for_ever(ref: Any, message: str) 
     on_a_stage(play)
 
 
+def test_what_it_waits_for_is_said_as_that_changes() -> None:
+    async def play(stage: Stage) -> None:
+        start(stage, alias="live")
+        await asyncio.sleep(1)
+        assert stage.status()["message"] == "StateMachine 'm' does not exist"
+        since = stage.status()["pendingSince"]
+        await two_versions(stage)
+        await asyncio.sleep(10)
+        lacks = "StateMachine 'm' has no alias 'live'"
+        assert (stage.status()["message"], stage.status()["pendingSince"]) == (lacks, since)
+        assert stage.said[-1] == ("Warning", "Pending", lacks)
+        saves = stage.api.count("update_status", EXECUTIONS)
+        await asyncio.sleep(20)
+        assert stage.api.count("update_status", EXECUTIONS) == saves
+        await asyncio.sleep(35)
+        assert stage.status()["error"] == "Treadle.StartDeadlineExceeded"
+
+    on_a_stage(play)
+
+
 def test_it_starts_when_that_appears() -> None:
     async def play(stage: Stage) -> None:
         await publish(stage, NOTHING, "a")

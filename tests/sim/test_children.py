@@ -29,8 +29,14 @@ def starts(machine: str, resource: str = "treadle:execution.sync", **more: Any) 
     return {"Type": "Task", "Resource": resource, "Parameters": parameters, **more}
 
 
+ABROAD = {"namespace": "abroad"}
+
+
 def lived(
-    definition: Definition, plan: Plan = faults.NONE, stopped_after: float = 0.0, **of: Any
+    definition: Definition,
+    plan: Plan = faults.NONE,
+    stopped_after: float = 0.0,
+    **of: Any,
 ) -> Report:
     """The world of one Execution, of machines by name."""
     deed: machines.Deed = "stop" if stopped_after else ""
@@ -127,8 +133,34 @@ def test_three_deep_stopped_at_the_top() -> None:
     assert report.ended_at < 32, "all within a moment"
 
 
-def test_a_timeout_stops_the_child() -> None:
-    report = lived(alone("A", starts("c", TimeoutSeconds=10)), c=HANGS)
+@pytest.mark.parametrize("back", [{}, {"namespace": "default"}])
+def test_three_deep_through_another_namespace_stopped_at_the_top(back: Definition) -> None:
+    below = {"b": alone("B", starts("c", also=back)), "c": HANGS}
+    report = lived(alone("A", starts("b", also=ABROAD)), stopped_after=30, **below)
+    assert report.outcomes["e0"].error == "Sim.Stopped"
+    assert len(set(aborted(report))) == 3
+    assert report.ended_at < 32, "all within a moment"
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.4, 30.0])
+@pytest.mark.parametrize("crashes", [(), (Crash(0, 0, seconds=29.9, down_seconds=10),)])
+def test_a_parent_that_is_deleted_stops_a_child_of_another_namespace(
+    seconds: float, crashes: tuple[Crash, ...]
+) -> None:
+    other = machines.Sample(alone("P", {"Type": "Pass"}), {}, False)
+    below = {"b": alone("B", starts("c")), "c": alone("W", {"Type": "Wait", "Seconds": 10**6})}
+    definition = alone("A", starts("b", also=ABROAD))
+    deleted = machines.Sample(definition, {"v": 1}, False, "delete", seconds, below)
+    plan = Plan(until=60, crashes=crashes) if crashes else faults.NONE
+    report = live_through(Setting(1, "names", plan, (other, deleted), life, document.parse))
+    assert report.violations == ()
+    assert report.ended_at < 100, "nothing of it went on"
+    assert seconds < 30 or len(set(aborted(report))) == 2
+
+
+@pytest.mark.parametrize("also", [{}, ABROAD])
+def test_a_timeout_stops_the_child(also: Definition) -> None:
+    report = lived(alone("A", starts("c", also=also, TimeoutSeconds=10)), c=HANGS)
     assert report.outcomes["e0"].error == "States.Timeout"
     assert len(set(aborted(report))) == 1
 
@@ -171,10 +203,11 @@ def test_a_hundred_children_of_a_map() -> None:
 
 
 @pytest.mark.parametrize("landed", [False, True])
+@pytest.mark.parametrize("also", [{}, ABROAD])
 @pytest.mark.parametrize("call", range(6, 32, 2))
-def test_killed_at_each_step_it_ends_the_same(call: int, *, landed: bool) -> None:
+def test_killed_at_each_step_it_ends_the_same(call: int, also: Definition, *, landed: bool) -> None:
     plan = Plan(until=60, crashes=(Crash(0, 0, call=call, landed=landed),))
-    parent = alone("A", starts("b", OutputPath="$.output.output"))
+    parent = alone("A", starts("b", also=also, OutputPath="$.output.output"))
     below = {"b": alone("B", starts("c")), "c": alone("C", job(seconds=2, message='"x"'))}
     report = lived(parent, plan, **below)
     assert report.outcomes["e0"] == Outcome("Succeeded", '"x"', None, None)

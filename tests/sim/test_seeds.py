@@ -29,6 +29,11 @@ def test_nothing_is_violated(part: int) -> None:
         assert found.violations == (), found.command
 
 
+def test_what_changes_last_is_looked_at_by_the_next_to_lead() -> None:
+    # An alias is made when all executions have ended, a moment before the last operator dies.
+    assert campaign.look(1421).violations == ()
+
+
 def digests(seeds: range, hash_seed: str) -> str:
     code = (
         "import logging; logging.disable(logging.CRITICAL)\n"

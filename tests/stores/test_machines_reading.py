@@ -8,6 +8,7 @@ import pytest
 from tests.runtime.stage import FAILS, JOB, NOTHING, ONE_TASK, Stage, on_a_stage
 from tests.stores.machines_seen import create, machine, revisions
 from treadle.asl import document
+from treadle.kube import names
 from treadle.kube.kinds import REVISIONS, STATE_MACHINES
 from treadle.runtime.ports import MachineUnready, Missing, Pinned
 from treadle.stores import machines
@@ -235,5 +236,25 @@ def test_a_revision_that_lies_about_its_digest_stands_for_nothing() -> None:
         stage.objects.create(REVISIONS, "default", obj)
         with pytest.raises(Missing, match="not what its digest says"):
             await stage.machines.pinned("default", "planted")
+
+    on_a_stage(play)
+
+
+def test_a_revision_that_takes_the_name_of_a_deleted_one_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The first digits of two digests are the same: it is said that the old one is to be deleted.
+    monkeypatch.setattr(names, "revision", lambda machine, _: f"{machine}-00000000")
+
+    async def play(stage: Stage) -> None:
+        await stage.apply_machine(NOTHING)
+        before = await stage.machines.current("default", "m")
+        assert isinstance(before, Pinned)
+        stage.cluster.remove(REVISIONS, ("default", "m-00000000"))
+        await stage.apply_machine(FAILS)
+        after = await stage.machines.current("default", "m")
+        assert isinstance(after, Pinned)
+        assert after.digest != before.digest
+        assert await stage.machines.current("default", "m") is after
 
     on_a_stage(play)

@@ -103,6 +103,11 @@ def approval(who: str = "", status: Obj | None = None, **spec: Any) -> Obj:
     return {"metadata": _marked("apv-1", "Work", 1), "spec": asked, "status": status or {}}
 
 
+def child(status: Obj | None = None) -> Obj:
+    """The child Execution of the state."""
+    return {"metadata": _marked("run-0a1b", "Work", 1), "spec": {}, "status": status or {}}
+
+
 def container(**state: Any) -> Obj:
     """The status of `main`: `waiting=…`, `running=…` or `terminated=…`."""
     return {"containerStatuses": [{"name": "main", "state": state}]}

@@ -3,10 +3,13 @@
 One rule: a helper gives plain ASL, so that a test's machine could be pasted into AWS.
 """
 
-from typing import Any
+from typing import Any, Final
 
 State = dict[str, Any]
 Definition = dict[str, Any]
+
+WORK: Final = "arn:aws:states:::sqs:sendMessage"
+"""A Resource of which nothing is known but that it begins when it is scheduled."""
 
 
 def chain(*states: State, **named: State) -> Definition:

@@ -5,6 +5,7 @@ One rule: it is asked for in an Execution's spec, and the operator does it.
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 from treadle.app import deciding
 from treadle.app.looking import Cluster, on_cluster
 from treadle.asl.json import Json
+from treadle.asl.limits import APPROVAL_WHO_CHARS_MAX
 from treadle.kube import versions
 from treadle.kube.api import ClusterApi, Obj, Objects
 from treadle.kube.decode import is_judged
@@ -110,11 +112,17 @@ def _judged_wrong(machine: Obj) -> str:
 
 
 async def _lacks(api: Objects, namespace: str, wanted: Wanted) -> str:
-    machine, version, alias = wanted.machine, wanted.version, wanted.alias
-    if version is not None and not await versions.version(api, namespace, machine, version):
-        return f"StateMachine '{machine}' has no version {version}"
-    if alias is not None and not await versions.alias(api, namespace, machine, alias):
-        return f"StateMachine '{machine}' has no alias '{alias}'"
+    machine, alias = wanted.machine, wanted.alias
+    named, through = ([] if wanted.version is None else [wanted.version]), ""
+    if alias is not None:
+        found = await versions.alias(api, namespace, machine, alias)
+        if found is None:
+            return f"StateMachine '{machine}' has no alias '{alias}'"
+        named = [version for version, weight in versions.routes_of(found) if weight]
+        through = f", which its alias '{alias}' names"
+    for version in named:
+        if await versions.version(api, namespace, machine, version) is None:
+            return f"StateMachine '{machine}' has no version {version}{through}"
     return ""
 
 
@@ -141,6 +149,11 @@ class Outcome:
     execution: Obj | None = None
     unchanged: str = ""
     wrong: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing was asked for because the execution has ended."""
+        return bool(self.unchanged) and _phase(self.execution or {}) in TERMINAL
 
 
 Told: TypeAlias = Callable[[Outcome], None]
@@ -252,7 +265,9 @@ class _Hands:
 
     async def _asked(self) -> str | None:
         with suppress(Fault):
-            return (await deciding.who_am_i(self._api)).user
+            user = (await deciding.who_am_i(self._api)).user
+            # A longer one has no room there, and is no reason not to do what is asked.
+            return user if len(user) <= APPROVAL_WHO_CHARS_MAX else None
         return None
 
     async def chosen(self, chosen: Chosen, why_not: Callable[[str], str]) -> list[str]:
@@ -293,6 +308,8 @@ class _Hands:
                     refused = answer.get("refused")
                     wrong = f"the redrive was refused: {refused}" if refused else ""
                     return Outcome(name, found, wrong=wrong)
+                if (found["spec"].get("redrive") or {}).get("id") != wish:
+                    return Outcome(name, wrong="somebody has asked for another redrive meanwhile")
             if _loop_time() >= until:
                 said = f"no operator has answered within {ANSWER_SECONDS:.0f} s"
                 return Outcome(name, wrong=f"{said}; it is still asked for: see `treadle why`")
@@ -314,8 +331,9 @@ def _each(
                 return await _tried(hands, name, why_not, ask)
 
         names = await hands.chosen(chosen, why_not)
-        for task in [asyncio.create_task(one(name)) for name in names]:
-            told(await task)
+        tasks = deque(asyncio.create_task(one(name)) for name in names)
+        while tasks:
+            told(await tasks.popleft())  # each holds an Execution, and they may be thousands
 
     on_cluster(place, work)
 

@@ -180,6 +180,10 @@ def _pending(seen: Evidence) -> Verdict:
         said = short(seen.status.get("message") or f"there is no StateMachine '{name}'")
         cause = f"it waits for its machine: {said}"
         return Verdict(Kind.MACHINE_MISSING, cause, tuple(shown), "apply the StateMachine")
+    if _names_version(seen):
+        said = short(seen.status.get("message") or "")
+        cause = f"it waits for its version: {said}"
+        return Verdict(Kind.VERSION_MISSING, cause, tuple(shown), f"treadle versions {name}")
     wrong = _wrong_with(machine)
     if wrong is not None:
         cause = f"it waits for its machine: {wrong}"
@@ -190,6 +194,12 @@ def _pending(seen: Evidence) -> Verdict:
         return Verdict(Kind.MACHINE_UNJUDGED, cause, tuple(shown))
     cause = f"it is about to start: StateMachine '{name}' is ready"
     return Verdict(Kind.WORKS, cause, tuple(shown))
+
+
+def _names_version(seen: Evidence) -> bool:
+    """Whether a published version is to run, whatever the machine is now."""
+    ref = seen.spec.get("stateMachineRef") or {}
+    return ref.get("version") is not None or ref.get("alias") is not None
 
 
 def _wrong_with(machine: Obj) -> str | None:
@@ -240,7 +250,9 @@ def _kind(error: str, seen: Evidence) -> Kind:
     if error.startswith("Kubernetes.ExitCode."):
         return Kind.EXIT_CODE
     if error == "Treadle.StartDeadlineExceeded":
-        return Kind.MACHINE_MISSING if seen.machine is None else Kind.MACHINE_UNJUDGED
+        if seen.machine is None:
+            return Kind.MACHINE_MISSING
+        return Kind.VERSION_MISSING if _names_version(seen) else Kind.MACHINE_UNJUDGED
     if seen.status.get("phase") == "TimedOut":
         return Kind.TIMED_OUT
     return _ERRORS.get(error, Kind.FAILED)

@@ -243,7 +243,7 @@ class _Desk:
             leading=NoLease(),
             standings=driver.standing,
             clock=self._now,
-            settings=NestedSettings(depth_max=self._settings.limits.child_depth_max),
+            settings=NestedSettings(self._settings.limits.child_depth_max, is_flat=True),
         )
 
     @property

@@ -66,7 +66,7 @@ class Equipment:
         transport = AiohttpTransport(self.addresses.policy)
         self.http = HttpRunner(transport, driver, lease, now, meter=meter)
         ended, depth = partial(endings.read, api), settings.limits.child_depth_max
-        nesting = NestedSettings(depth_max=depth)
+        nesting = NestedSettings(depth_max=depth, namespaces=settings.namespaces)
         self.nested = NestedRunner(api, ended, identities.of, settings=nesting, **acting)
         asked = {decisions.EXECUTION: decisions.execution_of}
         self.approvals = self._view(APPROVALS, indices=asked, trim=decisions.trim)

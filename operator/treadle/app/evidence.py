@@ -43,6 +43,7 @@ class Evidence:
         machine: None where there is none, or it may not be read.
         jobs, pods: of the execution.
         approvals: of the execution, while it runs.
+        children: of the execution, while it runs, wherever Executions may be listed.
         events: about the execution, and about its newest Jobs and Pods.
         quotas: of the namespace.
         leases: of operators; None where nobody may say.
@@ -56,6 +57,7 @@ class Evidence:
     jobs: Sequence[Obj] = ()
     pods: Sequence[Obj] = ()
     approvals: Sequence[Obj] = ()
+    children: Sequence[Obj] = ()
     events: Sequence[Obj] = ()
     quotas: Sequence[Obj] = ()
     leases: Sequence[Obj] | None = ()
@@ -123,6 +125,7 @@ async def gather(api: Objects, namespace: str, name: str) -> Evidence:
         jobs=jobs,
         pods=pods,
         approvals=[] if over else await reader.all(APPROVALS, labels=chosen),
+        children=[] if over else await reader.children(chosen),
         events=await reader.events([execution, *_newest(jobs), *_newest(pods)]),
         quotas=[] if over else await reader.all(QUOTAS),
         leases=[] if over else await reader.leases(),
@@ -178,6 +181,13 @@ class _Reader:
                     EVENTS, fields=f"involvedObject.uid={obj['metadata']['uid']}"
                 )
         return found
+
+    async def children(self, chosen: str) -> list[Obj]:
+        """Children of an execution, in all namespaces or at least in its own."""
+        try:
+            return (await self._api.list(EXECUTIONS, None, labels=chosen)).items
+        except (Refused, Unavailable):
+            return await self.all(EXECUTIONS, labels=chosen)
 
     async def leases(self) -> list[Obj] | None:
         """Leases of operators, of the cluster or at least of the namespace."""

@@ -353,6 +353,10 @@ class _Operator:
                     await step()
                 except Fault as fault:
                     _log.warning("the sweep is cut short: %r", fault)
+                except Exception:
+                    # We are wrong about what one object holds: all the others go on.
+                    _log.exception("the sweep is cut short")
+                    self._metrics.failed("app")
             self._metrics.swept(asyncio.get_running_loop().time() - began_at)
 
     async def _compare(self) -> None:

@@ -64,9 +64,9 @@ def publish(
     """
 
     async def work(api: ClusterApi, namespace: str) -> Published:
-        asked = await _ask(api, namespace, machine, id_, description)
         try:
             async with asyncio.timeout(seconds):
+                asked = await _ask(api, namespace, machine, id_, description)
                 found = await _answer(api, namespace, asked)
         except TimeoutError:
             raise NotPublished(

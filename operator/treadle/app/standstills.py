@@ -17,6 +17,7 @@ from treadle.kube.manifests import ATTEMPT_NUMBER
 from treadle.runners import decisions, podfacts, startup
 from treadle.runners.startup import Hold, Start
 from treadle.runners.verdict import Seen, current_pod
+from treadle.runtime.ports import TERMINAL
 from treadle.stores.histories import HistoryEntry
 from treadle.stores.owners import Owners
 
@@ -32,6 +33,7 @@ _ORDER = (
     Kind.WORKER,
     Kind.RETRIES,
     Kind.WORKS,
+    Kind.CHILD,
     Kind.CALLS,
     Kind.SLEEPS,
 )
@@ -224,6 +226,9 @@ def _without_job(seen: Evidence, place: Place) -> Verdict:
     approval = _of_attempt(seen.approvals, place)
     if approval is not None:
         return _of_approval(seen, place, approval)
+    child = _of_attempt(seen.children, place)
+    if child is not None:
+        return _of_child(seen, place, child)
     name = place.get("name")
     asked = _scheduled(seen, place)
     waits = podfacts.condition(seen.execution, "WaitingForCapacity")
@@ -252,6 +257,24 @@ def _of_approval(seen: Evidence, place: Place, approval: Obj) -> Verdict:
     cause = f"{name} waits for approval by {who} {how_long}: {short(spec['message'])}"
     reason = " --reason WHY" if spec.get("reasonRequired") else ""
     return Verdict(Kind.APPROVAL, cause, shown, f"treadle approve {called}{reason}")
+
+
+def _of_child(seen: Evidence, place: Place, child: Obj) -> Verdict:
+    name, called, status = place.get("name"), child["metadata"]["name"], child.get("status") or {}
+    phase = str(status.get("phase") or "")
+    waits = f": {short(status['message'])}" if status.get("message") else ""
+    within = ", ".join(str(each.get("path")) for each in status.get("currentStates") or ())
+    shown = f"Execution {called} is {phase or 'new'}{waits}"
+    if phase in TERMINAL:
+        return Verdict(Kind.WORKS, f"{name} has its answer, and is about to go on", (shown,))
+    if within:
+        shown += f", in {short(within)}"
+    there, option, namespace = "", "", child["metadata"].get("namespace", seen.namespace)
+    if namespace != seen.namespace:
+        there, option = f" in namespace {namespace}", f" -n {namespace}"
+    how_long = f"since {since(place.get('enteredAt'), seen.now)}"
+    cause = f"{name} waits for its child execution {called}{there}, {how_long}"
+    return Verdict(Kind.CHILD, cause, (shown,), f"treadle why {called}{option}")
 
 
 def _scheduled(seen: Evidence, place: Place) -> str | None:

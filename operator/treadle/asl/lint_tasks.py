@@ -16,6 +16,7 @@ from treadle.asl.json import Json
 from treadle.asl.templates import Template
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s{}]+")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PLACEHOLDER = re.compile(r"\$\{[^{}]+\}")
 
 
@@ -171,8 +172,13 @@ def _version(value: Json) -> str:
 
 def _machine(value: Json) -> str:
     if isinstance(value, str) and "/" in value:
-        return "the name of a StateMachine of the same namespace: others cannot be started yet"
+        return "the name of a StateMachine: that of its namespace goes into the parameter namespace"
     return _text(value)
+
+
+def _namespace(value: Json) -> str:
+    good = value is None or (isinstance(value, str) and _NAMESPACE.fullmatch(value))
+    return "" if good else "the name of a namespace"
 
 
 _JOB: Final[Mapping[str, Check]] = {
@@ -203,6 +209,7 @@ _OUR_HTTP: Final[Mapping[str, Check]] = {
 }
 _EXECUTION: Final[Mapping[str, Check]] = {
     "stateMachine": _machine,
+    "namespace": _namespace,
     "input": _anything,
     "name": _text,
     "version": _version,

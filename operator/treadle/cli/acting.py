@@ -14,7 +14,7 @@ from treadle.cli import printing, watch
 from treadle.cli.files import json_text, printable
 from treadle.cli.look import answered
 from treadle.kube.api import Obj
-from treadle.runtime.ports import Fault
+from treadle.runtime.ports import Fault, Missing
 
 
 def start(
@@ -51,7 +51,7 @@ def stop(
     stopping: list[str] = []
 
     def told(outcome: acting.Outcome) -> None:
-        if wait and outcome.execution is not None and not outcome.unchanged:
+        if wait and outcome.execution is not None and not outcome.is_over:
             stopping.append(outcome.name)
         else:
             report.take(outcome)
@@ -69,6 +69,8 @@ def _ended(cluster: Cluster, name: str) -> acting.Outcome:
     """An execution that is being stopped, once it has ended."""
     try:
         return acting.Outcome(name, following.follow(cluster, name, lambda *_: None, _trouble))
+    except Missing:  # it was there a moment ago
+        return acting.Outcome(name, wrong=f"'{name}' was deleted")
     except (following.Deleted, Fault) as why:
         return acting.Outcome(name, wrong=str(why))
 

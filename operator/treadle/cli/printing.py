@@ -5,10 +5,12 @@ One rule: what came from elsewhere is printable before it is printed.
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from treadle.asl.json import Json, dumps
+from treadle.asl.yaml_versions import value_unlike
 from treadle.cli.files import printable
 from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, Kind
@@ -36,8 +38,15 @@ def document(value: Json, form: str) -> None:
 
     writer, text = YAML(typ="safe", pure=True), io.StringIO()
     writer.default_flow_style = False
+    writer.representer.add_representer(str, _text)
     writer.dump(value, text)
     click.echo(text.getvalue(), nl=False)
+
+
+def _text(representer: Any, value: str) -> Any:
+    """In quotes, too, where kubectl reads another value than YAML 1.2 does: `yes`, or `010`."""
+    style = "'" if value_unlike(value, value) else None
+    return representer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 def resource(name: str, kind: Kind = EXECUTIONS) -> str:

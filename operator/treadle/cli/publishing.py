@@ -29,6 +29,8 @@ def publish(
     output: str,
 ) -> int:
     """Publish a machine; gives the exit status. Raises: UsageError, ClickException."""
+    if id_ == "":
+        raise click.UsageError("the id is empty: leave out --id for that of what is published")
     try:
         found = answered(lambda: publishing.publish(cluster, machine, id_, description, seconds))
     except publishing.NotPublished as why:

@@ -78,20 +78,19 @@ class Attempts:
         frame.started = frame.submitted = False
         details = dict(records.scheduled(state.resource, self._region, step))
         self._journal.add(frame, f"{records.family(state.resource)}Scheduled", now, details)
-        deadline_at = None
+        frame.deadline_at = None
         if step.timeout_seconds is not None:
-            deadline_at = after(now, step.timeout_seconds)
+            frame.deadline_at = after(now, step.timeout_seconds)
         frame.heartbeat_seconds = None
         if step.heartbeat_seconds is not None and records.has_heartbeat(state.resource):
             frame.heartbeat_seconds = step.heartbeat_seconds
-        frame.deadline_at = deadline_at
         frame.due_at = None
-        # Nobody is silent who has not begun: what waits for a worker may wait.
-        self._time(frame, None if records.is_activity(state.resource) else now)
+        if not records.is_activity(state.resource):  # what waits for a worker may wait
+            self._time(frame, now)
 
-    def _time(self, frame: Frame, beat_at: datetime | None) -> bool:
+    def _time(self, frame: Frame, beat_at: datetime) -> bool:
         due = [frame.deadline_at] if frame.deadline_at is not None else []
-        if frame.heartbeat_seconds is not None and beat_at is not None:
+        if frame.heartbeat_seconds is not None:
             due.append(after(beat_at, frame.heartbeat_seconds))
         # An older sign of life, which comes late, takes no time away.
         if not due or (frame.due_at is not None and min(due) <= frame.due_at):
@@ -111,9 +110,14 @@ class Attempts:
         resource = _task(frame).resource
         family = records.family(resource)
         self._journal.add(frame, f"{family}Started", now, records.started(resource, worker))
-        if records.is_activity(resource) and frame.heartbeat_seconds is not None:
-            frame.due_at = None  # up to here there was only the deadline
-        self.heartbeat(frame, now)  # AWS counts from here
+        if not records.is_activity(resource):
+            self.heartbeat(frame, now)
+            return
+        if frame.deadline_at is not None:
+            assert frame.scheduled_at is not None
+            allowed = frame.deadline_at - frame.scheduled_at
+            frame.deadline_at = after(now, allowed.total_seconds())
+        self._time(frame, now)  # AWS counts both from here
 
     def submitted(self, frame: Frame, answer: Payload, now: datetime) -> None:
         """Record once that what the attempt asked for was taken. It ends later."""

@@ -57,8 +57,9 @@ def _rare(frames: Sequence[Frame], reference: Callable[[Payload | None], Any]) -
             rare["variables"][row] = reference(frame.variables)
         if frame.started_at is not None:
             rare["homes"][row] = [frame.events, to_ms(frame.started_at)]
-        if frame.heartbeat_seconds is not None:
-            deadline = to_ms(frame.deadline_at) if frame.deadline_at else 0
+        deadline = to_ms(frame.deadline_at) if frame.deadline_at else 0
+        waits = frame.phase is Phase.RUNNING and frame.due_at is None  # for a worker
+        if frame.heartbeat_seconds is not None or (waits and deadline):
             rare["beats"][row] = [frame.heartbeat_seconds, deadline]
         if frame.submitted:
             rare["submitted"][row] = 1

@@ -146,7 +146,7 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             if not code:
                 self._meter.api_called("watch", kind.plural, code, loop.time() - began_at)
-            raise Unavailable(f"watch of {kind.plural}: {error!r}") from error
+            raise Unavailable(f"watch of {kind.plural}: {_said(error)}") from error
 
     async def log(
         self, namespace: str, pod: str, container: str, *, follow: bool = False
@@ -170,7 +170,7 @@ class Client:
                 async for part in answer.content.iter_any():
                     yield part
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(f"log of {pod}: {error!r}") from error
+            raise Unavailable(f"log of {pod}: {_said(error)}") from error
 
     # -------------------------------------------------------------------------------- writing
 
@@ -255,7 +255,7 @@ class Client:
                 raise _fault(code, got, raw, body)
             obj: Obj = _read(raw)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unavailable(f"{verb} {path}: {error!r}") from error
+            raise Unavailable(f"{verb} {path}: {_said(error)}") from error
         finally:
             resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
             self._meter.api_called(verb, resource, code, loop.time() - began_at)
@@ -338,7 +338,14 @@ _METHODS = {
 }
 
 
+_NO_NAMES = ("", ".", "..")
+"""In a path each of them means another one: of a list, perhaps of the whole cluster."""
+
+
 def _path(kind: Kind, namespace: str | None, name: str | None = None) -> str:
+    for what, called in ((kind.plural, name), ("namespaces", namespace or None)):
+        if called in _NO_NAMES:
+            raise Missing(f'{what} "{called}" not found')
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
     place = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     tail = f"/{quote(name, safe='')}" if name is not None else ""
@@ -387,6 +394,11 @@ def _change(line: bytes) -> Change:
         status = said["object"]
         raise _fault_of_status(status.get("code", 500), status, {}, {})
     return Change(said["type"], said["object"])
+
+
+def _said(error: Exception) -> str:
+    """What went wrong with a request, for people: some errors have a name and no words."""
+    return str(error) or type(error).__name__
 
 
 def _fault(code: int, headers: Mapping[str, str], raw: bytes, body: Any) -> Fault:

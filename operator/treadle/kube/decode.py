@@ -135,13 +135,16 @@ def _redrive(spec: Mapping[str, Any]) -> Redrive | None:
     redrive = spec.get("redrive")
     if not isinstance(redrive, dict) or not _member(redrive, "id"):
         return None
-    text = redrive.get("inputJson")
-    if text is None and "input" in redrive:
-        text = dumps(redrive["input"])
-    event = RedriveRequested(
-        _member(redrive, "from") or None, text, redrive.get("variables"), redrive.get("by")
-    )
-    return Redrive(redrive["id"], _member(redrive, "revision") or None, event)
+    text, variables, problem = redrive.get("inputJson"), redrive.get("variables"), None
+    try:
+        if text is None and "input" in redrive:
+            text = dumps(redrive["input"])
+        dumps(variables)
+    except ValueError as why:
+        text, variables = None, None
+        problem = f"/spec/redrive has an input or variables that cannot be used: {why}"
+    event = RedriveRequested(_member(redrive, "from") or None, text, variables, redrive.get("by"))
+    return Redrive(redrive["id"], _member(redrive, "revision") or None, event, problem)
 
 
 def _is_asked_again(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:

@@ -28,6 +28,11 @@ Name: TypeAlias = Annotated[
 ]
 """The name of another object: a lowercase RFC 1123 subdomain."""
 
+NamespaceOrAll: TypeAlias = Annotated[
+    str, Field(max_length=63, pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$")
+]
+"""The name of a namespace, an RFC 1123 label; or * for all."""
+
 Who: TypeAlias = Annotated[str, Field(min_length=1, max_length=limits.APPROVAL_WHO_CHARS_MAX)]
 """A user or a group, as the API server knows them."""
 

@@ -20,6 +20,8 @@ TASK_ID = "treadle.dev/task"  # frame.entry.attempt
 TASK_DIGEST = "treadle.dev/task-digest"
 STATE = "treadle.dev/state"
 PARENT = "treadle.dev/parent"  # a label: what people look for children by
+PARENT_NAMESPACE = "treadle.dev/parent-namespace"  # a label, where it is not the child's own
+AWAITED = "treadle.dev/awaited"  # of such a child: no owner can be named in another namespace
 DEPTH = "treadle.dev/depth"  # how many executions stand above this one
 INPUT = "treadle.dev/input"
 CREATE_BEFORE = "treadle.dev/create-before"
@@ -105,19 +107,36 @@ def depth_of(obj: Mapping[str, object]) -> int:
 def awaited_by(execution: Mapping[str, object]) -> Attempt | None:
     """The attempt that waits for the end of an Execution; None where it is nobody's child.
 
-    It owns the child: one that was merely started has no owner.
+    It owns the child: one that was merely started has no owner. One of another namespace says that
+    it is waited for.
     """
-    attempt = attempt_of(execution)
+    attempt = parent_of(execution)
     metadata = execution.get("metadata")
     if attempt is None or not isinstance(metadata, dict):
         return None
+    if attempt.execution.namespace != metadata.get("namespace"):
+        return attempt if AWAITED in (metadata.get("annotations") or {}) else None
     owners = metadata.get("ownerReferences") or ()
     is_owned = any(o.get("controller") and o["uid"] == attempt.execution.uid for o in owners)
     return attempt if is_owned else None
 
 
+def parent_of(execution: Mapping[str, object]) -> Attempt | None:
+    """The attempt that an Execution says it was started by; None where it is nobody's child."""
+    attempt = attempt_of(execution)
+    metadata = execution.get("metadata")
+    labels = (metadata.get("labels") or {}) if isinstance(metadata, dict) else {}
+    namespace = labels.get(PARENT_NAMESPACE)
+    if attempt is None or not namespace:
+        return attempt
+    return Attempt(attempt.execution._replace(namespace=str(namespace)), attempt.task)
+
+
 def attempt_of(obj: Mapping[str, object]) -> Attempt | None:
-    """The attempt that a Job, a Pod or a child says it belongs to; None where it is none."""
+    """The attempt of its own namespace that an object says it belongs to; None where it is none.
+
+    Of a Job and a Pod there is no other: what ran in one namespace never ends what another began.
+    """
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict):
         return None

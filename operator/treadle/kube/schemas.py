@@ -25,6 +25,7 @@ from treadle.kube.members import (
     Instant,
     Model,
     Name,
+    NamespaceOrAll,
     fixed,
     ruled,
 )
@@ -34,6 +35,7 @@ MACHINE_NAME_CHARS_MAX = 244  # a revision's has a dash and 8 digits more: 253 c
 
 DEADLINE_SECONDS_MAX = 31_536_000  # a year, as for a Wait
 TEMPLATES_MAX = 100
+CALLERS_MAX = 1_000
 AWS_NAME_CHARS_MAX = 80  # AWS: StartExecution `name`
 
 
@@ -69,9 +71,20 @@ class _Definition(_Pods):
 # ---------------------------------------------------------------------------------- StateMachine
 
 
+class Callers(Model):
+    """Who may start a machine from elsewhere."""
+
+    namespaces: list[NamespaceOrAll] | None = Field(None, max_length=CALLERS_MAX)
+    """Namespaces whose executions may start it with a Task `treadle:execution`, or "*" for all of
+    them. It runs here all the same, with the rights and the quotas of this namespace. Without it,
+    only executions of this namespace start it."""
+
+
 class StateMachineSpec(_Definition):
     """A definition, and how its Tasks run."""
 
+    callers: Callers | None = None
+    """Who may start it, beside Tasks of its own namespace."""
     publish: versionschema.Publish | None = None
     """Publishes what this holds as the machine's next version, once it is Ready."""
 

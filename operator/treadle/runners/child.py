@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from treadle.asl.arns import Account, is_state_machine
 from treadle.asl.errors import RUNTIME, TASK_FAILED, StateError
@@ -23,7 +23,10 @@ from treadle.kube.kinds import EXECUTIONS
 from treadle.runners import podfacts
 from treadle.runners.call import INVALID_PARAMETERS
 from treadle.runtime.functions import request_id
-from treadle.runtime.ports import Attempt, Ending, Order
+from treadle.runtime.ports import Attempt, Ending, ExecutionKey, Order
+
+Place: TypeAlias = tuple[str, str]
+"""Where an object is: its namespace and its name."""
 
 NATIVE: Final = "treadle:execution"
 AWS: Final = "arn:aws:states:::states:startExecution"
@@ -41,9 +44,10 @@ EXISTS: Final = "StepFunctions.ExecutionAlreadyExistsException"
 NO_MACHINE: Final = "StepFunctions.StateMachineDoesNotExistException"
 
 _NEVER_READ = "ended-before-its-start"  # the machine of a child that only takes a name
-_MEMBERS = ("stateMachine", "input", "name", "version", "alias")
+_MEMBERS = ("stateMachine", "namespace", "input", "name", "version", "alias")
 _AWS_MEMBERS = ("StateMachineArn", "Input", "Name", "TraceHeader")
 _MACHINE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # AWS API, StartExecution, `name`.
 _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 
@@ -65,6 +69,7 @@ class Wish:
         name: what the child is called; None where it is named after the attempt.
         arn: of the machine, where the Task gave one: then it must exist.
         version, alias: a published version of the machine, or what names one.
+        namespace: of the machine, where the Task names one.
     """
 
     machine: str
@@ -73,6 +78,7 @@ class Wish:
     arn: str | None = None
     version: int | None = None
     alias: str | None = None
+    namespace: str | None = None
 
     @property
     def ref(self) -> dict[str, Json]:
@@ -105,19 +111,21 @@ def wish_of(task: Task, account: Account) -> Wish | StateError:
 
 
 def _native_wish(given: Mapping[str, Json]) -> Wish | StateError:
-    machine, name = given.get("stateMachine"), given.get("name")
+    machine, name, namespace = (given.get(m) for m in ("stateMachine", "name", "namespace"))
     for member in given:
         if member not in _MEMBERS:
             return _invalid(f"{member:.80} is not taken; known are {', '.join(_MEMBERS)}")
     if isinstance(machine, str) and "/" in machine:
         return _invalid(
-            f"stateMachine is {shown(machine)}; a StateMachine of another namespace cannot be "
-            "started yet"
+            f"stateMachine is {shown(machine)}; it must be the name of a StateMachine: that of its "
+            "namespace goes into the parameter namespace"
         )
     if not isinstance(machine, str) or not _MACHINE.fullmatch(machine):
         return _invalid(f"stateMachine is {shown(machine)}; it must be the name of a StateMachine")
     if name is not None and not _is_name(name):
         return _invalid(f"name is {shown(name)}; it must be {NAME_FORM}")
+    if namespace is not None and not _is_namespace(namespace):
+        return _invalid(f"namespace is {shown(namespace)}; it must be the name of a namespace")
     version, alias = given.get("version"), given.get("alias")
     if version is not None and alias is not None:
         return _invalid("version and alias are given; an alias names versions: give one of them")
@@ -126,11 +134,16 @@ def _native_wish(given: Mapping[str, Json]) -> Wish | StateError:
         return _invalid(f"version is {shown(version)}; it must be the number of a version")
     if alias is not None and not _is_alias(alias):
         return _invalid(f"alias is {shown(alias)}; it must be the name of an alias")
-    return Wish(machine, dumps(given.get("input", {})), name, version=number, alias=alias)
+    text = dumps(given.get("input", {}))
+    return Wish(machine, text, name, version=number, alias=alias, namespace=namespace)
 
 
 def _number(value: Json) -> int | None:
     return versions.number(str(value) if value.__class__ is int else value)
+
+
+def _is_namespace(value: Json) -> TypeGuard[str]:
+    return isinstance(value, str) and _NAMESPACE.fullmatch(value) is not None
 
 
 def _is_alias(value: Json) -> bool:
@@ -212,11 +225,12 @@ def exists_already(wish: Wish, account: Account) -> StateError:
 # ------------------------------------------------------------------------------ the Execution
 
 
-def name_of(order: Order, wish: Wish) -> str:
-    """The name of the child's object."""
+def place_of(order: Order, wish: Wish) -> Place:
+    """Where the child's object is: in its machine's namespace."""
+    namespace = wish.namespace or order.execution.namespace
     if wish.name is None:
-        return names.attempt(order.execution, order.task.id)
-    return names.child(wish.machine, wish.name)
+        return namespace, names.attempt(order.execution, order.task.id)
+    return namespace, names.child(wish.machine, wish.name)
 
 
 def execution(order: Order, wish: Wish) -> Obj:
@@ -224,23 +238,30 @@ def execution(order: Order, wish: Wish) -> Obj:
     spec: Obj = {"stateMachineRef": wish.ref, "inputJson": wish.input}
     if wish.name is not None:
         spec["name"] = wish.name
-    made = _object(order, spec, is_owned=is_awaited(order.task.resource))
-    made["metadata"]["name"] = name_of(order, wish)  # whoever has it, has this child
-    return made
+    # Whoever has the name, has this child.
+    return _object(order, spec, place_of(order, wish), is_awaited=is_awaited(order.task.resource))
 
 
-def tombstone(order: Order) -> Obj:
+def tombstone(order: Order, namespace: str) -> Obj:
     """A child that only takes the name of an attempt: it is stopped before it starts."""
-    stop = stop_of(order.execution.name, order.task.state)
+    place = (namespace, names.attempt(order.execution, order.task.id))
+    stop = stop_of(order.execution, order.task.state, namespace)
     spec = {"stateMachineRef": {"name": _NEVER_READ}, "stop": stop}
-    return _object(order, spec, is_owned=True)
+    return _object(order, spec, place, is_awaited=True)
 
 
-def _object(order: Order, spec: Obj, *, is_owned: bool) -> Obj:
-    metadata = manifests.metadata_of(order)
-    metadata["labels"][names.PARENT] = names.label_of(order.execution.name)
-    metadata["annotations"][names.DEPTH] = str(order.depth + 1)
-    if not is_owned:
+def _object(order: Order, spec: Obj, place: Place, *, is_awaited: bool) -> Obj:
+    metadata, home = manifests.metadata_of(order), order.execution.namespace
+    metadata["namespace"], metadata["name"] = place
+    labels, annotations = metadata["labels"], metadata["annotations"]
+    labels[names.PARENT] = names.label_of(order.execution.name)
+    annotations[names.DEPTH] = str(order.depth + 1)
+    is_abroad = metadata["namespace"] != home
+    if is_abroad:
+        labels[names.PARENT_NAMESPACE] = home
+    if is_abroad and is_awaited:
+        annotations[names.AWAITED] = "true"
+    if is_abroad or not is_awaited:
         del metadata["ownerReferences"]
     return {
         "apiVersion": EXECUTIONS.api_version,
@@ -250,9 +271,11 @@ def _object(order: Order, spec: Obj, *, is_owned: bool) -> Obj:
     }
 
 
-def stop_of(parent: str, state: str) -> Obj:
-    """`spec.stop` of a child that nobody waits for."""
-    cause = f"Its parent, Execution {parent}, does not wait for it any more in state '{state}'."
+def stop_of(parent: ExecutionKey, state: str, namespace: str) -> Obj:
+    """`spec.stop` of a child in a namespace, for which nobody waits."""
+    told = "" if parent.namespace == namespace else f" of namespace {parent.namespace}"
+    said = f"Its parent, Execution {parent.name}{told}, does not wait for it any more"
+    cause = f"{said} in state '{state}'."
     return {"error": PARENT_ENDED, "cause": cause}
 
 
@@ -260,7 +283,7 @@ def is_of(child: Obj, attempt: Attempt, digest: str) -> bool:
     """Whether a child was made for an attempt, and for the same work."""
     labels = child["metadata"].get("labels") or {}
     return (
-        names.attempt_of(child) == attempt
+        names.parent_of(child) == attempt
         and labels.get(names.ATTEMPT_NAME) == names.attempt(attempt.execution, attempt.task)
         and podfacts.annotation(child, names.TASK_DIGEST) == digest
     )

@@ -5,23 +5,23 @@ it is gone. A child is never deleted to stop it: its name stays taken.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from treadle.asl.arns import Account
 from treadle.asl.errors import RUNTIME, TASK_FAILED, StateError
 from treadle.engine.events import TaskFailed, TaskId, TaskStarted, TaskSubmitted, TaskSucceeded
-from treadle.kube import names, versions
+from treadle.kube import names
 from treadle.kube.api import Obj, Objects
-from treadle.kube.kinds import EXECUTIONS, STATE_MACHINES
+from treadle.kube.kinds import EXECUTIONS
 from treadle.kube.podtemplates import FORBIDDEN
-from treadle.runners import child, podfacts, startup
-from treadle.runners.child import Wish
+from treadle.runners import callers, child, podfacts, startup
+from treadle.runners.child import Place, Wish
 from treadle.runners.children import Children, is_over, key_of
+from treadle.runners.childwrites import ChildWrites
 from treadle.runners.launch import NAME_CONFLICT
 from treadle.runners.workqueue import WorkQueue
 from treadle.runtime.meter import Meter, NoMeter
@@ -30,14 +30,12 @@ from treadle.runtime.ports import (
     AlreadyExists,
     Attempt,
     Clock,
-    Conflict,
     Ending,
     ExecutionKey,
     Fault,
     Leadership,
     Mailbox,
     Missing,
-    NotLeading,
     Order,
     Refused,
     Sighting,
@@ -50,6 +48,8 @@ from treadle.runtime.ports import (
 _log = logging.getLogger(__name__)
 
 _RUNNER = "nested"
+_SENT_MAX = 10_000
+_NOWHERE: Place = ("", "")
 
 Read: TypeAlias = Callable[[Obj], Awaitable[Ending]]
 """Reads how an Execution ended, also what is too large for its status."""
@@ -68,6 +68,8 @@ class NestedSettings:
         repeat_seconds: after which an outcome is told again that no save has taken up.
         workers: attempts that are looked at once.
         writes_max: writes that are on their way at once.
+        namespaces: that are served; empty for all.
+        is_flat: every machine counts as one of the Task's own namespace, as on a desk.
     """
 
     depth_max: int = 16
@@ -75,6 +77,8 @@ class NestedSettings:
     repeat_seconds: float = 30.0
     workers: int = 8
     writes_max: int = 64
+    namespaces: Sequence[str] = ()
+    is_flat: bool = False
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class _Watch:
     """What this process knows of an attempt that it was asked to run.
 
     Attributes:
-        name: of the child's object; its `uid` is empty while it was not seen.
+        place: of the child's object; its `uid` is empty while it was not seen.
         maybe_created: a create was sent, whose answer is not read yet.
         told_at: loop time at which its outcome was posted.
         reason: what it was last said to wait for.
@@ -90,7 +94,7 @@ class _Watch:
     """
 
     order: Order
-    name: str = ""
+    place: Place = _NOWHERE
     uid: str = ""
     maybe_created: bool = False
     told_at: float | None = None
@@ -128,15 +132,16 @@ class NestedRunner:
         self._read = read
         self._accounts = accounts
         self._mailbox = mailbox
-        self._leading = leading
         self._standings = standings
         self._clock = clock
         self._settings = settings or NestedSettings()
         self._meter = meter or NoMeter()
-        self._slots = asyncio.Semaphore(self._settings.writes_max)
+        self._writes = ChildWrites(api, leading, self._settings.writes_max)
         self._watches: dict[Attempt, _Watch] = {}
-        # By namespace and name of a child: who waits for it. One that has a name may have several.
-        self._waiting: dict[tuple[str, str], dict[Attempt, None]] = {}
+        # By the place of a child: who waits for it. One that has a name may have several.
+        self._waiting: dict[Place, dict[Attempt, None]] = {}
+        # Where children of other namespaces were sent: an attempt that is over does not tell it.
+        self._sent: dict[Attempt, str] = {}
         self._children = Children()
         self._queue: WorkQueue[Attempt] = WorkQueue()
 
@@ -164,15 +169,14 @@ class NestedRunner:
         """Stop the child that an attempt waited for, where its end is saved. Raises: Fault."""
         watch = self._watches.get(attempt)
         seen = self._children.waited_for(attempt)
-        if watch is None and seen is None:
+        if watch is None and not seen:
             return
         if not await self._is_over(attempt):
             return
         # One that was merely started goes its own way, and so does one that others started.
-        if seen is not None:
-            await self._stop(seen.namespace, seen.name, attempt)
-        elif watch is not None and _may_run(watch):
-            await self._stop(attempt.execution.namespace, watch.name, attempt)
+        own = [watch.place] if watch is not None and _may_run(watch) else []
+        for place in dict.fromkeys([*own, *map(_place, seen)]):
+            await self._stop(place, attempt)
         if watch is not None and watch.told_at is None:
             self._meter.task_ended(_RUNNER, "stopped")
         self._forget(attempt)
@@ -183,6 +187,7 @@ class NestedRunner:
 
     async def ended(self, attempt: Attempt) -> None:
         """The attempt's end is saved: nothing is left to tell."""
+        self._sent.pop(attempt, None)
         self._forget(attempt)
 
     async def sweep(self) -> None:
@@ -212,7 +217,7 @@ class NestedRunner:
         if runs and parent is not None and parent not in self._watches:
             self._queue.put(parent)  # perhaps nobody waits for it any more
         if is_over(sighting):
-            for attempt in self._waiting.get((key.namespace, key.name), ()):
+            for attempt in self._waiting.get(_place(key), ()):
                 self._queue.put(attempt)
 
     def compare(self, active: Sequence[Sighting]) -> None:
@@ -225,7 +230,7 @@ class NestedRunner:
         for sighting in active:
             self.seen(sighting)
         for attempt, watch in list(self._watches.items()):
-            key = ExecutionKey(attempt.execution.namespace, watch.name, watch.uid)
+            key = ExecutionKey(*watch.place, watch.uid)
             if watch.uid and key not in listed:
                 self._queue.put(attempt)
 
@@ -238,60 +243,48 @@ class NestedRunner:
         if isinstance(wish, StateError):
             self._fail(watch, wish)
             return
+        if self._settings.is_flat:
+            wish = replace(wish, namespace=None)
         depth_max = self._settings.depth_max
         if order.depth + 1 > depth_max:
             cause = f"the setting childDepthMax allows {depth_max} executions above one another"
             self._fail(watch, StateError(child.LIMIT_EXCEEDED, cause))
             return
-        self._expect(watch, child.name_of(order, wish))
+        place, served = child.place_of(order, wish), self._settings.namespaces
+        if served and place[0] not in served:
+            self._fail(watch, callers.unserved(place[0]))  # nor may anything there be read
+            return
+        watch.place = place
+        self._waiting.setdefault(watch.place, {})[order.attempt] = None
         if order.restored or watch.uid or watch.maybe_created:
-            found = await self._get(order.execution.namespace, watch.name)
-            if found is not None or watch.uid:
+            found = await self._get(watch.place)
+            is_ours = found is not None and child.is_of(found, order.attempt, order.task.digest)
+            if is_ours or watch.uid:
                 await self._take_over(watch, wish, found)
                 return
-        if wish.arn is not None and not await self._has_machine(order, wish):
-            self._fail(watch, child.no_machine(wish.arn, account))
+        # What somebody else made is met by the create: whoever may not start it may not share it.
+        refusal = await callers.refusal(self._api, wish, order.execution.namespace, account)
+        if refusal is not None:
+            self._fail(watch, refusal)
             return
         await self._create(watch, wish)
-
-    def _expect(self, watch: _Watch, name: str) -> None:
-        if not watch.name:
-            watch.name = name
-            place = (watch.order.execution.namespace, name)
-            self._waiting.setdefault(place, {})[watch.order.attempt] = None
-
-    async def _has_machine(self, order: Order, wish: Wish) -> bool:
-        place = (order.execution.namespace, wish.machine)
-        try:
-            await self._api.get(STATE_MACHINES, *place)
-        except Missing:
-            return False
-        if wish.version is not None:
-            return await versions.version(self._api, *place, wish.version) is not None
-        return wish.alias is None or await versions.alias(self._api, *place, wish.alias) is not None
 
     async def _create(self, watch: _Watch, wish: Wish) -> None:
         order = watch.order
         watch.maybe_created = True
+        if watch.place[0] != order.execution.namespace:
+            self._sent[order.attempt] = watch.place[0]
+            while len(self._sent) > _SENT_MAX:
+                del self._sent[next(iter(self._sent))]
         try:
-            found = await self._post(child.execution(order, wish))
+            found = await self._writes.create(child.execution(order, wish))
         except AlreadyExists:
-            found = await self._api.get(EXECUTIONS, order.execution.namespace, watch.name)
+            found = await self._api.get(EXECUTIONS, *watch.place)
         except Refused as why:
             watch.maybe_created = False
             self._refused(watch, why)
             return
         await self._take_over(watch, wish, found)
-
-    async def _post(self, made: Obj) -> Obj:
-        async with self._slots:
-            self._check_lease()
-            return await self._api.create(EXECUTIONS, made["metadata"]["namespace"], made)
-
-    def _check_lease(self) -> None:
-        # After the wait for a slot: the Lease may have ended meanwhile.
-        if not self._leading.fresh():
-            raise NotLeading("the Lease is not fresh")
 
     def _refused(self, watch: _Watch, why: Refused) -> None:
         """A refusal is the state's error, unless it passes by itself: then it is tried again."""
@@ -306,17 +299,17 @@ class NestedRunner:
 
     async def _take_over(self, watch: _Watch, wish: Wish, found: Obj | None) -> None:
         """Adopt what has the child's name, or say that it is another's."""
-        order = watch.order
-        account = self._accounts(order.execution.namespace)
+        order, (namespace, name) = watch.order, watch.place
+        account = self._accounts(namespace)
         if found is None or (watch.uid and podfacts.uid(found) != watch.uid):
-            self._fail(watch, child.deleted(order.task.resource, account, watch.name, None))
+            self._fail(watch, child.deleted(order.task.resource, account, name, None))
             return
         if not watch.uid and wish.name is not None and not child.is_wished(found, wish):
             self._fail(watch, child.exists_already(wish, account))
             return
         digest = order.task.digest
         if not watch.uid and wish.name is None and not child.is_of(found, order.attempt, digest):
-            cause = f"An Execution named {watch.name} exists, and this attempt did not make it."
+            cause = f"An Execution named {name} exists, and this attempt did not make it."
             self._fail(watch, StateError(NAME_CONFLICT, cause))
             return
         watch.uid = podfacts.uid(found)
@@ -339,46 +332,38 @@ class NestedRunner:
             raise Unavailable("it is not known whether the attempt is over")
         return standing in (Standing.OVER, Standing.GONE)
 
-    async def _stop(self, namespace: str, name: str, attempt: Attempt) -> None:
+    async def _stop(self, place: Place, attempt: Attempt) -> None:
         """Have a child of an attempt stopped, unless it has ended or is being stopped."""
-        found = await self._get(namespace, name)
+        found = await self._get(place)
         if found is None or names.awaited_by(found) != attempt:
             return
         spec, phase = found["spec"], (found.get("status") or {}).get("phase")
         if phase not in TERMINAL and not isinstance(spec.get("stop"), dict):
             state = podfacts.annotation(found, names.STATE) or ""
-            patch = [
-                {"op": "test", "path": "/metadata/uid", "value": podfacts.uid(found)},
-                {
-                    "op": "add",
-                    "path": "/spec/stop",
-                    "value": child.stop_of(attempt.execution.name, state),
-                },
-            ]
-            async with self._slots:
-                self._check_lease()
-                # Where it is gone, what took its name is not ours to stop.
-                with contextlib.suppress(Missing, Conflict):
-                    await self._api.patch(EXECUTIONS, namespace, name, patch, form="json")
+            await self._writes.stop(found, child.stop_of(attempt.execution, state, place[0]))
         self._children.over(attempt, key_of(found))
 
     async def _take_name(self, order: Order) -> None:
         """Take the name of an attempt that ended unseen, so that a late create finds it taken.
 
-        A child that has a name of its own is not named after the attempt: one that comes late is
-        stopped when it is seen.
+        A child that has a name of its own is not named after the attempt, and one that another
+        process sent may be in any namespace: one that comes late is stopped when it is seen.
         """
         self._forget(order.attempt)
+        namespace = self._sent.get(order.attempt, order.execution.namespace)
+        made = child.tombstone(order, namespace)
         try:
-            await self._post(child.tombstone(order))
+            await self._writes.create(made)
         except AlreadyExists:
-            name = names.attempt(order.execution, order.task.id)
-            await self._stop(order.execution.namespace, name, order.attempt)
+            await self._stop((namespace, made["metadata"]["name"]), order.attempt)
+        except Missing:
+            pass  # the namespace is gone: nothing can come late there
         except Refused as why:
             if why.status == 401 or startup.quota_said(why.message) is not None:
                 raise Unavailable(why.message) from why
             # A late create will be refused as well.
             _log.warning("no tombstone for %s: %s", order.attempt, why.message)
+        self._sent.pop(order.attempt, None)
 
     # ---------------------------------------------------------------------------------- working
 
@@ -404,20 +389,20 @@ class NestedRunner:
         watch = self._watches.get(attempt)
         if watch is None:
             seen = self._children.waited_for(attempt)
-            if seen is not None and await self._is_over(attempt):
-                await self._stop(seen.namespace, seen.name, attempt)
+            if seen and await self._is_over(attempt):
+                for key in seen:
+                    await self._stop(_place(key), attempt)
         elif watch.told_at is not None:
             return
         elif not watch.uid:
             await self._start(watch)
         else:
-            found = await self._get(attempt.execution.namespace, watch.name)
-            await self._conclude(watch, found)
+            await self._conclude(watch, await self._get(watch.place))
 
     async def _conclude(self, watch: _Watch, found: Obj | None) -> None:
         """Tell how a child ended, where it did."""
-        order, resource = watch.order, watch.order.task.resource
-        account = self._accounts(order.execution.namespace)
+        order, resource, (namespace, name) = watch.order, watch.order.task.resource, watch.place
+        account = self._accounts(namespace)
         is_there = found is not None and podfacts.uid(found) == watch.uid
         status = (found.get("status") or {}) if found is not None and is_there else {}
         if is_there and status.get("phase") in TERMINAL:
@@ -427,7 +412,7 @@ class NestedRunner:
             try:
                 said = child.ended(resource, account, found, await self._read(found))
             except UnreadableSnapshot as why:
-                cause = f"how the child Execution {watch.name} ended cannot be read: {why}"
+                cause = f"how the child Execution {name} ended cannot be read: {why}"
                 said = StateError(TASK_FAILED, cause)
             if isinstance(said, StateError):
                 self._fail(watch, said, at)
@@ -435,11 +420,11 @@ class NestedRunner:
                 self._succeed(watch, said, at)
         elif not is_there or (found is not None and podfacts.is_deleting(found)):
             left = found if is_there else None
-            self._fail(watch, child.deleted(resource, account, watch.name, left))
+            self._fail(watch, child.deleted(resource, account, name, left))
 
-    async def _get(self, namespace: str, name: str) -> Obj | None:
+    async def _get(self, place: Place) -> Obj | None:
         try:
-            return await self._api.get(EXECUTIONS, namespace, name)
+            return await self._api.get(EXECUTIONS, *place)
         except Missing:
             return None
 
@@ -485,14 +470,17 @@ class NestedRunner:
             return
         if watch.timer is not None:
             watch.timer.cancel()
-        place = (attempt.execution.namespace, watch.name)
-        waiting = self._waiting.get(place, {})
+        waiting = self._waiting.get(watch.place, {})
         waiting.pop(attempt, None)
         if not waiting:
-            self._waiting.pop(place, None)
+            self._waiting.pop(watch.place, None)
+
+
+def _place(key: ExecutionKey) -> Place:
+    return key.namespace, key.name
 
 
 def _may_run(watch: _Watch) -> bool:
     """Whether there may be a child that was waited for."""
     is_awaited = child.is_awaited(watch.order.task.resource)
-    return is_awaited and bool(watch.uid or watch.maybe_created)
+    return is_awaited and watch.place != _NOWHERE and bool(watch.uid or watch.maybe_created)

@@ -200,11 +200,15 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """`spec.redrive`: `id` tells one from another, `revision` names what it is to go on with."""
+    """`spec.redrive`: `id` tells one from another, `revision` names what it is to go on with.
+
+    `problem` is the sentence that says why it cannot be used.
+    """
 
     id: str
     revision: str | None
     event: RedriveRequested
+    problem: str | None = None
 
 
 START_DEADLINE_SECONDS = 60
@@ -440,6 +444,14 @@ class Machines(Protocol):
 
         Raises:
             Missing: somebody deleted it.
+        """
+
+    async def taken(self, namespace: str, revision: str) -> Pinned:
+        """The same for an execution that is about to go on with it: it stays until that is saved.
+
+        Raises:
+            Missing: there is none.
+            Fault: ask again.
         """
 
 

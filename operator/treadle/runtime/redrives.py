@@ -78,6 +78,8 @@ class Redrives:
         assert loaded is not None
         if execution is None or loaded.request is None or run.pinned is None:
             raise _Refused("the execution never started; create another one")
+        if asked.problem is not None:
+            raise _Refused(asked.problem)
         if loaded.request.stop is not None and execution.memory.over:
             raise _Refused("/spec/stop: it is still there; take it back in the same change")
         pinned = await self._pinned(run, run.pinned, asked)
@@ -103,7 +105,7 @@ class Redrives:
         if asked.revision is None or asked.revision == pinned.revision:
             return pinned
         try:
-            found = await self.machines.pinned(run.key.namespace, asked.revision)
+            found = await self.machines.taken(run.key.namespace, asked.revision)
         except Missing:
             raise _Refused(
                 f"/spec/redrive/revision: there is no StateMachineRevision '{asked.revision}'"

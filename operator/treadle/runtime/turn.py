@@ -9,7 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from treadle.asl.errors import DATA_LIMIT_EXCEEDED
@@ -237,13 +237,14 @@ class Turns:
             return None
         now = self.clock()
         if loaded.pending_since is None:
-            record = Record(None, None, pending_since=now, waiting=unready.message)
-            run.loaded = await self.store.save(loaded, record, now)
-            self.announce(run.key, "Warning", "Pending", unready.message)
+            await self._say_pending(run, loaded, now, unready.message)
             return min(START_POLL_SECONDS, request.start_deadline_seconds)
         deadline = loaded.pending_since + timedelta(seconds=request.start_deadline_seconds)
         if unready.unjudged:
             return START_POLL_SECONDS  # our own delay, and our own outage, fail nothing
+        if now < deadline and loaded.status.get("message") != unready.message:
+            # The machine has come, perhaps, and its alias has not.
+            await self._say_pending(run, loaded, loaded.pending_since, unready.message)
         if now >= deadline:
             cause = (
                 f"{unready.message}, and startDeadlineSeconds ({request.start_deadline_seconds}) "
@@ -252,6 +253,11 @@ class Turns:
             await self._fail_start(run, loaded, Failure("Treadle.StartDeadlineExceeded", cause))
             return None
         return min(START_POLL_SECONDS, (deadline - now).total_seconds())
+
+    async def _say_pending(self, run: Run, loaded: Loaded, since: datetime, why: str) -> None:
+        record = Record(None, None, pending_since=since, waiting=why)
+        run.loaded = await self.store.save(loaded, record, self.clock())
+        self.announce(run.key, "Warning", "Pending", why)
 
     async def _fail_start(self, run: Run, loaded: Loaded, failure: Failure) -> None:
         now = self.clock()

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from treadle.asl.program import Machine, Program
@@ -25,6 +26,7 @@ from treadle.runtime.ports import Attempt, ExecutionKey
 from treadle.sim.api import SimApi
 from treadle.sim.cluster import SimCluster
 from treadle.sim.http import SimTransport, key_of
+from treadle.sim.objects import Key, owners
 
 _LIVE_READ_SECONDS = 5.0
 _STOPPED_SECONDS = 60.0 + 90.0  # and the longest that an operator is down, paused and locked out
@@ -90,7 +92,7 @@ class Audit:
         self._strict = strict
         self.violations: list[str] = []
         self.deleted_by_hand: set[str] = set()
-        self._created: Counter[Attempt] = Counter()
+        self._created: Counter[tuple[Attempt, str]] = Counter()
         self._live_sends: set[Attempt] = set()
         self._known: dict[str, _Known] = {}  # by the execution's uid
         self._keys: dict[str, Attempt] = {}  # by Idempotency-Key: every attempt that was saved
@@ -100,16 +102,16 @@ class Audit:
 
     def watch(self, api: SimApi, transport: SimTransport) -> None:
         """Look at what this client sends."""
-        api.on_write.append(lambda verb, kind, _, what: self._sent(api.who, verb, kind, what))
+        api.on_write.append(partial(self._sent, api.who))
         transport.on_send.append(lambda request: self._http_sent(api.who, request))
 
     # ------------------------------------------------------------------------------- when sent
 
-    def _sent(self, who: str, verb: str, kind: Kind, what: Any) -> None:
+    def _sent(self, who: str, verb: str, kind: Kind, namespace: str | None, what: Any) -> None:
         if verb != "create" or kind not in _WORK or is_tombstone(what):
             return
         name = what["metadata"]["name"]
-        attempt = names.attempt_of(what)
+        attempt = _attempt_of(kind, what)
         if attempt is None:
             self._violated(f"{who} creates {kind.name} {name}, which names no attempt")
             return
@@ -120,8 +122,8 @@ class Audit:
         elif attempt.task not in known.ever:
             self._violated(f"{act} before its decision is saved")
         self._check_deletion(known, act)
-        if self._strict and attempt in self._created:
-            self._check_second(f"{act} again", kind, name, attempt)
+        if self._strict and (attempt, namespace or "") in self._created:
+            self._check_second(f"{act} again", kind, (namespace or "", name), attempt)
 
     def _check_deletion(self, known: _Known, act: str) -> None:
         """Deleting an Execution stops everything within 60 s; one that is down has a sweep more."""
@@ -129,10 +131,10 @@ class Audit:
         if known.deleted_at is not None and now > known.deleted_at + _STOPPED_SECONDS:
             self._violated(f"{act} long after its Execution was deleted")
 
-    def _check_second(self, act: str, kind: Kind, name: str, attempt: Attempt) -> None:
+    def _check_second(self, act: str, kind: Kind, place: Key, attempt: Attempt) -> None:
         """What was seen, or left a Pod, is never made again; design.md, fence 2."""
         objects = self._cluster.objects
-        if objects.peek(kind, attempt.execution.namespace, name) is not None:
+        if objects.peek(kind, *place) is not None:
             return  # it meets a 409, which is how a first create learns of an earlier one
         if self._of(attempt.execution.uid).live.get(attempt.task):
             self._violated(f"{act} though it was seen running")
@@ -200,16 +202,17 @@ class Audit:
         self._keys |= {attempt_name(key, task): Attempt(key, task) for task in live}
 
     def _work_landed(self, kind: Kind, obj: Obj) -> None:
-        name = obj["metadata"]["name"]
-        attempt = names.attempt_of(obj)
+        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+        attempt = _attempt_of(kind, obj)
         if attempt is None:
             return
         known = self._of(attempt.execution.uid)
         if known.deleted_at is not None:
             return  # a late create for a deleted Execution falls to the garbage collector
         # Counted by the attempt that it says it is, so that another name hides nothing.
-        self._created[attempt] += 1
-        if self._created[attempt] > 1 and name not in self.deleted_by_hand:
+        # The name of a child that another life sent abroad may be taken at home.
+        self._created[attempt, namespace] += 1
+        if self._created[attempt, namespace] > 1 and name not in self.deleted_by_hand:
             self._violated(f"{kind.name} {name} is created twice")
         if is_tombstone(obj) or attempt in self._live_sends:
             return
@@ -245,6 +248,10 @@ def execution_key(execution: Obj) -> ExecutionKey:
     return ExecutionKey(metadata["namespace"], metadata["name"], metadata["uid"])
 
 
+def _attempt_of(kind: Kind, obj: Obj) -> Attempt | None:
+    return names.parent_of(obj) if kind == EXECUTIONS else names.attempt_of(obj)
+
+
 def is_tombstone(obj: Obj) -> bool:
     """Whether a Job, a child or an Approval only takes its name."""
     spec = obj["spec"]
@@ -262,18 +269,31 @@ def remains(cluster: SimCluster, *, pages: bool, uid: str | None = None) -> list
         pages: whether they count, and children do, as they do once the Execution is deleted.
         uid: of the one execution.
     """
-    left = []
+    left, stay = [], _stay(cluster)
     for kind in (JOBS, PODS, SECRETS, APPROVALS, *((PAGES, EXECUTIONS) if pages else ())):
         for obj in cluster.objects.each(kind):
             metadata = obj["metadata"]
             if kind == EXECUTIONS and names.awaited_by(obj) is None:
                 continue  # it was merely started, or is nobody's child
+            if kind in (EXECUTIONS, PAGES) and stay.intersection({metadata["uid"], *owners(obj)}):
+                continue
             of = metadata.get("labels", {}).get(names.EXECUTION_UID)
             if of is None or uid not in (None, of):
                 continue  # of no execution: the keys of tokens
             held = f" held by {metadata['finalizers']}" if metadata.get("finalizers") else ""
             left.append(f"{kind.name} {metadata['name']} remains{held}")
     return left
+
+
+def _stay(cluster: SimCluster) -> set[str]:
+    """The uids of children that have ended abroad: there nothing goes with a parent."""
+    return {
+        child["metadata"]["uid"]
+        for child in cluster.objects.each(EXECUTIONS)
+        if (parent := names.awaited_by(child)) is not None
+        and parent.execution.namespace != child["metadata"]["namespace"]
+        and (child.get("status") or {}).get("phase") in OVER
+    }
 
 
 def unfinished(cluster: SimCluster) -> list[str]:

@@ -25,7 +25,7 @@ from treadle.kube.api import Obj
 from treadle.kube.kinds import EXECUTIONS, Kind
 from treadle.runners import child
 from treadle.runners.approvalwrites import ApprovalWrites
-from treadle.runners.child import Wish
+from treadle.runners.child import Place, Wish
 from treadle.runners.launch import Launcher
 from treadle.runners.tombstones import Tombstones
 from treadle.runtime.driver import Driver
@@ -127,14 +127,14 @@ def _derived_names() -> AbstractContextManager[None]:
 
 def _child_name() -> AbstractContextManager[None]:
     """Each process gives children its own names."""
-    derived = child.name_of
+    derived = child.place_of
 
-    def drawn(order: Order, wish: Wish) -> str:
+    def drawn(order: Order, wish: Wish) -> Place:
         key = order.execution
         own = key._replace(uid=f"{key.uid}/{clock.process_name()}")
         return derived(replace(order, execution=own), wish)
 
-    return _in_place_of(child, "name_of", drawn)
+    return _in_place_of(child, "place_of", drawn)
 
 
 def _live_read() -> AbstractContextManager[None]:

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 MACHINES = "arn:aws:states:us-east-1:000000000000:stateMachine:"
+NAMESPACES = ("default", "abroad")
+"""Every machine that a Task starts is in each of them, and may be started from the others."""
+
 STARTS = (
     "treadle:execution",
     "treadle:execution.sync",
@@ -23,7 +26,7 @@ def starting(resource: str, machine: str, *, fragile: bool = False) -> State:
     """A Task that starts a machine; what is `fragile` is deleted by people, and begun again."""
     given = {"v.$": "$.v", "pretend": {"fragile": True} if fragile else {}}
     if resource.startswith("treadle:"):
-        parameters: dict[str, Any] = {"stateMachine": machine, "input": given}
+        parameters: dict[str, Any] = {"stateMachine": machine, "input": given, **_where(machine)}
         member = "output"
     else:
         parameters = {"StateMachineArn": f"{MACHINES}{machine}", "Input": given}
@@ -34,6 +37,12 @@ def starting(resource: str, machine: str, *, fragile: bool = False) -> State:
     if fragile:
         state["Retry"] = [retrier(["States.TaskFailed"], attempts=30)]
     return state
+
+
+def _where(machine: str) -> dict[str, Any]:
+    """By the last digit of its name: in the Task's own namespace, or in either."""
+    number = int(machine[-1]) // 3
+    return {"namespace": NAMESPACES[number]} if number < len(NAMESPACES) else {}
 
 
 def hanging(errors: Sequence[str]) -> State:

@@ -79,7 +79,7 @@ class Objects:
     def __init__(self, now: Callable[[], datetime], seed: int | str) -> None:
         self.now = now
         self.version = 1000
-        self.namespaces = {"default": "Active"}
+        self.namespaces = {"default": "Active", "abroad": "Active"}
         self.listeners: list[Listener] = []
         self.followers: dict[Kind, list[Listener]] = {}  # of one kind only
         self._seed = str(seed)

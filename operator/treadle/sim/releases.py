@@ -180,22 +180,32 @@ class Releases:
         if ref.get("version") not in (None, found[0]) or ref.get("alias") != status.get("alias"):
             self._violated(f"{name} asked for {ref}, and runs {found}")
 
+    def untold(self) -> list[str]:
+        """What a status does not say yet, and whoever leads has to say."""
+        machine = self._cluster.objects.peek(STATE_MACHINES, "default", MACHINE)
+        if machine is None:
+            return []
+        there, found = self._there(), []
+        published = _condition(machine, "Published").get("status", "True")
+        if published != "True":
+            found.append(f"the condition Published is {published} in the end")
+        for alias in self._cluster.objects.each(ALIASES):
+            is_good = all(number in there for number, _ in versions.routes_of(alias))
+            said = _condition(alias, "Ready").get("status")
+            if said != str(is_good):
+                found.append(f"the alias says that Ready is {said}, which is {is_good}")
+        return found
+
     def look(self) -> None:
         """When all is quiet: what was asked for is done, and what is said is so."""
         machine = self._cluster.objects.peek(STATE_MACHINES, "default", MACHINE)
         if machine is None:
             return
         there = self._there()
-        published = _condition(machine, "Published").get("status", "True")
-        if published != "True":
-            self._violated(f"the condition Published is {published} in the end")
+        for sentence in self.untold():
+            self._violated(sentence)
         if len(there) != len({revision["metadata"]["name"] for revision in there.values()}):
             self._violated("a revision has several numbers")
-        for alias in self._cluster.objects.each(ALIASES):
-            is_good = all(number in there for number, _ in versions.routes_of(alias))
-            said = _condition(alias, "Ready").get("status")
-            if said != str(is_good):
-                self._violated(f"the alias says that Ready is {said}, which is {is_good}")
         for execution in self._cluster.objects.each(EXECUTIONS):
             self._look_at(execution)
 

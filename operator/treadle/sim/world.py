@@ -22,15 +22,16 @@ from treadle.sim.api import SimApi
 from treadle.sim.approvals import Deciders
 from treadle.sim.checkers import Audit, Outcome
 from treadle.sim.cluster import SimCluster, create_before
-from treadle.sim.controllers import later
+from treadle.sim.controllers import key_of, later
 from treadle.sim.faults import Crash, Faults, Pause, Plan
 from treadle.sim.holders import Holders
 from treadle.sim.http import SimHttp, SimTransport
+from treadle.sim.nesting import NAMESPACES
 from treadle.sim.people import People
 from treadle.sim.workers import NAME as ACTIVITY
 from treadle.sim.workers import Workers
 
-NAMESPACE = "default"
+NAMESPACE = NAMESPACES[0]
 BOUND_SECONDS = 600.0
 """How long after the faults stop, beyond the undisturbed run, an execution may take."""
 
@@ -39,6 +40,9 @@ SETTLE_SECONDS = 420.0
 
 GONE_SECONDS = 120.0
 """How long after its deletion an Execution leaves nothing: 60 s, and a sweep."""
+
+TOLD_SECONDS = 90.0
+"""How long after the faults stop it may take until the next to lead has swept."""
 
 STOP = {"error": "Sim.Stopped", "cause": "by hand"}
 
@@ -233,11 +237,13 @@ class World:
 
     async def run(self) -> Report:
         """Live through it."""
-        activity = {"metadata": {"name": ACTIVITY}}
-        self.cluster.objects.create(ACTIVITIES, NAMESPACE, activity)
+        for namespace in NAMESPACES:
+            activity = {"metadata": {"name": ACTIVITY}}
+            self.cluster.objects.create(ACTIVITIES, namespace, activity)
         for number, sample in enumerate(self.setting.samples):
             self._apply(number, sample)
-        self.workers.start(NAMESPACE)
+        for namespace in NAMESPACES:
+            self.workers.start(namespace)
         for pause in self.setting.plan.pauses:
             later(pause.seconds, self._pause, pause)
         for operator in self.operators:
@@ -250,9 +256,10 @@ class World:
         await self._until_empty(SETTLE_SECONDS, pages=False)
         if self._outcomes() != outcomes:
             self._violated("an outcome changed after the end")
+        await self._until_told()
         self.releases.look()
         for execution in list(self.cluster.objects.each(EXECUTIONS)):
-            self.cluster.remove(EXECUTIONS, (NAMESPACE, execution["metadata"]["name"]))
+            self.cluster.remove(EXECUTIONS, key_of(execution))
         await self._until_empty(GONE_SECONDS, pages=True)
         if self.setting.plan.machines_go:
             await self._let_machines_go()
@@ -275,8 +282,10 @@ class World:
     def _apply(self, number: int, sample: machines.Sample) -> None:
         objects = self.cluster.objects
         for name, definition in _machines_of(number, sample):
-            machine = {"metadata": {"name": name}, "spec": {"definition": definition}}
-            objects.create(STATE_MACHINES, NAMESPACE, machine)
+            spec = {"definition": definition, "callers": {"namespaces": [*NAMESPACES]}}
+            for namespace in NAMESPACES if name in sample.children else (NAMESPACE,):
+                machine = {"metadata": {"name": name}, "spec": spec}
+                objects.create(STATE_MACHINES, namespace, machine)
         spec = {"stateMachineRef": {"name": f"m{number}"}, "input": sample.input}
         objects.create(EXECUTIONS, NAMESPACE, {"metadata": {"name": f"e{number}"}, "spec": spec})
 
@@ -350,7 +359,7 @@ class World:
     async def _let_machines_go(self) -> None:
         """A revision that nobody names goes after a while; only the sweep sees to that."""
         for machine in list(self.cluster.objects.each(STATE_MACHINES)):
-            self.cluster.remove(STATE_MACHINES, (NAMESPACE, machine["metadata"]["name"]))
+            self.cluster.remove(STATE_MACHINES, key_of(machine))
         self.releases.end()
         await asyncio.sleep(SPARE_SECONDS + GONE_SECONDS)
         for revision in self.cluster.objects.each(REVISIONS):
@@ -370,6 +379,12 @@ class World:
             await asyncio.sleep(LOOK_SECONDS)
         for sentence in left:
             self._violated(sentence)
+
+    async def _until_told(self) -> None:
+        """Executions may all have ended with nobody left to look at what changed last."""
+        bound = self._loop.time() + TOLD_SECONDS
+        while self.releases.untold() and self._loop.time() < bound:  # noqa: ASYNC110 - virtual time
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _violated(self, sentence: str) -> None:
         self.cluster.note(f"VIOLATION: {sentence}")

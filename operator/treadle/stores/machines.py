@@ -33,7 +33,7 @@ from treadle.stores import limiting
 from treadle.stores.afresh import Afresh
 from treadle.stores.aliases import Aliases
 from treadle.stores.judgement import PODS, Installation, as_status, is_express, judge
-from treadle.stores.touching import create_or_touch, remove_unchanged, touched_at
+from treadle.stores.touching import create_or_touch, remove_unchanged, touch, touched_at
 from treadle.stores.versions import Versions
 
 _log = logging.getLogger(__name__)
@@ -182,8 +182,14 @@ class RevisionMachines:
         if ready.get("status") != "True":
             message = ready.get("message", "it is not Ready")
             return MachineUnready(True, f"StateMachine '{name}': {message}")
+        revision = status["revision"]
         try:
-            return await self.pinned(namespace, status["revision"]["name"])
+            pinned = await self.pinned(namespace, revision["name"])
+            if pinned.digest == revision["digest"]:
+                return pinned
+            # Somebody deleted the one that is known, and another has its name now.
+            self._pinned.pop((namespace, revision["name"]), None)
+            return await self.pinned(namespace, revision["name"])
         except Missing:
             return MachineUnready(False, f"the revision of StateMachine '{name}' is missing")
 
@@ -212,6 +218,12 @@ class RevisionMachines:
         while len(self._pinned) > PROGRAMS_MAX:
             self._pinned.popitem(last=False)
         return pinned
+
+    async def taken(self, namespace: str, revision: str) -> Pinned:
+        """See `ports.Machines`."""
+        # It may be about to be removed, and what is known here may be removed already.
+        await touch(self._api, REVISIONS, namespace, revision)
+        return await self.pinned(namespace, revision)
 
     async def _program(self, digest: str, spec: Mapping[str, Json]) -> Program:
         """The parsed definition; those who wait for the same one share the work."""

@@ -22,15 +22,20 @@ async def create_or_touch(api: Objects, kind: Kind, namespace: str, obj: Obj) ->
     Raises:
         Fault: ask again.
     """
-    touched = {"metadata": {"annotations": {names.TOUCHED_AT: api.now().isoformat()}}}
     try:
         return await api.create(kind, namespace, obj)
     except AlreadyExists:
         pass
     try:
-        return await api.patch(kind, namespace, obj["metadata"]["name"], touched)
+        return await touch(api, kind, namespace, obj["metadata"]["name"])
     except Missing:
         return await api.create(kind, namespace, obj)
+
+
+async def touch(api: Objects, kind: Kind, namespace: str, name: str) -> Obj:
+    """Say that an object is about to be referred to; gives it. Raises: Missing, Fault."""
+    touched = {"metadata": {"annotations": {names.TOUCHED_AT: api.now().isoformat()}}}
+    return await api.patch(kind, namespace, name, touched)
 
 
 def touched_at(obj: Obj) -> datetime:
