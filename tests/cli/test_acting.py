@@ -254,6 +254,28 @@ def test_the_end_of_what_somebody_else_stops_is_waited_for_too(cluster: Cluster)
     assert found.stderr == "'b' has ended before: Aborted\n"
 
 
+def test_the_end_of_what_cannot_go_on_is_not_waited_for(cluster: Cluster) -> None:
+    parked = {"type": "Parked", "status": "True", "message": "no revision"}
+
+    def status(generation: int) -> Obj:
+        conditions = [parked | {"observedGeneration": generation}]
+        return {"phase": "Running", "conditions": conditions}
+
+    cluster.put(EXECUTIONS, "a", status=status(1))
+
+    def work() -> None:
+        # What it was parked for before somebody wanted its end, the operator looks at anew.
+        until(lambda: "executions" in cluster.watched)
+        cluster.put(EXECUTIONS, "a", status=status(2))
+
+    helper = threading.Thread(target=work)
+    helper.start()
+    found = call("stop", "a", "--wait")
+    helper.join()
+    said = "Error: 'a' cannot go on: no revision; see `treadle why a`\n"
+    assert (found.exit_code, found.stdout, found.stderr) == (1, "", said)
+
+
 def test_what_is_deleted_while_its_end_is_waited_for_is_said(cluster: Cluster) -> None:
     cluster.put(EXECUTIONS, "a", status={"phase": "Running"})
 

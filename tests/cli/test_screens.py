@@ -302,7 +302,7 @@ def test_what_a_state_waits_for(waits_for: str, said: str, monkeypatch: pytest.M
 REDRIVEN = [
     *TWO_DEEP[:14],
     entry(15, "ExecutionAborted", 0, cause="enough", by="ada"),
-    entry(16, "ExecutionRedriven", 15, redriveCount=1, by="bob"),
+    entry(16, "ExecutionRedriven", 15, redriveCount=1, revision="m-2", by="bob"),
 ]
 
 
@@ -316,7 +316,7 @@ def test_one_that_is_redriven_goes_on_in_its_states(monkeypatch: pytest.MonkeyPa
     with screen_for(stream, RUN) as screen:
         screen.show(again, status)
     said = [line.split(maxsplit=1)[1] for line in stream.getvalue().splitlines()[-3:]]
-    assert said == ["Aborted enough (by ada)", "redriven (by bob)", "TaskFailed: E2"]
+    assert said == ["Aborted enough (by ada)", "redriven with m-2 (by bob)", "TaskFailed: E2"]
 
 
 def test_one_that_is_redriven_from_a_state_is_in_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

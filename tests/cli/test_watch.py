@@ -66,6 +66,15 @@ def test_how_it_failed_is_said(status: dict[str, str], said: str, cluster: Clust
     assert (found.exit_code, found.stderr) == (1, said)
 
 
+def test_one_that_cannot_go_on_is_not_waited_for(cluster: Cluster) -> None:
+    parked = {"type": "Parked", "status": "True", "message": "no revision"}
+    about = parked | {"observedGeneration": 1}
+    cluster.put(EXECUTIONS, "a", status={"phase": "Running", "conditions": [about]})
+    found = call("a")
+    said = "Error: 'a' cannot go on: no revision; see `treadle why a`\n"
+    assert (found.exit_code, found.stderr) == (1, said)
+
+
 @pytest.mark.parametrize(
     "fault", [Expired("too old"), Unavailable("away"), Refused(403, "Forbidden", "not yet")]
 )

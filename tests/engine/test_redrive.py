@@ -338,6 +338,13 @@ def test_an_answer_of_an_attempt_before_changes_nothing() -> None:
     assert desk.only != old
 
 
+def test_with_another_revision_its_name_is_told() -> None:
+    desk = Desk(chain(A=task()), {}, script(A=[Fails(), Gives(1)])).run()
+    redriven(desk, RedriveRequested(revision="m-2", by="ada"))
+    (told,) = [each for each in desk.history() if each.type == "ExecutionRedriven"]
+    assert told.details == {"redriveCount": 1, "revision": "m-2", "by": "ada"}
+
+
 def test_while_suspended_it_goes_on_only_when_resumed() -> None:
     desk = Desk(chain(A=task()), {}, script(A=[Fails(), Gives(1)])).run()
     assert desk.tell(RedriveRequested(suspended=True))

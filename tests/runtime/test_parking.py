@@ -30,6 +30,23 @@ def test_one_whose_revision_is_missing_is_parked_with_a_condition() -> None:
     on_a_stage(play)
 
 
+def test_one_that_is_parked_is_looked_at_anew_when_something_is_asked_of_it() -> None:
+    async def play(stage: Stage) -> None:
+        await stage.running(TWO_TASKS)
+        stage.cluster.remove(REVISIONS, ("default", stage.status()["revision"]))
+        stage.reborn()
+        stage.driver.open()
+        stage.see()
+        await asyncio.sleep(1)
+        stage.change(stop={})
+        stage.see()
+        await asyncio.sleep(1)
+        (parked,) = [c for c in stage.status()["conditions"] if c["type"] == "Parked"]
+        assert parked["observedGeneration"] == stage.of()["metadata"]["generation"] == 2
+
+    on_a_stage(play)
+
+
 @pytest.mark.parametrize(
     ("checkpoint", "sentence"),
     [

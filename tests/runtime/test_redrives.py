@@ -208,6 +208,9 @@ def test_it_goes_on_with_a_mended_revision() -> None:
         (new,) = set(revisions(stage)) - {old}
         await asked(stage, id="1", revision=new)
         assert (stage.phase(), stage.status()["revision"]) == ("Running", new)
+        history = await histories.read(stage.api, stage.of())
+        (redriven,) = [each for each in history if each.type == "ExecutionRedriven"]
+        assert redriven.details == {"redriveCount": 1, "revision": new}
         stage.succeed(stage.key)
         await stage.passes(1)
         assert stage.hands.task().state == "C"

@@ -11,6 +11,7 @@ from treadle.app.looking import Cluster, Desk, Place, ask, on_cluster
 from treadle.engine.snapshot import Unreadable
 from treadle.kube.api import ClusterApi, Obj, Objects
 from treadle.kube.kinds import EXECUTIONS
+from treadle.runners import podfacts
 from treadle.runtime.ports import (
     TERMINAL,
     Expired,
@@ -39,6 +40,10 @@ class Deleted(Exception):  # noqa: N818 - it says what happened
     """The execution was deleted while it was followed."""
 
 
+class Stuck(Exception):  # noqa: N818 - it says what happened
+    """The execution cannot go on, and nobody knows until when."""
+
+
 def follow(place: Place, name: str, told: Told, trouble: Trouble) -> Obj:
     """Tell what becomes of an execution until it has ended.
 
@@ -54,6 +59,7 @@ def follow(place: Place, name: str, told: Told, trouble: Trouble) -> Obj:
     Raises:
         Missing: there is none.
         Deleted: there is none any more.
+        Stuck: an operator says that it cannot go on, knowing all that is asked of it now.
         Refused: this may not be read.
         ValueError: there is no way into the cluster.
     """
@@ -143,7 +149,14 @@ class _Following:
         self._last = entries[-1].id if entries else self._last
         self._seen_at, self._failures = _loop_time(), 0
         self._told(entries, obj, self._api.now())
-        return obj if (obj.get("status") or {}).get("phase") in TERMINAL else None
+        if (obj.get("status") or {}).get("phase") in TERMINAL:
+            return obj
+        parked = podfacts.condition(obj, "Parked")
+        # One that is about an earlier wish may be about to be told otherwise.
+        if parked and parked.get("observedGeneration") == obj["metadata"].get("generation"):
+            name, said = self._name, parked.get("message")
+            raise Stuck(f"'{name}' cannot go on: {said}; see `treadle why {name}`")
+        return None
 
     async def _news(self, obj: Obj) -> list[HistoryEntry]:
         try:

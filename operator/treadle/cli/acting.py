@@ -71,7 +71,7 @@ def _ended(cluster: Cluster, name: str) -> acting.Outcome:
         return acting.Outcome(name, following.follow(cluster, name, lambda *_: None, _trouble))
     except Missing:  # it was there a moment ago
         return acting.Outcome(name, wrong=f"'{name}' was deleted")
-    except (following.Deleted, Fault) as why:
+    except (following.Deleted, following.Stuck, Fault) as why:
         return acting.Outcome(name, wrong=str(why))
 
 

@@ -130,8 +130,9 @@ def line_of(entry: HistoryEntry, row: Row | None) -> str:
     name = str(details.get("name", ""))[:NAME_CHARS_MAX]
     wrong = ": ".join(str(details[k])[:300] for k in ("error", "cause") if details.get(k))
     if entry.type in _WORDS:
+        with_what = f"with {details['revision']}" if details.get("revision") else ""
         by = f"(by {details['by']})" if details.get("by") else ""
-        return " ".join(filter(None, (_WORDS[entry.type], wrong, by)))
+        return " ".join(filter(None, (_WORDS[entry.type], wrong, with_what, by)))
     if entry.type.endswith("StateEntered"):
         return f"{name}: begins"
     if entry.type.endswith("StateExited"):

@@ -40,7 +40,7 @@ def shown(place: Place, name: str, listed: str = "treadle get") -> int:
         ended = answered(lambda: _follow(place, name), name, listed)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except following.Deleted as why:
+    except (following.Deleted, following.Stuck) as why:
         raise click.ClickException(printable(str(why))) from None
     if ended is None:
         return 1

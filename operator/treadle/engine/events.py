@@ -104,6 +104,7 @@ class RedriveRequested:
     With any of the others it goes on with one state of the outermost list, which it enters anew:
     `state`, or the one in which it halted. `input` is JSON text, `variables` are assigned before.
     `by`: who, where that is proven. `suspended`: nothing starts before it is resumed.
+    `revision`: the name of what it goes on with, where that is another than before.
     Source: AWS, RedriveExecution, which has none of these.
     """
 
@@ -112,6 +113,7 @@ class RedriveRequested:
     variables: Mapping[str, Json] | None = None
     by: str | None = None
     suspended: bool = False
+    revision: str | None = None
 
     @property
     def enters_anew(self) -> bool:

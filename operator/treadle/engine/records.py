@@ -128,6 +128,11 @@ def by(whom: str | None) -> dict[str, Any]:
     return {} if whom is None else {"by": whom}
 
 
+def revision(name: str | None) -> dict[str, Any]:
+    """The member that names another StateMachineRevision to go on with; AWS has none."""
+    return {} if name is None else {"revision": name}
+
+
 def evaluation_failed(error: StateError, location: str, state: str) -> dict[str, Any]:
     """Details of `EvaluationFailed`: of which field the expression failed."""
     return {**failed(error.name, error.cause), "location": location, "state": state}

@@ -321,7 +321,8 @@ class Walk:
         count: dict[str, Json] = {"redriveCount": len(memory.redriven)}
         details = count | records.by(event.by)
         previous = memory.history.next_id - 1
-        redriven_id = memory.history.add("ExecutionRedriven", previous, now, details)
+        told = details | records.revision(event.revision)
+        redriven_id = memory.history.add("ExecutionRedriven", previous, now, told)
         memory.status, memory.output, memory.error = Status.RUNNING, None, None
         memory.ended_at = None
         memory.suspended = event.suspended

@@ -107,7 +107,13 @@ class FileApi:
     ) -> Obj:
         """See `Objects`."""
         applied = patches.merge if form == "merge" else patches.json
-        return self._change(kind, name, {"metadata": {}}, lambda stored: applied(stored, patch))
+
+        def changed(stored: Obj) -> Obj:
+            made = applied(stored, patch)
+            generation = stored["metadata"]["generation"] + (made.get("spec") != stored.get("spec"))
+            return {**made, "metadata": {**made["metadata"], "generation": generation}}
+
+        return self._change(kind, name, {"metadata": {}}, changed)
 
     async def delete(
         self,

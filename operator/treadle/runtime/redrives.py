@@ -83,7 +83,8 @@ class Redrives:
         if loaded.request.stop is not None and execution.memory.over:
             raise _Refused("/spec/stop: it is still there; take it back in the same change")
         pinned = await self._pinned(run, run.pinned, asked)
-        event = await self._event(run, execution, asked.event)
+        other = None if pinned is run.pinned else pinned.revision
+        event = replace(await self._event(run, execution, asked.event), revision=other)
         again = Execution(
             pinned.program,
             pinned.digest,
@@ -94,7 +95,7 @@ class Redrives:
             self.evaluator,
         )
         ran = run.pinned.program.definition
-        objections = again.objections(event, ran=None if pinned is run.pinned else ran)
+        objections = again.objections(event, ran=ran if other else None)
         if objections:
             raise _Refused(_told(asked, objections))
         run.execution, run.pinned = again, pinned
