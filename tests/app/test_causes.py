@@ -55,6 +55,11 @@ def without_a_pod(message: str) -> Evidence:
     return evidence(execution(running()), jobs=[made], events=said)
 
 
+SUSPENDED = [
+    entry(1, "ExecutionStarted", 0),
+    entry(2, "TaskStateEntered", 1, name="Work"),
+    entry(3, "ExecutionSuspended", 0, by="ada"),
+]
 ENDED = [*FAILED_ONCE, entry(5, "ExecutionFailed", 4, error="Kubernetes.ExitCode.3")]
 IN_A_MAP = [
     entry(1, "ExecutionStarted", 0),
@@ -139,6 +144,41 @@ TABLE: dict[str, tuple[Evidence, Kind, str]] = {
         evidence(execution(running(conditions=[condition("Suspended")]), suspend=True)),
         Kind.SUSPENDED,
         "it is suspended since 20s: nothing new starts",
+    ),
+    "suspended by somebody": (
+        evidence(
+            execution(
+                running(conditions=[condition("Suspended")]),
+                suspend=True,
+                suspendBy={"by": "eve", "uid": "uid-run", "generation": 1},
+            ),
+            history=SUSPENDED,
+        ),
+        Kind.SUSPENDED,
+        "it is suspended by ada since 20s: nothing new starts",
+    ),
+    "suspended by nobody knows whom after somebody": (
+        evidence(
+            execution(running(conditions=[condition("Suspended")]), suspend=True),
+            history=[
+                *SUSPENDED,
+                entry(4, "ExecutionResumed", 0, by="bob"),
+                entry(5, "ExecutionSuspended", 0),
+            ],
+        ),
+        Kind.SUSPENDED,
+        "it is suspended since 20s: nothing new starts",
+    ),
+    "suspended by somebody before it begins": (
+        evidence(
+            execution(
+                PENDING,
+                suspend=True,
+                suspendBy={"by": "eve", "uid": "uid-run", "generation": 1},
+            ),
+        ),
+        Kind.SUSPENDED,
+        "it is suspended by eve: nothing new starts",
     ),
     "suspended a moment ago": (
         evidence(execution(PENDING, suspend=True)),

@@ -169,9 +169,27 @@ def test_what_is_asked_for(words: list[str], spec: Obj, said: str, cluster: Clus
     cluster.put(EXECUTIONS, "a", spec={"stateMachineRef": {"name": "m"}})
     found = call(*words)
     assert (found.exit_code, found.stdout) == (0, f"execution.treadle.dev/a {said}\n")
-    assert spec_of(cluster, "a") == {"stateMachineRef": {"name": "m"}, **spec}
+    asked = spec_of(cluster, "a")
+    asked.pop("suspendBy", None)
+    assert asked == {"stateMachineRef": {"name": "m"}, **spec}
     assert call(*words, "-o", "name").stdout == "execution.treadle.dev/a\n"
     assert json.loads(call(*words, "-o", "json").stdout)["spec"].items() >= spec.items()
+
+
+def test_who_resumes_what_somebody_has_suspended_says_so(cluster: Cluster) -> None:
+    uid = cluster.put(EXECUTIONS, "a")["metadata"]["uid"]
+    call("suspend", "a")
+    cluster.user = "bob"
+    assert call("suspend", "a").stdout == "execution.treadle.dev/a suspended\n"
+    ours = {"by": "ada", "uid": uid, "generation": 2}
+    assert spec_of(cluster, "a") == {"suspend": True, "suspendBy": ours}
+    assert call("resume", "a").stdout == "execution.treadle.dev/a resumed\n"
+    theirs = {"by": "bob", "uid": uid, "generation": 3}
+    assert spec_of(cluster, "a") == {"suspend": False, "suspendBy": theirs}
+    cluster.user = None
+    call("suspend", "a")
+    assert spec_of(cluster, "a") == {"suspend": True, "suspendBy": theirs}
+    assert asyncio.run(cluster.get(EXECUTIONS, "team", "a"))["metadata"]["generation"] == 4
 
 
 @pytest.mark.parametrize("deed", ["stop", "suspend", "resume"])

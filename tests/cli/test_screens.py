@@ -319,6 +319,25 @@ def test_one_that_is_redriven_goes_on_in_its_states(monkeypatch: pytest.MonkeyPa
     assert said == ["Aborted enough (by ada)", "redriven with m-2 (by bob)", "TaskFailed: E2"]
 
 
+def test_who_suspends_and_resumes_it_is_a_line_and_no_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    between = [
+        *TWO_DEEP[:14],
+        entry(15, "ExecutionSuspended", 0, by="ada"),
+        entry(16, "ExecutionResumed", 0),
+    ]
+    status = {"phase": "Running"}
+    tables = [drawn(told, status, monkeypatch) for told in (between, TWO_DEEP[:14])]
+    marks, as_before = ([line.split()[:2] for line in table] for table in tables)
+    assert marks == as_before
+    stream = io.StringIO()
+    with screen_for(stream, RUN) as screen:
+        screen.show(between, status)
+    said = [line.split(maxsplit=1)[1] for line in stream.getvalue().splitlines()[-2:]]
+    assert said == ["suspended (by ada)", "resumed"]
+
+
 def test_one_that_is_redriven_from_a_state_is_in_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     again = [*REDRIVEN, entry(17, "TaskStateEntered", 16, name="Before")]
     status = {"phase": "Running", "currentStates": [{"name": "Before", "waitsFor": "task"}]}

@@ -251,6 +251,52 @@ def test_nobody_names_another_as_who_asks(people: People, execution: str, member
         assert bool(said_against(lambda: make(*place, body, dry_run="All"))) is refused  # noqa: B023
 
 
+def test_who_suspends_or_resumes_it_names_nobody_else_and_no_other_change(people: People) -> None:
+    name, suspends = "names-suspend", ["get", "patch", "suspend"]
+    rule = {"apiGroups": [GROUP], "resources": ["executions"], "verbs": suspends}
+    person = Person(people.namespace, name).may(rule, {**rule, "verbs": ["create"]})
+    uid = people.execution("paused", "none", startDeadlineSeconds=10_000)["metadata"]["uid"]
+    place = (GROUP, VERSION, people.namespace.name, EXECUTIONS)
+
+    def said(suspend: bool | None, by: str, generation: int, of: str = uid) -> str:
+        who = {"by": by, "uid": of, "generation": generation}
+        given = {} if suspend is None else {"suspend": suspend}
+        return change(person, "paused", {"spec": {**given, "suspendBy": who}})
+
+    people.namespace.wait(lambda: not said(True, name, 2), "the right")
+    own = f"by must be {name}, generation 2 and uid {uid}; or leave it out"
+    assert own in said(True, "somebody", 2)
+    assert own in said(True, name, 2, "another")
+    for generation in (1, 3):
+        assert own in said(True, name, generation)
+    assert own in said(None, name, 2), "it says nothing of who suspends it, if nobody does"
+    assert own in said(False, name, 2)
+
+    def does(**spec: Any) -> None:
+        patch = person.custom.patch_namespaced_custom_object
+        patch(*place, "paused", {"spec": spec})
+
+    # Whoever names nobody is refused nothing, and what stays there is about another generation.
+    mine = {"by": name, "uid": uid, "generation": 2}
+    does(suspend=True, suspendBy=mine)
+    does(suspend=False)
+    does(suspend=True)
+    found = people.get("paused")
+    assert (found["metadata"]["generation"], found["spec"]["suspendBy"]) == (4, mine)
+    assert "spec.suspendBy is written in your own name" in said(None, name, 5)
+    does(suspendBy=None)
+    # What a backup says of another object is about that one.
+    spec = {"stateMachineRef": {"name": "none"}, "suspend": True, "suspendBy": mine}
+    meta = {"apiVersion": API_VERSION, "kind": "Execution", "metadata": {"name": "restored"}}
+    make = person.custom.create_namespaced_custom_object
+    assert said_against(lambda: make(*place, {**meta, "spec": spec}, dry_run="All")) == ""
+
+
+def test_who_may_only_patch_does_not_say_who_suspends(ada: Person, execution: str) -> None:
+    named = {"spec": {"suspendBy": {"by": "ada", "uid": "u", "generation": 2}}}
+    assert "spec.suspend is changed by those who may suspend" in change(ada, execution, named)
+
+
 def test_who_may_redrive_takes_back_the_stop_of_what_has_ended_and_no_other(
     people: People,
 ) -> None:

@@ -190,6 +190,21 @@ def test_a_redrive_that_is_nested_too_deeply_holds_up_nobody(
     assert answer["refused"].endswith("nested too deeply")
 
 
+def test_the_end_of_what_is_parked_is_not_waited_for(
+    people: People, operator: OperatorProcess
+) -> None:
+    people.run("parked", chain(Rest={"Type": "Wait", "Seconds": 600}))
+    people.reaches("parked", lambda status: status.get("currentStates"), "its Wait")
+    operator.kill()
+    status = json.dumps({"status": {"checkpoint": "99.x.y"}})
+    words = ("patch", "ex", "parked", "--subresource", "status", "--type", "merge", "-p", status)
+    people.kubectl(*words)
+    operator.start()
+    done = treadle(people, "stop", "parked", "--wait")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "'parked' cannot go on: the checkpoint has version 99" in done.stderr
+
+
 # --------------------------------------------------------------------------------- who may do what
 
 
@@ -217,6 +232,63 @@ def test_verbs_are_given_one_by_one_and_who_it_was_is_told(people: People, tmp_p
     events = people.kubectl("get", "events", "-o", "json")
     assert f"(by {user}stops)" in events
     assert f"(by {user}redrives)" in events
+
+
+def test_who_suspends_and_resumes_is_told_and_nobody_instead(
+    people: People, tmp_path: Path
+) -> None:
+    space = people.namespace
+    reads = ("get", "list", "watch", "patch", "suspend")
+    ada, bob = (somebody(space, name, tmp_path, *reads) for name in ("pauses", "resumes"))
+    user = f"system:serviceaccount:{space.name}:"
+    people.run("paused", chain(Rest={"Type": "Wait", "Seconds": 600}))
+    people.reaches("paused", lambda status: status.get("currentStates"), "its Wait")
+    done = treadle(people, "suspend", "paused", kubeconfig=ada)
+    assert (done.returncode, done.stdout) == (0, "execution.treadle.dev/paused suspended\n"), done
+    people.reaches("paused", lambda s: is_suspended(s) is True, "its suspension")
+    told = why(people, "paused")["cause"]
+    assert told.startswith(f"it is suspended by {user}pauses since ")
+    # Who knows nothing of names changes it, twice: nobody else is blamed.
+    for suspend in (False, True):
+        people.patch("paused", {"suspend": suspend})
+        people.reaches("paused", lambda s, now=suspend: is_suspended(s) is now, "the change")  # type: ignore[misc]
+    assert why(people, "paused")["cause"].startswith("it is suspended since ")
+    done = treadle(people, "resume", "paused", kubeconfig=bob)
+    assert (done.returncode, done.stdout) == (0, "execution.treadle.dev/paused resumed\n"), done
+    people.reaches("paused", lambda s: is_suspended(s) is False, "its going on")
+    kinds = ("ExecutionSuspended", "ExecutionResumed")
+    said = [[line.split(maxsplit=3)[3] for line in entries(people, "paused", k)] for k in kinds]
+    assert said == [
+        [f"suspended (by {user}pauses)", "suspended"],
+        ["resumed", f"resumed (by {user}resumes)"],
+    ]
+    events = people.kubectl("get", "events", "-o", "json")
+    assert f"nothing new starts (by {user}pauses)" in events
+    assert f"it goes on (by {user}resumes)" in events
+
+
+def test_an_operator_that_is_killed_tells_each_suspension_once(
+    people: People, operator: OperatorProcess
+) -> None:
+    people.run("flips", chain(Rest={"Type": "Wait", "Seconds": 600}))
+    people.reaches("flips", lambda status: status.get("currentStates"), "its Wait")
+    people.patch("flips", {"suspend": True})
+    operator.kill()  # wherever it is: it has seen it or not, has saved or not
+    operator.start()
+    people.reaches("flips", lambda s: is_suspended(s) is True, "its suspension")
+    operator.kill()
+    for suspend in (False, True, False):
+        people.patch("flips", {"suspend": suspend})
+    operator.start()
+    people.reaches("flips", lambda s: is_suspended(s) is False, "its going on")
+    assert len(entries(people, "flips", "ExecutionSuspended")) == 1
+    assert len(entries(people, "flips", "ExecutionResumed")) == 1
+
+
+def is_suspended(status: Obj) -> bool | None:
+    """What the operator says; nothing where it never was."""
+    found = [c["status"] for c in status.get("conditions") or () if c["type"] == "Suspended"]
+    return found[0] == "True" if found else None
 
 
 # ------------------------------------------------------------------------------------- stopping

@@ -110,6 +110,23 @@ def test_an_execution_may_be_suspended_resumed_and_stopped_once(loner: People) -
     assert loner.get("a")["spec"]["stop"] == {"cause": "x"}
 
 
+def test_who_suspends_it_may_be_named_and_need_not_be(loner: People) -> None:
+    loner.execution("a", "m")
+    named = {"by": "ada", "uid": "u", "generation": 2}
+    for change in (
+        {"suspend": True, "suspendBy": named},
+        {"suspend": False},
+        {"suspend": True},
+        {"suspend": False, "suspendBy": {"by": "bob", "uid": "u", "generation": 5}},
+    ):
+        assert refusal(loner, EXECUTIONS, "a", {"spec": change}) == ""
+    found = loner.get("a")
+    assert found["spec"]["suspendBy"] == {"by": "bob", "uid": "u", "generation": 5}
+    assert found["metadata"]["generation"] == 5
+    said = refusal(loner, EXECUTIONS, "a", {"spec": {"suspendBy": {"generation": None}}})
+    assert "spec.suspendBy.generation: Required value" in said
+
+
 def test_an_empty_stop_is_one(loner: People) -> None:
     loner.execution("a", "m")
     assert refusal(loner, EXECUTIONS, "a", {"spec": {"stop": {}}}) == ""

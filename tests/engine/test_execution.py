@@ -22,6 +22,7 @@ from treadle.asl.errors import StateError
 from treadle.asl.limits import Limits
 from treadle.engine.events import (
     StopRequested,
+    SuspendChanged,
     TaskFailed,
     TaskId,
     TaskStarted,
@@ -259,6 +260,37 @@ def test_while_suspended_nothing_new_starts() -> None:
     assert desk.wanted == []
     assert desk.suspend(False)
     assert desk.states_wanted == ["B"]
+
+
+def test_who_suspends_and_resumes_it_is_told_once_each() -> None:
+    desk = Desk(chain(A=task(), B=task()))
+    plain = desk.types()
+    assert desk.tell(SuspendChanged(True, "ada"))
+    assert not desk.tell(SuspendChanged(True, "bob"))
+    desk.restart()
+    assert not desk.tell(SuspendChanged(True, "bob"))
+    assert desk.tell(SuspendChanged(False, "bob"))
+    assert desk.tell(SuspendChanged(True))
+    told = [(each.type, each.previous, each.details) for each in desk.history()[len(plain) :]]
+    assert told == [
+        ("ExecutionSuspended", 0, {"by": "ada"}),
+        ("ExecutionResumed", 0, {"by": "bob"}),
+        ("ExecutionSuspended", 0, {}),
+    ]
+
+
+def test_one_that_begins_suspended_says_so_first() -> None:
+    desk = Desk(chain(A=task()), suspended=True)
+    assert desk.types() == ["ExecutionStarted", "ExecutionSuspended", "TaskStateEntered"]
+    assert [each.previous for each in desk.history()] == [0, 0, 0]
+
+
+def test_suspending_and_resuming_fills_no_history_without_bound() -> None:
+    desk = Desk(chain(A=waiting(600)), limits=Limits(history_events_max=5))
+    for number in range(3):
+        desk.suspend(number % 2 == 0)
+    assert desk.status == "FAILED"
+    assert [each.id for each in desk.history()] == [1, 2, 3, 4, 5]
 
 
 def test_while_suspended_time_passes() -> None:

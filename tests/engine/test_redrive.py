@@ -347,9 +347,31 @@ def test_with_another_revision_its_name_is_told() -> None:
 
 def test_while_suspended_it_goes_on_only_when_resumed() -> None:
     desk = Desk(chain(A=task()), {}, script(A=[Fails(), Gives(1)])).run()
-    assert desk.tell(RedriveRequested(suspended=True))
+    assert desk.tell(RedriveRequested(suspended=True, suspended_by="ada", by="bob"))
     assert (desk.status, desk.wanted) == ("RUNNING", [])
+    redrive, suspension = desk.history()[-2:]
+    assert (redrive.type, redrive.details) == (
+        "ExecutionRedriven",
+        {"redriveCount": 1, "by": "bob"},
+    )
+    assert (suspension.type, suspension.details) == ("ExecutionSuspended", {"by": "ada"})
     desk.suspend(False)
+    assert desk.run().output == 1
+
+
+def test_one_that_stays_suspended_is_not_suspended_again() -> None:
+    desk = Desk(chain(A=task()), {}, script(A=Gives(1)))
+    desk.suspend()
+    desk.stop()
+    desk.tell(RedriveRequested(suspended=True))
+    desk.stop()
+    desk.tell(RedriveRequested(suspended=False))
+    assert [
+        each for each in desk.types() if each in ("ExecutionSuspended", "ExecutionResumed")
+    ] == [
+        "ExecutionSuspended",
+        "ExecutionResumed",
+    ]
     assert desk.run().output == 1
 
 

@@ -8,7 +8,7 @@ import base64
 import json
 import os
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,18 @@ HERE = Path(__file__).parent
 RELEASE = "v0.1"
 WRITE = bool(os.environ.get("GOLDEN_WRITE"))
 TEXT_CHARS_MAX = 120
+
+SUSPENDED_BEFORE = (
+    "1.eJxVkMFugzAMht/F5xyArTD1uMu0C4dJOyE0RYtX0ChEjlO1Qrz77DRtteRix/9n//EKAdHBHpqneif3GQwEts"
+    "T6WDZ1U1W7utBjYJx9ZNh369YnEccg4Mdn2763b8L9kD2iUAZwZhpRqpWBYQy80EW4FzPHaRLW03IgDFLvCiNX28"
+    "XgcXY6lSlibiaKFUanOsUsSWNJcptR9OdcUzsyu4NX6K/zdWIlsWXGo1eslMxZthJKLAlhtrluiUFC95XGNf39Qc"
+    "HbHkrZg1QmG/ih84MNmG24eIvC94AuTv/54srfF5wsRe0Eur+FftXLps6suzy+RqekTjs4qOFi+wOkj4dc.eJydk"
+    "c1qwzAQhO99jD1vaOTENuSWQp6ggR5CD0JeWhFHNtIqPwT32bsKaRsH9dDqoMMO+jSzs1E4RVgdyUS2nXtm7ZkaQ"
+    "FVXdVGU1TQdPIN1fWRYnOFDrmFA8F1LS+9gATC8PmyKhFnrsBUC08ox+RzG6R3JkyXgPTFBZlhcIeadmtjmCJ5CF"
+    "72h9alPJPakm5aE9yXIUBu2e8unx0PntxfpTbKJEMOEdOCJkmGvvZgRn2FsYo6z7yT5XfzdQuKWOL9yozFEzYis/"
+    "h+ui/yzSHWJUGF5W8bRcu6zmy4yjBorhBdt+ZdCx5Cnu0IT4xMWibwH"
+)
+"""Of "suspended" in its Wait, as it was saved before histories told that it is."""
 
 
 # ---------------------------------------------------------------------------------- as text
@@ -169,6 +181,22 @@ def test_every_kept_snapshot_replays_to_the_kept_end(path: Path) -> None:
             desk.now = now
             desk.tell(event)
         assert as_text(path.stem, desk) == text
+
+
+def test_one_that_was_suspended_before_histories_told_so_goes_on() -> None:
+    golden = GOLDEN["suspended"]
+    desk = Desk(golden.definition, golden.given, golden.answer)
+    desk.execution = desk.restored(SUSPENDED_BEFORE, {})
+    assert desk.execution.suspended
+    assert not desk.suspend()
+    desk.now += timedelta(seconds=60)
+    assert desk.suspend(False)
+    assert desk.run().status == "SUCCEEDED"
+    assert [each for each in desk.types() if each.startswith("Execution")] == [
+        "ExecutionStarted",
+        "ExecutionResumed",
+        "ExecutionSucceeded",
+    ]
 
 
 def test_every_machine_has_its_snapshots() -> None:

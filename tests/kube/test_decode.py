@@ -50,6 +50,29 @@ def test_the_least_that_one_can_ask_for() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "whom"),
+    [
+        ({"by": "ada", "uid": "uid-1", "generation": 2}, "ada"),
+        ({"by": "ada", "uid": "uid-1", "generation": 1}, None),
+        ({"by": "ada", "uid": "uid-1", "generation": 3}, None),
+        ({"by": "ada", "uid": "uid-0", "generation": 2}, None),
+        ({"by": "ada", "generation": 2}, None),
+        ({"by": "ada", "uid": "uid-1"}, None),
+        ({"uid": "uid-1", "generation": 2}, None),
+        ({"by": 7, "uid": "uid-1", "generation": 2}, None),
+        ("ada", None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("suspend", [True, False])
+def test_who_suspends_or_resumes_it_is_who_changed_the_spec_last(
+    said: Any, whom: str | None, suspend: bool
+) -> None:
+    found = asked(suspend=suspend, suspendBy=said)
+    assert (found.suspend, found.suspend_by) == (suspend, whom)
+
+
 def test_all_that_one_can_ask_for() -> None:
     found = asked(
         name="my run",

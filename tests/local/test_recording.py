@@ -191,6 +191,17 @@ def test_all_that_is_expected_is_what_came() -> None:
     }
 
 
+def test_that_it_was_suspended_is_no_matter() -> None:
+    found = recorded(states(A=task()), {"A": {"Return": 1}}, 1)
+    first, *others = found.history
+    between = [
+        HistoryEntry(97, 0, "ExecutionSuspended", first.at, {"by": "ada"}),
+        HistoryEntry(98, 0, "ExecutionResumed", first.at, {}),
+    ]
+    suspended = Recorded("e", found.program, [first, *between, *others])
+    assert as_test(suspended, delays=True) == as_test(found, delays=True)
+
+
 @pytest.mark.parametrize(
     ("last", "sentence"),
     [

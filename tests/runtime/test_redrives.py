@@ -381,9 +381,14 @@ def test_what_is_nested_too_deeply_is_refused_once(monkeypatch: pytest.MonkeyPat
 def test_it_may_be_suspended_or_resumed_with_it() -> None:
     async def play(stage: Stage) -> None:
         await failed(stage)
-        stage.change(suspend=True)
-        await asked(stage, id="1")
+        stage.change(suspend=True, suspendBy={"by": "ada", "uid": stage.key.uid, "generation": 3})
+        await asked(stage, id="1", by="bob")
         assert stage.condition("Suspended") == ("True", "SpecSuspend")
+        told = (await histories.read(stage.api, stage.of()))[-2:]
+        assert [(each.type, each.details.get("by")) for each in told] == [
+            ("ExecutionRedriven", "bob"),
+            ("ExecutionSuspended", "ada"),
+        ]
         assert len(stage.hands.asked) == 2
         stage.change(stop={})
         stage.see()

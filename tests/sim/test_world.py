@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests.support.desk import Desk
+from tests.support.machines import chain, waiting
 from treadle.asl import document
+from treadle.engine.events import SuspendChanged
 from treadle.kube.kinds import EXECUTIONS, JOBS, REVISIONS
 from treadle.runtime.ports import AlreadyExists, Conflict, Fault, Missing
-from treadle.sim import faults, machines
+from treadle.sim import checkers, clock, faults, machines
 from treadle.sim.checkers import Outcome
+from treadle.sim.cluster import SimCluster
 from treadle.sim.faults import Crash, Deed, Plan
 from treadle.sim.world import Life, Report, Seat, Setting, live_through
 
@@ -238,10 +242,30 @@ def test_an_error_that_is_logged_is_noticed() -> None:
     assert "logged: this is wrong" in violations(wrong)
 
 
+@pytest.mark.parametrize(
+    ("by", "is_wrong"),
+    [(None, False), ("who suspends", False), ("who resumes", True)],
+)
+def test_a_history_that_names_somebody_else_is_noticed(by: str | None, is_wrong: bool) -> None:
+    desk = Desk(chain(A=waiting(5)))
+    desk.tell(SuspendChanged(True, by))
+    made = {"metadata": {"name": "e"}, "spec": {}}
+
+    async def told() -> list[str]:
+        cluster = SimCluster(seed=1)
+        execution = cluster.objects.create(EXECUTIONS, "default", made)
+        execution["status"] = {"checkpoint": desk.execution.encode().checkpoint}
+        return checkers.mistold(cluster, execution)
+
+    assert bool(clock.run(told())) is is_wrong
+
+
+async def slow(seat: Seat) -> None:
+    await asyncio.sleep(20)
+    await end_all(seat)
+
+
 def test_executions_are_suspended_and_resumed() -> None:
-    async def slow(seat: Seat) -> None:
-        await asyncio.sleep(20)
-        await end_all(seat)
 
     plan = Plan(until=60, deeds=(Deed(2.0, "suspend"), Deed(4.0, "resume")))
     report = live_through(a_world(slow, plan))

@@ -26,6 +26,7 @@ def execution(status: Obj | None = None, *, made: float = 60, **spec: Any) -> Ob
             "namespace": "team",
             "uid": "uid-run",
             "creationTimestamp": ago(made),
+            "generation": 1,
         },
         "spec": {"stateMachineRef": {"name": "m"}, **spec},
     }

@@ -203,7 +203,13 @@ def suspend(place: Cluster, chosen: Chosen, suspended: bool, told: Told) -> None
 
     async def ask(hands: _Hands, found: Obj) -> Outcome:
         name = found["metadata"]["name"]
-        return Outcome(name, await hands.patch(name, {"spec": {"suspend": suspended}}))
+        asked: dict[str, Json] = {"suspend": suspended}
+        by = await hands.by() if found["spec"].get("suspend", False) != suspended else None
+        if by is not None:
+            # Where it is changed meanwhile, this is about no change: refused, or not believed.
+            uid, generation = (found["metadata"][name] for name in ("uid", "generation"))
+            asked["suspendBy"] = {"by": by, "uid": uid, "generation": generation + 1}
+        return Outcome(name, await hands.patch(name, {"spec": asked}))
 
     _each(place, chosen, _why_not_changed, ask, told)
 

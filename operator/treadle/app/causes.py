@@ -14,6 +14,7 @@ from treadle.app.verdicts import Kind, Verdict, of_events, of_pod, short, since
 from treadle.asl.errors import TIMEOUT
 from treadle.kube import names
 from treadle.kube.api import Obj
+from treadle.kube.decode import suspend_by
 from treadle.kube.lease import DURATION_SECONDS
 from treadle.runners import podfacts
 from treadle.runtime.ports import START_DEADLINE_SECONDS, TERMINAL
@@ -162,10 +163,20 @@ def _suspended(seen: Evidence) -> Verdict | None:
         return None
     told = podfacts.condition(seen.execution, "Suspended")
     for_how_long = f" since {since(told.get('lastTransitionTime'), seen.now)}" if told else ""
-    cause = f"it is suspended{for_how_long}: nothing new starts"
+    whom = _suspender(seen) if told else suspend_by(seen.execution)
+    by = f" by {short(whom)}" if whom else ""
+    cause = f"it is suspended{by}{for_how_long}: nothing new starts"
     places = seen.status.get("currentStates") or [None]
     shown = (of_execution(seen, places[0]),)
     return Verdict(Kind.SUSPENDED, cause, shown, f"treadle resume {seen.name}")
+
+
+def _suspender(seen: Evidence) -> str | None:
+    """Who suspended it, as the operator that did has written down."""
+    kinds = ("ExecutionSuspended", "ExecutionResumed")
+    last = next((entry for entry in reversed(seen.history) if entry.type in kinds), None)
+    by = last.details.get("by") if last is not None and last.type == kinds[0] else None
+    return None if by is None else str(by)
 
 
 def _pending(seen: Evidence) -> Verdict:

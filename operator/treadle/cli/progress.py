@@ -121,6 +121,8 @@ _WORDS = {
     "ExecutionAborted": "Aborted",
     "ExecutionTimedOut": "TimedOut",
     "ExecutionRedriven": "redriven",
+    "ExecutionSuspended": "suspended",
+    "ExecutionResumed": "resumed",
 }
 
 

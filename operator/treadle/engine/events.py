@@ -103,7 +103,8 @@ class RedriveRequested:
 
     With any of the others it goes on with one state of the outermost list, which it enters anew:
     `state`, or the one in which it halted. `input` is JSON text, `variables` are assigned before.
-    `by`: who, where that is proven. `suspended`: nothing starts before it is resumed.
+    `by`: who, where that is proven. `suspended`: nothing starts before it is resumed, as of
+    `SuspendChanged`, with `suspended_by` in place of `by`.
     `revision`: the name of what it goes on with, where that is another than before.
     Source: AWS, RedriveExecution, which has none of these.
     """
@@ -113,6 +114,7 @@ class RedriveRequested:
     variables: Mapping[str, Json] | None = None
     by: str | None = None
     suspended: bool = False
+    suspended_by: str | None = None
     revision: str | None = None
 
     @property
@@ -123,9 +125,10 @@ class RedriveRequested:
 
 @dataclass(frozen=True, slots=True)
 class SuspendChanged:
-    """While suspended nothing new starts; what runs may end."""
+    """While suspended nothing new starts; what runs may end. `by`: who, where that is proven."""
 
     suspended: bool
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Execution:
         seed: bytes,
         now: datetime,
         suspended: bool = False,
+        suspended_by: str | None = None,
         limits: Limits = DEFAULT,
         stopwatch: Callable[[], float] | None = None,
         evaluator: Evaluator | None = None,
@@ -87,6 +88,7 @@ class Execution:
             seed: of all its chances; the same seed gives the same run.
             now: the time.
             suspended: nothing starts until it is resumed.
+            suspended_by: who wants that, where it is proven.
             limits: its bounds.
             stopwatch: seconds of work, against expressions that never end.
             evaluator: makes evaluations of JSONata; without it they are made here.
@@ -96,11 +98,12 @@ class Execution:
         """
         now = whole_ms(now)
         payload = Payload.read(input_text)
-        memory = Memory(seed, payload, now, suspended=suspended)
+        memory = Memory(seed, payload, now)
         execution = cls(program, revision, identity, memory, limits, stopwatch, evaluator)
         execution._set_deadline(now)
         details = records.execution_started(payload, identity)
         memory.history.add("ExecutionStarted", 0, now, details)
+        execution._walk.suspend(suspended, suspended_by, now)
         execution._walk.begin(now)
         execution._walk.run(now)
         return execution
@@ -179,11 +182,15 @@ class Execution:
             case RedriveRequested():
                 return False  # it goes on already
             case SuspendChanged():
-                changed = self.memory.suspended != event.suspended
-                self.memory.suspended = event.suspended
-                return changed
+                return self._suspend(event, now)
             case _:
                 assert_never(event)
+
+    def _suspend(self, event: SuspendChanged, now: datetime) -> bool:
+        if not self._walk.suspend(event.suspended, event.by, now):
+            return False
+        self._walk.check_limits(now)  # people may do it as often as they like
+        return True
 
     def _handle_late(self, event: Event, now: datetime) -> bool:
         if isinstance(event, RedriveRequested) and not self.objections(event):

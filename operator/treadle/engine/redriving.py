@@ -41,7 +41,7 @@ def objections(
         return ["the execution ended under a release that did not keep where it was"]
     events = memory.history.next_id - 1
     runs = sum(frame.home == 0 and mapruns.is_run(frame) for frame in memory.halted.values())
-    if events + runs + 2 >= limits.history_events_max:
+    if events + runs + (memory.suspended != event.suspended) + 2 >= limits.history_events_max:
         most = limits.history_events_max
         return [f"its history has {events} entries; the setting historyEventsMax allows {most}"]
     if event.enters_anew:

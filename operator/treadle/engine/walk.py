@@ -68,7 +68,7 @@ class Walk:
         """Do what there is to do without the world, up to the bound of a stretch."""
         memory = self.memory
         self.stretch.begin()
-        self._check_limits(now)
+        self.check_limits(now)
         while memory.ready and not memory.over and not memory.suspended:
             if self.stretch.is_full:
                 return
@@ -79,9 +79,10 @@ class Walk:
                 self.apply(frame, self._work(frame, now), now)
             elif frame.phase is Phase.FORKED:
                 self._forks.go_on(frame, now)
-            self._check_limits(now)
+            self.check_limits(now)
 
-    def _check_limits(self, now: datetime) -> None:
+    def check_limits(self, now: datetime) -> None:
+        """End what has grown beyond its bounds."""
         memory, limits = self.memory, self.limits
         if memory.over:
             return
@@ -314,6 +315,16 @@ class Walk:
         memory.starved.clear()
         memory.timers.clear()
 
+    def suspend(self, suspended: bool, by: str | None, now: datetime) -> bool:
+        """Nothing new starts from here on, or it goes on; gives whether that is news."""
+        memory = self.memory
+        if memory.suspended == suspended:
+            return False
+        memory.suspended = suspended
+        kind = "ExecutionSuspended" if suspended else "ExecutionResumed"
+        memory.history.add(kind, 0, now, records.by(by))
+        return True
+
     def redrive(self, event: RedriveRequested, now: datetime) -> None:
         """What is over, and did not succeed, goes on. Source: AWS, RedriveExecution."""
         memory = self.memory
@@ -325,7 +336,7 @@ class Walk:
         redriven_id = memory.history.add("ExecutionRedriven", previous, now, told)
         memory.status, memory.output, memory.error = Status.RUNNING, None, None
         memory.ended_at = None
-        memory.suspended = event.suspended
+        self.suspend(event.suspended, event.suspended_by, now)
         if event.enters_anew:
             self._enter_anew(event, redriven_id, now)
             return

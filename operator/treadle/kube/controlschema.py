@@ -41,6 +41,19 @@ class Stop(Model):
     """Who asks. With Treadle's admission policies nobody names another."""
 
 
+class SuspendBy(Model):
+    """Who changed spec.suspend, by one change: who changes it later is not taken for the same."""
+
+    model_config = ruled(**WHOLE)
+
+    by: Who
+    """Who asks. With Treadle's admission policies nobody names another."""
+    uid: str = Field(min_length=1, max_length=NAME_CHARS_MAX)
+    """The metadata.uid of this Execution: one that is made again of this is another."""
+    generation: Count
+    """The metadata.generation that the change makes: one more than before it."""
+
+
 class Redrive(Model):
     """How an execution that did not succeed goes on. What had succeeded is not run again."""
 

@@ -96,6 +96,7 @@ def request(obj: Obj, *, started: bool = False) -> Request | str:
         start_deadline_seconds=spec.get("startDeadlineSeconds", START_DEADLINE_SECONDS),
         stop=_stop(spec),
         suspend=spec.get("suspend") is True,
+        suspend_by=suspend_by(obj),
         redrive=_redrive(spec),
         depth=names.depth_of(obj),
         version=version,
@@ -122,6 +123,19 @@ def _input_text(spec: Mapping[str, Any]) -> tuple[str, str]:
     except (ValueError, TypeError) as why:
         return "", f"/spec/inputJson is not JSON: {why}"
     return text, ""
+
+
+def suspend_by(obj: Obj) -> str | None:
+    """Who gave spec.suspend the value that it has, where that is proven.
+
+    What says so stays there when somebody else changes the value, and is copied with the object: it
+    counts for the generation of the spec that it names, and for none after that.
+    """
+    said, metadata = (obj.get("spec") or {}).get("suspendBy"), obj["metadata"]
+    about = [metadata.get(name) for name in ("uid", "generation")]
+    if not isinstance(said, dict) or [said.get(name) for name in ("uid", "generation")] != about:
+        return None
+    return _member(said, "by") or None
 
 
 def _stop(spec: Mapping[str, Any]) -> Stop | None:

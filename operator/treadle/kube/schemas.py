@@ -13,7 +13,7 @@ from pydantic import Field
 
 from treadle.kube import approvalschema, controlschema, versionschema
 from treadle.kube.activityschema import Activity
-from treadle.kube.controlschema import Redrive, RedriveAnswer, Stop
+from treadle.kube.controlschema import Redrive, RedriveAnswer, Stop, SuspendBy
 from treadle.kube.functionschema import WithFunctions
 from treadle.kube.kinds import ACTIVITIES, EXECUTIONS, PAGES, REVISIONS, STATE_MACHINES
 from treadle.kube.limitschema import WithLimits
@@ -243,6 +243,8 @@ class ExecutionSpec(Model):
     any time; {} is enough. It is taken back only together with a new redrive."""
     suspend: bool | None = None
     """While it is true, nothing new starts; what runs may end."""
+    suspend_by: SuspendBy | None = None
+    """Who changed suspend, given in the same change. It may be left out."""
     redrive: Redrive | None = None
     """Lets an execution that failed, timed out or was aborted go on from where it was. May be given
     at any time; status.redrive tells what became of it."""

@@ -222,6 +222,7 @@ class Request:
     """What an Execution's spec asks for.
 
     `input` is JSON text, empty once a checkpoint holds it. `depth` counts the executions above it.
+    `suspend_by`: who gave `suspend` its value, where that is proven.
     `version` is a published one of the machine, and `alias` names one; at most one of them is asked
     for.
     """
@@ -232,6 +233,7 @@ class Request:
     start_deadline_seconds: int = START_DEADLINE_SECONDS
     stop: Stop | None = None
     suspend: bool = False
+    suspend_by: str | None = None
     redrive: Redrive | None = None
     depth: int = 0
     version: int | None = None

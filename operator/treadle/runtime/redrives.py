@@ -125,7 +125,8 @@ class Redrives:
         assert run.loaded is not None
         assert run.pinned is not None
         request = run.loaded.request
-        event = replace(event, suspended=request is not None and request.suspend)
+        if request is not None:
+            event = replace(event, suspended=request.suspend, suspended_by=request.suspend_by)
         halted = execution.memory.halted.get(0)
         if event.state is None or event.input is not None or halted is None:
             return event

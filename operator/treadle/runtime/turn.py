@@ -197,8 +197,10 @@ class Turns:
         assert execution is not None
         if execution.memory.over:
             return
+        # An earlier look may have found it otherwise.
+        run.inbox = deque(each for each in run.inbox if not isinstance(each, SuspendChanged))
         if request.suspend != execution.suspended:
-            run.inbox.append(SuspendChanged(request.suspend))
+            run.inbox.append(SuspendChanged(request.suspend, request.suspend_by))
         if request.stop is not None:
             run.inbox.append(request.stop.event)
 
@@ -267,7 +269,7 @@ class Turns:
         run.ended_at = now
         self.meter.ended(failure.phase)
         said = _said(failure.error, failure.cause) or failure.phase
-        self.announce(run.key, "Warning", failure.phase, said + _by(run.loaded))
+        self.announce(run.key, "Warning", failure.phase, said + _by(_stopper(run.loaded)))
 
     async def _start(self, run: Run, request: Request, pinned: Pinned) -> None:
         run.pinned = pinned
@@ -281,6 +283,7 @@ class Turns:
             seed=hashlib.sha256(run.key.uid.encode()).digest()[:16],
             now=self.clock(),
             suspended=request.suspend,
+            suspended_by=request.suspend_by,
             limits=pinned.limits,
             stopwatch=self.stopwatch,
             evaluator=self.evaluator,
@@ -362,13 +365,14 @@ class Turns:
     def _saved(self, run: Run, stored: Loaded, execution: Execution) -> None:
         was_over = run.over
         run.loaded = stored
+        self._announce_suspensions(run)
         run.handled.clear()
         run.settle()
         run.lazy_at = None
         if run.redriving is not None:
             self.meter.redriven()
-            by = f" (by {run.redriving.event.by})" if run.redriving.event.by else ""
-            self.announce(run.key, "Normal", "Redriven", f"redrive {run.redriving.id!r}{by}")
+            said = f"redrive {run.redriving.id!r}" + _by(run.redriving.event.by)
+            self.announce(run.key, "Normal", "Redriven", said)
             run.redriving = None
         run.failures = 0
         run.untidy = run.untidy or bool(stored.overflow_before)
@@ -378,7 +382,14 @@ class Turns:
             error = execution.memory.error
             if error is not None:
                 said = _said(error.name, error.cause) or stored.phase
-                self.announce(run.key, "Warning", stored.phase, said + _by(stored))
+                self.announce(run.key, "Warning", stored.phase, said + _by(_stopper(stored)))
+
+    def _announce_suspensions(self, run: Run) -> None:
+        for event in run.handled:
+            if isinstance(event, SuspendChanged):
+                reason = "Suspended" if event.suspended else "Resumed"
+                said = "nothing new starts" if event.suspended else "it goes on"
+                self.announce(run.key, "Normal", reason, said + _by(event.by))
 
     async def _settle_conflict(self, run: Run, loaded: Loaded) -> bool:
         """What is stored now? Gives whether to send the same state again."""
@@ -417,7 +428,11 @@ def _said(error: str | None, cause: str | None) -> str:
     return ": ".join(filter(None, (error, cause)))
 
 
-def _by(stored: Loaded) -> str:
+def _stopper(stored: Loaded) -> str | None:
     """By whom it was stopped, where it was and that is known."""
     stop = stored.request.stop if stored.request else None
-    return f" (by {stop.by})" if stop and stop.by and stored.phase == "Aborted" else ""
+    return stop.by if stop and stored.phase == "Aborted" else None
+
+
+def _by(whom: str | None) -> str:
+    return f" (by {whom})" if whom else ""

@@ -17,6 +17,7 @@ from typing import Any
 from treadle.asl.program import Machine, Program
 from treadle.engine import snapshot
 from treadle.engine.events import TaskId
+from treadle.engine.memory import Page
 from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.kube.kinds import APPROVALS, EXECUTIONS, JOBS, PAGES, PODS, SECRETS, Kind
@@ -27,6 +28,8 @@ from treadle.sim.api import SimApi
 from treadle.sim.cluster import SimCluster
 from treadle.sim.http import SimTransport, key_of
 from treadle.sim.objects import Key, owners
+from treadle.sim.people import WHO_SUSPENDS
+from treadle.stores import histories
 
 _LIVE_READ_SECONDS = 5.0
 _STOPPED_SECONDS = 60.0 + 90.0  # and the longest that an operator is down, paused and locked out
@@ -230,8 +233,7 @@ class Audit:
         while missing := snapshot.missing(checkpoint, pages):
             for page in self._cluster.objects.owned(uid, PAGES):
                 if page["spec"]["digest"] in missing:
-                    packed = base64.b64decode(page["spec"]["data"])
-                    pages[page["spec"]["digest"]] = zlib.decompress(packed)
+                    pages[page["spec"]["digest"]] = _raw(page["spec"])
             if missing == snapshot.missing(checkpoint, pages):
                 self._violated(f"a status refers to pages that are not there: {sorted(missing)}")
                 break
@@ -294,6 +296,28 @@ def _stay(cluster: SimCluster) -> set[str]:
         and parent.execution.namespace != child["metadata"]["namespace"]
         and (child.get("status") or {}).get("phase") in OVER
     }
+
+
+def mistold(cluster: SimCluster, execution: Obj) -> list[str]:
+    """What its history tells wrongly of suspending and resuming it: by turns, and who did it."""
+    checkpoint = (execution.get("status") or {}).get("checkpoint")
+    if not checkpoint:
+        return []
+    owned = (page["spec"] for page in cluster.objects.owned(execution["metadata"]["uid"], PAGES))
+    pages = {page["digest"]: Page(page["kind"], _raw(page)) for page in owned}
+    wrong, suspends = [], False
+    for entry in histories.of(snapshot.Encoded(checkpoint, pages, frozenset())):
+        if entry.type in ("ExecutionSuspended", "ExecutionResumed"):
+            suspends = not suspends
+            is_told = entry.type == ("ExecutionSuspended" if suspends else "ExecutionResumed")
+            if not is_told or entry.details.get("by") not in (None, WHO_SUSPENDS[suspends]):
+                told = f"{entry.type} {dict(entry.details)}"
+                wrong.append(f"the history of {execution['metadata']['name']} tells {told}")
+    return wrong
+
+
+def _raw(page: Obj) -> bytes:
+    return zlib.decompress(base64.b64decode(page["data"]))
 
 
 def unfinished(cluster: SimCluster) -> list[str]:

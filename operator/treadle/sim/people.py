@@ -18,6 +18,7 @@ from treadle.sim.kubelet import is_fragile
 from treadle.sim.objects import Key
 
 STOPPED: Final = "Sim.Stopped"
+WHO_SUSPENDS: Final = {True: "who suspends", False: "who resumes"}
 LOOK_SECONDS: Final = 1.0
 SKEW: Final = timedelta(seconds=3)
 """Instants of the API server are whole seconds, and a node's clock may be two seconds off."""
@@ -42,7 +43,7 @@ class People:
         self.redriving: set[Key] = set()
         self.on_redriven: Callable[[], None] = lambda: None
         self.violations: list[str] = []
-        self._redrives = 0
+        self._redrives = self._flips = 0
         for deed in plan.deeds:
             later(deed.seconds, self._do, deed)
 
@@ -82,7 +83,17 @@ class People:
     def _suspend(self, suspend: bool) -> None:
         for execution in self._cluster.objects.each(EXECUTIONS):
             if not suspend or self._dice.random() < 0.7:
-                self._cluster.edit(EXECUTIONS, key_of(execution), {"suspend": suspend})
+                spec: Obj = {"suspend": suspend}
+                if execution["spec"].get("suspend", False) != suspend:
+                    self._flips += 1
+                    spec |= self._named(execution, suspend) if self._flips % 2 else {}
+                self._cluster.edit(EXECUTIONS, key_of(execution), spec)
+
+    def _named(self, execution: Obj, suspend: bool) -> Obj:
+        """With the name of who does it; others leave there what they find."""
+        uid, generation = (execution["metadata"][name] for name in ("uid", "generation"))
+        by = WHO_SUSPENDS[suspend]
+        return {"suspendBy": {"by": by, "uid": uid, "generation": generation + 1}}
 
     def _stop(self) -> None:
         """Stop an execution, to let it go on later: that must make no difference either."""

@@ -17,7 +17,7 @@ _LABEL_CHARS_MAX = 63
 _ANNOTATIONS_BYTES_MAX = 262_144
 _SECRET_BYTES_MAX = 1_048_576
 _PENDING = (None, "Pending")
-_MUTABLE_OF_EXECUTIONS = ("stop", "suspend", "redrive")
+_MUTABLE_OF_EXECUTIONS = ("stop", "suspend", "suspendBy", "redrive")
 
 
 def created(kind: Kind, obj: Obj) -> None:

@@ -258,6 +258,8 @@ class World:
             self._violated("an outcome changed after the end")
         await self._until_told()
         self.releases.look()
+        for execution in self.cluster.objects.each(EXECUTIONS):
+            self.audit.violations += checkers.mistold(self.cluster, execution)
         for execution in list(self.cluster.objects.each(EXECUTIONS)):
             self.cluster.remove(EXECUTIONS, key_of(execution))
         await self._until_empty(GONE_SECONDS, pages=True)

@@ -119,6 +119,14 @@ def test_an_aborted_execution_leaves_aborted_states() -> None:
         assert statuses(definition, told.entries) == {"Each": status, "A": "Aborted"}
 
 
+def test_one_that_is_suspended_or_goes_on_runs() -> None:
+    told = Told()
+    told.then("TaskStateEntered", "A")
+    for each in ("ExecutionSuspended", "ExecutionResumed"):
+        told.then(each)
+        assert coloured(graph(chain(A=task())), told.entries).status == "Running"
+
+
 def test_one_that_is_redriven_runs() -> None:
     told = Told()
     told.then("TaskStateEntered", "A")

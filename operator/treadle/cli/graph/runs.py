@@ -15,6 +15,10 @@ from treadle.stores.owners import Owners
 _ENTERED: Final = "StateEntered"
 _EXITED: Final = "StateExited"
 _FAILURES: Final = ("Failed", "TimedOut", "Aborted")
+_ENDS: Final = {
+    **{f"Execution{ended}": ended for ended in ("Succeeded", *_FAILURES)},
+    "ExecutionRedriven": "",
+}
 
 
 @dataclass(slots=True)
@@ -44,8 +48,8 @@ def coloured(graph: Graph, entries: Sequence[HistoryEntry]) -> Graph:
     ended, now = "", None
     for entry, state, after_failure in _told(entries):
         now = entry.at
-        if entry.type.startswith("Execution") and entry.type != "ExecutionStarted":
-            ended = entry.type.removeprefix("Execution").removesuffix("Redriven")
+        if entry.type in _ENDS:
+            ended = _ENDS[entry.type]
         elif entry.type.endswith(_ENTERED):
             kind = entry.type.removesuffix(_ENTERED)
             found = visits.setdefault(state, _Visits(kind, [], []))
