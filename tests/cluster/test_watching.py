@@ -175,7 +175,7 @@ def test_it_is_suspended_resumed_and_stopped(people: People) -> None:
     people.reaches("asked", lambda status: status.get("currentStates"), "its state")
     assert treadle(people, "suspend", "asked").stdout == "execution.treadle.dev/asked suspended\n"
     found = told(people, "asked", "suspended")
-    assert found["cause"].startswith("it is suspended since ")
+    assert re.match(r"it is suspended by \S+ since ", found["cause"])
     assert found["remedy"] == "treadle resume asked"
     assert treadle(people, "resume", "asked").stdout == "execution.treadle.dev/asked resumed\n"
     told(people, "asked", "works")
