@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,15 @@ def test_sigterm_ends_an_idle_operator_at_once_and_frees_its_lease(
         # The next one need not wait until the Lease has run out.
         operator.start(wait=False)
         operator.wait_for(lambda: operator.leads, "the Lease", seconds=8)
+
+
+def test_a_signal_is_seen_whichever_thread_the_kernel_gives_it(
+    loner: People, tmp_path: Path
+) -> None:
+    with an_operator(loner, tmp_path) as operator:
+        threads = {int(each.name) for each in Path(f"/proc/{operator.pid}/task").iterdir()}
+        os.kill(min(threads - {operator.pid}), signal.SIGTERM)  # Linux takes a thread's id too
+        assert operator.ended(10) == 0
 
 
 def test_a_second_operator_waits_for_the_lease(loner: People, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import gc
 import logging
 import resource
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -80,8 +81,6 @@ def run(settings: Settings) -> int:
     sys.setrecursionlimit(RECURSION_MAX)
     threading.stack_size(STACK_BYTES)
     stopping = _Stopping()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.ask())
     ended: Future[int] = Future()
     thread = threading.Thread(target=_run_in_thread, args=(settings, stopping, ended))
     thread.start()
@@ -97,25 +96,29 @@ def _allow_connections() -> None:
 
 
 class _Stopping:
-    """Signals reach the main thread; the loop turns in another."""
+    """The signals that end this process, each as a byte of a socket.
+
+    Python runs a handler in the main thread, which sleeps while the loop turns in another one; and
+    does not wake it where the kernel gives the signal to that other one.
+    """
 
     def __init__(self) -> None:
-        self._asked = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.event = asyncio.Event()
-
-    def ask(self) -> None:
-        """Called by a signal."""
-        self._asked = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.event.set)
+        self._told, self._tell = socket.socketpair()
+        for end in (self._told, self._tell):
+            end.setblocking(False)
+        self._event = asyncio.Event()
+        signal.set_wakeup_fd(self._tell.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # without a handler there is no byte
 
     def attach(self) -> asyncio.Event:
-        """Called in the loop: the event that is set when it is time to stop."""
-        self._loop = asyncio.get_running_loop()
-        if self._asked:
-            self.event.set()
-        return self.event
+        """Called in the loop: the event that is set when it is time to stop, or is already."""
+        asyncio.get_running_loop().add_reader(self._told, self._asked)
+        return self._event
+
+    def _asked(self) -> None:
+        self._told.recv(64)
+        self._event.set()
 
 
 def _run_in_thread(settings: Settings, stopping: _Stopping, ended: "Future[int]") -> None:
