@@ -14,7 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing, contextmanager
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 from aiohttp import web
@@ -80,11 +80,11 @@ def run(settings: Settings) -> int:
     # must not end the process: Kopf and json recurse over it. Hence a thread with a deep stack.
     sys.setrecursionlimit(RECURSION_MAX)
     threading.stack_size(STACK_BYTES)
-    stopping = _Stopping()
     ended: Future[int] = Future()
-    thread = threading.Thread(target=_run_in_thread, args=(settings, stopping, ended))
-    thread.start()
-    thread.join()
+    with _Stopping() as stopping:
+        thread = threading.Thread(target=_run_in_thread, args=(settings, stopping, ended))
+        thread.start()
+        thread.join()
     return ended.result()
 
 
@@ -107,9 +107,17 @@ class _Stopping:
         for end in (self._told, self._tell):
             end.setblocking(False)
         self._event = asyncio.Event()
+
+    def __enter__(self) -> Self:
         signal.set_wakeup_fd(self._tell.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # without a handler there is no byte
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(-1)
+        for end in (self._told, self._tell):
+            end.close()
 
     def attach(self) -> asyncio.Event:
         """Called in the loop: the event that is set when it is time to stop, or is already."""
