@@ -19,7 +19,6 @@ from treadle.kube.kinds import APPROVALS
 from treadle.kube.podtemplates import FORBIDDEN
 from treadle.runners import decisions, startup
 from treadle.runners.approvalwrites import ApprovalWrites
-from treadle.runners.jobwrites import Leading
 from treadle.runners.observed import Cache, Watch, is_of, job_name
 from treadle.runners.telling import Telling
 from treadle.runners.workqueue import WorkQueue
@@ -31,6 +30,7 @@ from treadle.runtime.ports import (
     Conflict,
     ExecutionKey,
     Fault,
+    Leadership,
     Mailbox,
     Missing,
     NotLeading,
@@ -87,7 +87,7 @@ class ApprovalRunner:
         approvals: Cache,
         *,
         mailbox: Mailbox,
-        leading: Leading,
+        leading: Leadership,
         standings: Standings,
         clock: Clock,
         settings: ApprovalSettings | None = None,

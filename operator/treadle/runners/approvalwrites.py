@@ -1,38 +1,16 @@
-"""What is written to Approvals of attempts.
+"""What is written to Approvals of attempts; see `writes`."""
 
-One rule: nothing is written unless the Lease is fresh at that moment, and only so much at once.
-"""
-
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from treadle.kube.api import Api, Obj
+from treadle.kube.api import Obj
 from treadle.kube.kinds import APPROVALS
-from treadle.runners.jobwrites import Leading
-from treadle.runtime.ports import Conflict, Missing, NotLeading
+from treadle.runners.writes import Writes
 
 
-class ApprovalWrites:
-    """Writes, each of which changes nothing when it is made again."""
-
-    def __init__(self, api: Api, leading: Leading, writes_max: int) -> None:
-        self._api = api
-        self._leading = leading
-        self._slots = asyncio.Semaphore(writes_max)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        async with self._slots:
-            # After the wait for a slot: the Lease may have ended meanwhile.
-            if not self._leading.fresh():
-                raise NotLeading("the Lease is not fresh")
-            yield
+class ApprovalWrites(Writes):
+    """See `Writes`."""
 
     async def create(self, approval: Obj) -> Obj:
         """POST. Raises: AlreadyExists, Refused, Missing, Fault."""
-        async with self._turn():
-            return await self._api.create(APPROVALS, approval["metadata"]["namespace"], approval)
+        return await self._create(APPROVALS, approval)
 
     async def note(self, approval: Obj, status: Obj) -> Obj:
         """Write a status over exactly what it was made of. Raises: Conflict, Missing, Fault."""
@@ -45,12 +23,5 @@ class ApprovalWrites:
             )
 
     async def delete(self, approval: Obj) -> None:
-        """Remove it; whatever has its name by now stays."""
-        metadata = approval["metadata"]
-        async with self._turn():
-            try:
-                await self._api.delete(
-                    APPROVALS, metadata["namespace"], metadata["name"], uid=metadata["uid"]
-                )
-            except (Missing, Conflict):
-                return
+        """Remove it; whatever has its name by now stays. Raises: Fault."""
+        await self._delete(APPROVALS, approval)
