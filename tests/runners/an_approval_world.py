@@ -1,61 +1,29 @@
-"""A world for the runner of approvals: a simulated cluster with one execution."""
+"""A world for the runner of approvals; see `a_world`."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any
 
-from tests.runners.a_job_world import TASK, Lease, Recorder
+from tests.runners.a_world import TASK, RunnerWorld, within
 from treadle.engine.commands import Task
 from treadle.engine.events import Event, TaskFailed, TaskId, TaskSucceeded
-from treadle.kube import names
 from treadle.kube.api import Obj
 from treadle.kube.informer import Informer
-from treadle.kube.kinds import APPROVALS, EXECUTIONS, Kind
+from treadle.kube.kinds import APPROVALS
 from treadle.runners import decisions
 from treadle.runners.approvals import RESOURCE, ApprovalRunner, ApprovalSettings
-from treadle.runtime.meter import NoMeter
-from treadle.runtime.ports import Attempt, ExecutionKey, Order, Standing
+from treadle.runners.observed import Watch
+from treadle.runtime.ports import Order, Standing
 from treadle.sim import clock
 from treadle.sim.api import SimApi
-from treadle.sim.cluster import SimCluster
 from treadle.sim.faults import Faults
 
 
-class Tally(NoMeter):
-    """Keeps what was counted of attempts."""
+class World(RunnerWorld):
+    """See `RunnerWorld`."""
 
     def __init__(self) -> None:
-        self.counted: list[str] = []
-
-    def failed(self, where: str) -> None:
-        self.counted.append(f"{where} failed")
-
-    def task_started(self, runner: str) -> None:
-        self.counted.append(f"{runner} started")
-
-    def task_ended(self, runner: str, outcome: str) -> None:
-        self.counted.append(f"{runner} {outcome}")
-
-
-class World:
-    """A cluster with one execution, and lives of a runner in it."""
-
-    def __init__(self) -> None:
-        self.cluster = SimCluster(seed=5)
-        self.kubectl = SimApi(self.cluster)
-        self.told = Recorder()
-        self.tally = Tally()
-        self.lease = Lease()
-        self.key = ExecutionKey("default", "ex", "")
-        self.lives: list[asyncio.Task[None]] = []
-
-    async def begin(self) -> None:
-        execution = {"metadata": {"name": "ex"}, "spec": {"stateMachineRef": {"name": "m"}}}
-        made = await self.kubectl.create(EXECUTIONS, "default", execution)
-        self.key = ExecutionKey("default", "ex", made["metadata"]["uid"])
-        await self.live()
+        super().__init__("approval", APPROVALS)
 
     async def live(self, faults: Faults | None = None, **settings: Any) -> None:
         """Start a process; one that was there dies."""
@@ -75,11 +43,6 @@ class World:
         )
         self.lives = [asyncio.create_task(each.run()) for each in (self.view, self.runner)]
         await asyncio.sleep(0.2)
-
-    def die(self) -> None:
-        for life in self.lives:
-            life.cancel()
-        self.lives = []
 
     def order(self, task: TaskId = TASK, **more: Any) -> Order:
         parameters = {"message": "Ship it?", **more.pop("parameters", {})}
@@ -101,12 +64,11 @@ class World:
         await asyncio.sleep(0.1)
 
     @property
-    def attempt(self) -> Attempt:
-        return Attempt(self.key, TASK)
-
-    @property
-    def name(self) -> str:
-        return names.attempt(self.key, TASK)
+    def watch(self) -> Watch:
+        """What this process knows of the attempt."""
+        watch = self.runner._watches.get(self.attempt)
+        assert watch is not None
+        return watch
 
     @property
     def place(self) -> tuple[str, str]:
@@ -126,13 +88,6 @@ class World:
         patch = [{"op": "add", "path": "/spec/decisions/-", "value": value}]
         self.cluster.objects.patch(APPROVALS, *self.place, patch, form="json")
 
-    def refusing(self, refusal: Exception) -> None:
-        def refuse(of: Kind, obj: Obj, now: datetime) -> None:
-            if of == APPROVALS:
-                raise refusal
-
-        self.cluster.admission = refuse
-
     async def save_the_end(self) -> None:
         """The driver has saved the attempt's end."""
         self.told.standing = Standing.OVER
@@ -151,14 +106,4 @@ class World:
         return event.error.name
 
 
-def in_a_world(test: Callable[[World], Awaitable[None]]) -> None:
-    async def whole() -> None:
-        world = World()
-        await world.begin()
-        await test(world)
-        world.die()
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, clock.VirtualLoop)
-        assert loop.unhandled == []
-
-    clock.run(whole())
+in_a_world = within(World)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.runners.a_job_world import QUOTA, TASK, counting
+from tests.runners.a_world import QUOTA, TASK, counting
 from tests.runners.an_approval_world import World, in_a_world
 from treadle.engine.events import TaskId, TaskStarted, TaskSucceeded
 from treadle.kube import approving
@@ -28,7 +28,7 @@ from treadle.sim.faults import Faults, Plan
 
 def test_a_decision_is_told_with_its_time_and_costs_a_create_and_a_write() -> None:
     async def test(world: World) -> None:
-        with counting(world) as requests:  # type: ignore[arg-type]
+        with counting(world) as requests:
             await world.start()
             assert world.outcome is None
             assert world.runner.current()
@@ -43,7 +43,7 @@ def test_a_decision_is_told_with_its_time_and_costs_a_create_and_a_write() -> No
         assert succeeded.at.isoformat().startswith(approval["status"]["decidedAt"][:19])
         assert set(again) == {succeeded}, "told again until a save has taken it up"
         assert world.phase() == "Approved"
-        assert world.tally.counted == ["approval started", "approval succeeded"]
+        assert world.tally.counted == ["started", "succeeded"]
 
     in_a_world(test)
 
@@ -68,7 +68,7 @@ def test_one_against_it_decides() -> None:
         world.decides(approve=False)
         await asyncio.sleep(1)
         assert world.outcome == decisions.REJECTED
-        assert world.tally.counted == ["approval started", "approval failed"]
+        assert world.tally.counted == ["started", "failed"]
 
     in_a_world(test)
 
@@ -142,7 +142,7 @@ def test_where_we_are_wrong_the_attempt_fails_and_the_others_go_on() -> None:
         world.decides()
         await asyncio.sleep(1)
         assert world.outcome == "States.Runtime"
-        assert "runners failed" in world.tally.counted
+        assert world.tally.failures == ["runners"]
         await world.runner.start(world.order(TaskId(1, 2, 1)))
         assert len(list(world.cluster.objects.each(APPROVALS))) == 2
 
@@ -207,7 +207,7 @@ def test_a_cache_that_lags_is_no_deletion() -> None:
         await world.runner.sweep()
         await asyncio.sleep(1)
         assert world.outcome is None
-        assert world.runner._watches[world.attempt].uid == uid
+        assert world.watch.uid == uid
         world.cluster.remove(APPROVALS, world.place)
         world.view._remove(world.place)
         await world.runner.sweep()
@@ -247,7 +247,7 @@ def test_one_that_goes_between_look_and_write_is_gone() -> None:
 
 def test_starting_twice_makes_one() -> None:
     async def test(world: World) -> None:
-        with counting(world) as requests:  # type: ignore[arg-type]
+        with counting(world) as requests:
             await world.start()
             await world.start()
         assert requests == ["create Approval"]
@@ -262,12 +262,12 @@ def test_what_another_process_made_is_taken_over() -> None:
         await world.live()
         world.lives[0].cancel()
         world.view._remove(world.place)
-        world.runner._watches.clear()
+        world.runner._watches.forget(world.attempt)
         await world.start()
         assert isinstance(world.told.events[-1], TaskStarted)
         world.view._remove(world.place)
-        world.runner._watches.clear()
-        with counting(world) as requests:  # type: ignore[arg-type]
+        world.runner._watches.forget(world.attempt)
+        with counting(world) as requests:
             await world.start(restored=True)
         assert requests[0] == "get Approval", "a live read comes before a second create"
         assert world.outcome is None
@@ -277,7 +277,7 @@ def test_what_another_process_made_is_taken_over() -> None:
 
 def test_a_restored_attempt_that_has_none_gets_one() -> None:
     async def test(world: World) -> None:
-        with counting(world) as requests:  # type: ignore[arg-type]
+        with counting(world) as requests:
             await world.start(restored=True)
         assert requests[:2] == ["get Approval", "create Approval"]
         assert world.tally.counted == []
@@ -382,8 +382,8 @@ def test_an_attempt_that_is_stopped_closes_its_approval_which_goes_after_a_while
         assert world.approval() is not None
         await asyncio.sleep(20)
         assert world.approval() is None
-        assert world.runner._watches == {}
-        assert world.tally.counted == ["approval started", "approval stopped"]
+        assert list(world.runner._watches) == []
+        assert world.tally.counted == ["started", "stopped"]
 
     in_a_world(test)
 
@@ -454,7 +454,7 @@ def test_one_that_goes_while_it_is_closed_is_gone() -> None:
         await world.runner.stop(world.attempt)
         world.view._remove(world.place)
         await world.runner.sweep()
-        assert world.runner._watches == {}
+        assert list(world.runner._watches) == []
 
     in_a_world(test)
 
@@ -566,7 +566,7 @@ def test_one_whose_attempt_is_not_known_waits_for_the_driver() -> None:
         world.cluster.remove(APPROVALS, world.place)
         await asyncio.sleep(1)
         assert world.outcome is None
-        assert world.runner._watches == {}
+        assert list(world.runner._watches) == []
 
     in_a_world(test)
 
@@ -593,7 +593,7 @@ def test_a_tombstone_that_is_gone_already_is_removed_by_nobody() -> None:
         await asyncio.sleep(130)
         world.view._remove(world.place)
         await asyncio.sleep(1)
-        assert world.runner._watches == {}
+        assert list(world.runner._watches) == []
 
     in_a_world(test)
 
@@ -609,11 +609,11 @@ def test_another_execution_of_the_same_uid_has_none() -> None:
 def test_a_new_look_is_not_later_than_one_that_is_due() -> None:
     async def test(world: World) -> None:
         await world.start(parameters={"expiresSeconds": 60})
-        first = world.runner._watches[world.attempt].timer
-        world.runner._look_after(world.attempt, 90.0)
-        assert world.runner._watches[world.attempt].timer is first
-        world.runner._look_after(world.attempt, 1.0)
-        assert world.runner._watches[world.attempt].timer is not first
+        first = world.watch.timer
+        world.runner._watches.look_after(world.attempt, 90.0)
+        assert world.watch.timer is first
+        world.runner._watches.look_after(world.attempt, 1.0)
+        assert world.watch.timer is not first
 
     in_a_world(test)
 
@@ -650,7 +650,8 @@ def test_what_has_the_name_of_one_that_was_seen_is_another() -> None:
 def test_a_look_that_was_put_off_is_not_made_for_what_is_forgotten() -> None:
     async def test(world: World) -> None:
         await world.start(parameters={"expiresSeconds": 5})
-        watch = world.runner._watches.pop(world.attempt)
+        watch = world.watch
+        world.runner._watches._watches.clear()
         await asyncio.sleep(10)
         assert watch.timer is None
         assert world.outcome is None
@@ -660,12 +661,24 @@ def test_a_look_that_was_put_off_is_not_made_for_what_is_forgotten() -> None:
     in_a_world(test)
 
 
+def test_a_process_that_ends_looks_at_nothing_any_more() -> None:
+    async def test(world: World) -> None:
+        await world.start(parameters={"expiresSeconds": 60})
+        timer = world.watch.timer
+        world.die()
+        await asyncio.sleep(1)
+        assert timer is not None
+        assert timer.cancelled()
+
+    in_a_world(test)
+
+
 def test_what_is_forgotten_is_looked_at_no_more() -> None:
     async def test(world: World) -> None:
         await world.start()
-        world.runner._look_after(world.attempt, 5)
-        watch = world.runner._watches[world.attempt]
-        world.runner._forget(world.attempt)
+        world.runner._watches.look_after(world.attempt, 5)
+        watch = world.watch
+        world.runner._watches.forget(world.attempt)
         assert watch.timer is not None
         assert watch.timer.cancelled()
 

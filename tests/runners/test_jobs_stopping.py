@@ -80,6 +80,18 @@ def test_a_job_that_lingers_is_stopped_after_a_minute() -> None:
     in_a_world(test)
 
 
+def test_a_job_whose_execution_is_gone_does_not_linger() -> None:
+    async def test(world: World) -> None:
+        await world.start(script={"hang": True})
+        await asyncio.sleep(2)
+        world.told.standing = Standing.GONE
+        await world.runner.ended(world.attempt)
+        await asyncio.sleep(1)
+        assert (world.job() or {})["spec"]["activeDeadlineSeconds"] == 0
+
+    in_a_world(test)
+
+
 def test_an_attempt_that_ended_unseen_has_its_name_taken() -> None:
     async def test(world: World) -> None:
         world.told.standing = Standing.OVER

@@ -670,9 +670,9 @@ def test_a_process_that_ends_looks_at_nothing_any_more() -> None:
     async def test(world: World) -> None:
         world.refusing(QUOTA)
         await world.start()
-        assert world.task is not None
-        world.task.cancel()
-        await asyncio.wait([world.task])
+        (life,) = world.lives
+        life.cancel()
+        await asyncio.wait([life])
         with counting(world) as requests:
             await asyncio.sleep(30)
         assert requests == []

@@ -21,7 +21,7 @@ from treadle.runners import decisions, startup
 from treadle.runners.approvalwrites import ApprovalWrites
 from treadle.runners.observed import Cache, Watch, is_of, job_name
 from treadle.runners.telling import Telling
-from treadle.runners.workqueue import WorkQueue
+from treadle.runners.watches import Watches, saved_end
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
     AlreadyExists,
@@ -102,8 +102,7 @@ class ApprovalRunner:
         self._meter = meter or NoMeter()
         self._writes = ApprovalWrites(api, leading, self._settings.writes_max)
         self._telling = Telling(mailbox, self._meter, "approval")
-        self._watches: dict[Attempt, Watch] = {}
-        self._queue: WorkQueue[Attempt] = WorkQueue()
+        self._watches = Watches(self._handle, self._telling, self._settings.workers)
         # What people said that is not told yet; None before the first look.
         self._news: set[Attempt] | None = None
         approvals.subscribe(self._changed)
@@ -116,28 +115,26 @@ class ApprovalRunner:
 
     async def start(self, order: Order) -> None:
         """Make the attempt's Approval exist; see Runner. Raises: Fault."""
-        watch = self._watch(order.attempt)
+        watch = self._watches.of(order.attempt)
         if order.expired:
-            await self._take_name(order, watch)
+            await self._take_name(order)
             return
         self._telling.taken(order, watch)
         if order.task.uid:
             watch.uid = order.task.uid
         if not self._adopts(order, watch):
             await self._make(order, watch)
-        self._queue.put(order.attempt)
+        self._watches.put(order.attempt)
 
     async def stop(self, attempt: Attempt) -> None:
         """Close the Approval of an attempt whose end is saved; see Runner. Raises: Fault."""
         if attempt not in self._watches and self._seen(attempt) is None:
             return
-        standing = await self._standings(attempt)
-        if standing is Standing.UNKNOWN:
-            raise Unavailable("it is not known whether the attempt is over")
-        if standing in (Standing.OVER, Standing.GONE):
-            self._note_over(self._watch(attempt), gone=standing is Standing.GONE)
+        end = await saved_end(self._standings, attempt)
+        if end is not None:
+            self._watches.over(attempt, gone=end is Standing.GONE)
             await self._close(attempt)
-            self._queue.put(attempt)
+            self._watches.put(attempt)
 
     def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
         """See Runner."""
@@ -153,20 +150,12 @@ class ApprovalRunner:
     async def ended(self, attempt: Attempt) -> None:
         """See Runner."""
         if attempt in self._watches or self._seen(attempt) is not None:
-            self._queue.put(attempt)
+            self._watches.put(attempt)
 
     async def sweep(self) -> None:
         """Bring every attempt in line."""
         seen = map(names.attempt_of, self._approvals.items())
-        attempts = dict.fromkeys(attempt for attempt in seen if attempt is not None)
-        todo = iter([*(attempts | dict.fromkeys(self._watches))])
-
-        async def work() -> None:
-            for attempt in todo:
-                if self._queue.begin(attempt):
-                    await self._handle(attempt)
-
-        await asyncio.gather(*(work() for _ in range(self._settings.workers)))
+        await self._watches.sweep(attempt for attempt in seen if attempt is not None)
 
     # --------------------------------------------------------------------------------- watching
 
@@ -176,14 +165,7 @@ class ApprovalRunner:
         self._news = set()
         for approval in self._approvals.items():
             self._changed(None, approval)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._settings.workers):
-                    group.create_task(self._work())
-        finally:
-            for watch in self._watches.values():
-                if watch.timer is not None:
-                    watch.timer.cancel()
+        await self._watches.run()
 
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
         """The informer tells of an Approval."""
@@ -194,11 +176,7 @@ class ApprovalRunner:
         told = watch is not None and (watch.told_at is not None or watch.over_at is not None)
         if new is not None and decisions.has_news(new) and not told:
             self._news.add(attempt)
-        self._queue.put(attempt)
-
-    async def _work(self) -> None:
-        while True:
-            await self._handle(await self._queue.take())
+        self._watches.put(attempt)
 
     async def _handle(self, attempt: Attempt) -> None:
         """Bring one attempt in line; what does not work now is tried again."""
@@ -214,43 +192,17 @@ class ApprovalRunner:
             _log.exception("%s cannot be brought in line", attempt)
             self._meter.failed("runners")
             error = StateError(RUNTIME, "what runs the attempt cannot be understood here")
-            self._telling.failed(attempt, self._watch(attempt), error, self._clock())
-        finally:
-            self._queue.done(attempt)
+            self._telling.failed(attempt, self._watches.of(attempt), error, self._clock())
         if self._news:
             self._news.discard(attempt)
 
     def _again(self, attempt: Attempt, fault: Fault) -> None:
         _log.info("%s: %s; again in %s s", attempt, fault, self._settings.retry_seconds)
-        self._look_after(attempt, self._settings.retry_seconds)
+        self._watches.look_after(attempt, self._settings.retry_seconds)
 
     def _seen(self, attempt: Attempt) -> Obj | None:
         """The Approval of the attempt's name, whoever made it."""
         return self._approvals.get(attempt.execution.namespace, job_name(attempt))
-
-    def _watch(self, attempt: Attempt) -> Watch:
-        return self._watches.setdefault(attempt, Watch())
-
-    def _note_over(self, watch: Watch, *, gone: bool = False) -> None:
-        if watch.over_at is None:
-            watch.over_at = asyncio.get_running_loop().time()
-            self._telling.over(watch)
-        watch.gone = watch.gone or gone
-
-    def _look_after(self, attempt: Attempt, seconds: float) -> None:
-        """Look at an attempt again, at the latest after so long."""
-        watch = self._watch(attempt)
-        due = asyncio.get_running_loop().time() + max(0.05, seconds)
-        if watch.timer is not None:
-            if watch.timer.when() <= due:
-                return
-            watch.timer.cancel()
-        watch.timer = asyncio.get_running_loop().call_at(due, self._timed, attempt, watch)
-
-    def _timed(self, attempt: Attempt, watch: Watch) -> None:
-        watch.timer = None
-        if self._watches.get(attempt) is watch:
-            self._queue.put(attempt)
 
     # --------------------------------------------------------------------------------- creating
 
@@ -323,9 +275,9 @@ class ApprovalRunner:
             raise Unavailable(why.message, _QUOTA_SECONDS) from why
         self._fail(order.attempt, watch, StateError(FORBIDDEN, why.message))
 
-    async def _take_name(self, order: Order, watch: Watch) -> None:
+    async def _take_name(self, order: Order) -> None:
         """The attempt ended unseen: a create that is still on its way finds the name taken."""
-        self._note_over(watch)
+        self._watches.over(order.attempt)
         if self._seen(order.attempt) is None:
             try:
                 self._approvals.absorb(await self._writes.create(approving.tombstone(order)))
@@ -336,7 +288,7 @@ class ApprovalRunner:
                     raise Unavailable(why.message, _QUOTA_SECONDS) from why
                 # A late create will be refused as well.
                 _log.warning("the name of %s is not taken: %s", order.attempt, why.message)
-        self._queue.put(order.attempt)
+        self._watches.put(order.attempt)
 
     async def _live(self, order: Order) -> Obj | None:
         try:
@@ -351,22 +303,22 @@ class ApprovalRunner:
     # ---------------------------------------------------------------------------------- judging
 
     async def _settle(self, attempt: Attempt) -> None:
-        watch = self._watch(attempt)
+        watch = self._watches.of(attempt)
         if watch.over_at is None:
             standing = await self._standings(attempt)
             if standing in (Standing.OVER, Standing.GONE):
-                self._note_over(watch, gone=standing is Standing.GONE)
+                self._watches.over(attempt, gone=standing is Standing.GONE)
             elif standing is Standing.LIVE or attempt in (self._news or ()):
                 await self._look(attempt, watch)
             elif watch.digest is None and self._seen(attempt) is None:
-                self._forget(attempt)
+                self._watches.forget(attempt)
         if watch.over_at is not None:
             self._telling.waits(attempt, watch, None)
             wait = await self._rest(attempt, watch)
             if wait is not None:
-                self._look_after(attempt, wait)
+                self._watches.look_after(attempt, wait)
             elif self._seen(attempt) is None:
-                self._forget(attempt)
+                self._watches.forget(attempt)
 
     async def _look(self, attempt: Attempt, watch: Watch) -> None:
         """See what became of the Approval of an attempt that waits for it."""
@@ -426,26 +378,20 @@ class ApprovalRunner:
         if event is None:
             until = decisions.given_up_at(approval)
             if until is not None:
-                self._look_after(attempt, (until - now).total_seconds())
+                self._watches.look_after(attempt, (until - now).total_seconds())
             return
-        if not self._may_tell(watch):
+        if not self._telling.may(watch, self._settings.repeat_seconds):
             return
         is_good = decisions.phase(approval) == "Approved"
         self._telling.ended(watch, "succeeded" if is_good else "failed")
         self._mailbox.post(attempt.execution, event)
         # By then its end is saved, or it is told again.
-        self._look_after(attempt, self._settings.repeat_seconds)
+        self._watches.look_after(attempt, self._settings.repeat_seconds)
 
     def _fail(self, attempt: Attempt, watch: Watch, error: StateError) -> None:
         """The attempt failed of what no status shows."""
-        if self._may_tell(watch):
+        if self._telling.may(watch, self._settings.repeat_seconds):
             self._telling.failed(attempt, watch, error, self._clock())
-
-    def _may_tell(self, watch: Watch) -> bool:
-        if watch.told_at is None:
-            return True
-        now = asyncio.get_running_loop().time()
-        return now - watch.told_at >= self._settings.repeat_seconds
 
     # ---------------------------------------------------------------------------------- closing
 
@@ -477,8 +423,3 @@ class ApprovalRunner:
             return left
         await self._writes.delete(approval)
         return None
-
-    def _forget(self, attempt: Attempt) -> None:
-        watch = self._watches.pop(attempt, None)
-        if watch is not None and watch.timer is not None:
-            watch.timer.cancel()

@@ -24,7 +24,7 @@ from treadle.runners.results import Failed, Succeeded
 from treadle.runners.telling import Telling
 from treadle.runners.tombstones import Tombstones
 from treadle.runners.verdict import Ask, Policy, Seen, Verdict, Waiting, superseded_pods, verdict
-from treadle.runners.workqueue import WorkQueue
+from treadle.runners.watches import Watches, saved_end
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
     Attempt,
@@ -36,7 +36,6 @@ from treadle.runtime.ports import (
     Refused,
     Standing,
     Standings,
-    Unavailable,
 )
 
 _log = logging.getLogger(__name__)
@@ -104,7 +103,6 @@ class JobRunner:
         self._settings = settings
         self._observed = Observed(jobs, pods)
         self._writes = JobWrites(api, leading, settings.writes_max)
-        self._watches: dict[Attempt, Watch] = {}
         self._running: dict[ExecutionKey, dict[TaskId, None]] = {}
         self._dirty: dict[Attempt, None] = {}
         self._outcomes: list[tuple[datetime, Attempt, Event]] = []
@@ -112,8 +110,8 @@ class JobRunner:
         # Attempts that the first look left open; None before that look.
         self._first: set[Attempt] | None = None
         self._starting = True
-        self._queue: WorkQueue[Attempt] = WorkQueue()
         self._telling = Telling(mailbox, self._meter)
+        self._watches = Watches(self._handle, self._telling, settings.workers, due=self._mark)
         self._launcher = Launcher(
             api, self._observed, self._writes, self._telling, clock, settings.defaults, self._found
         )
@@ -136,38 +134,34 @@ class JobRunner:
 
     async def start(self, order: Order) -> None:
         """Make the attempt exist, or take its name where it ended unseen. Raises: Fault."""
-        watch = self._watch(order.attempt)
+        watch = self._watches.of(order.attempt)
         if not order.expired:
             self._telling.taken(order, watch)
             await self._launcher.start(order, watch)
             self._mark(order.attempt)
             return
-        self._note_over(watch)
+        self._watches.over(order.attempt)
         job = await self._launcher.take_name(order)
         if job is not None and not podfacts.has_ended(job):
             await self._writes.stop(job)
-        self._queue.put(order.attempt)
+        self._watches.put(order.attempt)
 
     async def stop(self, attempt: Attempt) -> None:
         """Stop what exists of an attempt whose end is saved. Raises: Fault."""
         known = self._watches.get(attempt)
         if known is None and not self._has_objects(attempt):
             return
-        # A process stops only what its saved snapshot knows to be over, whoever asks for it.
-        standing = await self._standings(attempt)
-        if standing is Standing.UNKNOWN:
-            raise Unavailable("it is not known whether the attempt is over")
-        if standing not in (Standing.OVER, Standing.GONE):
+        end = await saved_end(self._standings, attempt)
+        if end is None:
             return
-        watch = self._watch(attempt)
-        self._note_over(watch, gone=standing is Standing.GONE)
+        watch = self._watches.over(attempt, gone=end is Standing.GONE)
         if watch.maybe_created and self._observed.job(attempt) is None:
             job = (await live(self._api, attempt, watch)).job
             if job is not None and not podfacts.is_stopped(job):
                 await self._writes.stop(job)
         else:
             await self._tombstones.stop(attempt)
-        self._queue.put(attempt)
+        self._watches.put(attempt)
 
     def existing(self, execution: ExecutionKey) -> Iterable[TaskId]:
         """Attempts of this execution that are seen outside and not known to have ended."""
@@ -176,18 +170,11 @@ class JobRunner:
     async def ended(self, attempt: Attempt) -> None:
         """The attempt's end is saved: what held its result may go."""
         if attempt in self._watches or self._has_objects(attempt):
-            self._queue.put(attempt)
+            self._watches.put(attempt)
 
     async def sweep(self) -> None:
         """Bring every attempt in line, and free Pods whose attempt cannot be told any more."""
-        todo = iter([*(self._observed.all_attempts() | dict.fromkeys(self._watches))])
-
-        async def work() -> None:
-            for attempt in todo:
-                if self._queue.begin(attempt):
-                    await self._handle(attempt)
-
-        await asyncio.gather(*(work() for _ in range(self._settings.workers)))
+        await self._watches.sweep(self._observed.all_attempts())
         for pod in list(self._observed.pods.items()):
             if names.attempt_of(pod) is None:
                 try:
@@ -203,26 +190,10 @@ class JobRunner:
         await self._observed.pods.synced.wait()
         self._first = set()
         self._flush()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._settings.workers):
-                    group.create_task(self._work())
-        finally:
-            for watch in self._watches.values():
-                if watch.timer is not None:
-                    watch.timer.cancel()
+        await self._watches.run()
 
     def _has_objects(self, attempt: Attempt) -> bool:
         return self._observed.job(attempt) is not None or bool(self._observed.pods_of(attempt))
-
-    def _watch(self, attempt: Attempt) -> Watch:
-        return self._watches.setdefault(attempt, Watch())
-
-    def _note_over(self, watch: Watch, *, gone: bool = False) -> None:
-        if watch.over_at is None:
-            watch.over_at = asyncio.get_running_loop().time()
-            self._telling.over(watch)
-        watch.gone = watch.gone or gone
 
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
         """An informer tells of a Job or a Pod."""
@@ -270,10 +241,10 @@ class JobRunner:
 
     def _judge(self, attempt: Attempt) -> None:
         """From what the caches show; what they cannot tell is left to a worker."""
-        watch = self._watch(attempt)
+        watch = self._watches.of(attempt)
         if watch.over_at is not None:
             self._note_running(attempt, watch)
-            self._queue.put(attempt)
+            self._watches.put(attempt)
             return
         if watch.asks_again_at and asyncio.get_running_loop().time() >= watch.asks_again_at:
             watch.refusal, watch.asks_again_at = None, 0.0
@@ -281,22 +252,22 @@ class JobRunner:
         if seen.job is None and not seen.pods and not watch.uid:
             if watch.digest is None:  # nobody here has been asked to run it
                 self._note_running(attempt, watch)
-                self._forget(attempt)
+                self._watches.forget(attempt)
             return
         said = self._verdict(seen)
         watch.decided = isinstance(said, Succeeded | Failed)
         if isinstance(said, Ask):
             if self._starting and self._first is not None:
                 self._first.add(attempt)
-            self._queue.put(attempt)
+            self._watches.put(attempt)
         elif watch.decided and (watch.told_at is not None or _is_freed(seen)):
             # Told already, or freed by somebody who saw its end saved: ask before telling.
-            self._queue.put(attempt)
+            self._watches.put(attempt)
         else:
             self._conclude(attempt, watch, said)
         self._note_running(attempt, watch)
         if superseded_pods(seen):
-            self._queue.put(attempt)
+            self._watches.put(attempt)
 
     def _note_running(self, attempt: Attempt, watch: Watch) -> None:
         """Keep the answer of `existing`, which is asked at every turn."""
@@ -324,51 +295,26 @@ class JobRunner:
     def _conclude(self, attempt: Attempt, watch: Watch, said: Verdict) -> None:
         """Tell what a verdict says, and look again when it says so."""
         if isinstance(said, Ask):
-            self._queue.put(attempt)
+            self._watches.put(attempt)
             return
         watch.decided = isinstance(said, Succeeded | Failed)
         self._telling.waits(attempt, watch, said.reason if isinstance(said, Waiting) else None)
         if not isinstance(said, Waiting):
-            if not self._may_tell(watch):
+            if not self._telling.may(watch, self._settings.repeat_seconds):
                 return
             self._telling.ended(watch, "succeeded" if isinstance(said, Succeeded) else "failed")
             self._outcomes.append((said.at, attempt, _event(attempt.task, said)))
             if not self._flushing:
                 self._flush_later(0)
             # By then its end is saved, or it is told again.
-            self._look_after(attempt, self._settings.repeat_seconds)
+            self._watches.look_after(attempt, self._settings.repeat_seconds)
             return
         watch.stuck_since = (watch.stuck_since or self._clock()) if said.stuck else None
         self._telling.started(attempt, watch)
         if said.recheck_at is not None:
-            self._look_after(attempt, (said.recheck_at - self._clock()).total_seconds())
-
-    def _look_after(self, attempt: Attempt, seconds: float) -> None:
-        """Look at an attempt again, at the latest after so long."""
-        watch = self._watch(attempt)
-        loop = asyncio.get_running_loop()
-        due = loop.time() + max(0.05, seconds)
-        if watch.timer is not None:
-            if watch.timer.when() <= due:
-                return
-            watch.timer.cancel()
-        watch.timer = loop.call_at(due, self._timed, attempt, watch)
-
-    def _timed(self, attempt: Attempt, watch: Watch) -> None:
-        watch.timer = None
-        if self._watches.get(attempt) is watch:
-            self._mark(attempt)
-
-    def _forget(self, attempt: Attempt) -> None:
-        watch = self._watches.pop(attempt, None)
-        if watch is not None and watch.timer is not None:
-            watch.timer.cancel()
+            self._watches.look_after(attempt, (said.recheck_at - self._clock()).total_seconds())
 
     # ---------------------------------------------------------------------------------- working
-
-    async def _work(self) -> None:
-        while True:
-            await self._handle(await self._queue.take())
 
     async def _handle(self, attempt: Attempt) -> None:
         """Bring one attempt in line; what does not work now is tried again."""
@@ -376,7 +322,7 @@ class JobRunner:
             await self._settle(attempt)
         except Fault as fault:
             _log.info("%s: %s; again in %s s", attempt, fault, self._settings.retry_seconds)
-            self._look_after(attempt, self._settings.retry_seconds)
+            self._watches.look_after(attempt, self._settings.retry_seconds)
             if isinstance(fault, Refused):
                 self._answered(attempt)  # it would be refused again: others do not wait for it
         except Exception:
@@ -385,24 +331,22 @@ class JobRunner:
             _log.exception("%s cannot be brought in line", attempt)
             self._give_up(attempt)
             self._answered(attempt)
-        finally:
-            self._queue.done(attempt)
 
     async def _settle(self, attempt: Attempt) -> None:
-        watch = self._watch(attempt)
+        watch = self._watches.of(attempt)
         if watch.over_at is None:
             standing = await self._standings(attempt)
             if standing in (Standing.OVER, Standing.GONE):
-                self._note_over(watch, gone=standing is Standing.GONE)
+                self._watches.over(attempt, gone=standing is Standing.GONE)
             elif standing is Standing.LIVE or attempt in (self._first or ()):
                 await self._answer(attempt, watch)
         if watch.over_at is not None:
             self._telling.waits(attempt, watch, None)
             wait = await self._tombstones.settle(attempt, watch)
             if wait is not None:
-                self._look_after(attempt, wait)
+                self._watches.look_after(attempt, wait)
             elif not self._has_objects(attempt):
-                self._forget(attempt)
+                self._watches.forget(attempt)
         self._answered(attempt)
 
     def _answered(self, attempt: Attempt) -> None:
@@ -421,7 +365,7 @@ class JobRunner:
             loop = asyncio.get_running_loop()
             watch.asks_again_at = loop.time() + _EVENTS_SECONDS
             self._found(attempt, watch, self._observed.seen(attempt, watch))
-            self._look_after(attempt, _EVENTS_SECONDS)
+            self._watches.look_after(attempt, _EVENTS_SECONDS)
             return
         if isinstance(said, Ask) or superseded_pods(seen):
             seen = await live(self._api, attempt, watch)
@@ -433,13 +377,7 @@ class JobRunner:
     def _give_up(self, attempt: Attempt) -> None:
         self._meter.failed("runners")
         error = StateError(RUNTIME, "what runs the attempt cannot be understood here")
-        self._telling.failed(attempt, self._watch(attempt), error, self._clock())
-
-    def _may_tell(self, watch: Watch) -> bool:
-        if watch.told_at is None:
-            return True
-        now = asyncio.get_running_loop().time()
-        return now - watch.told_at >= self._settings.repeat_seconds
+        self._telling.failed(attempt, self._watches.of(attempt), error, self._clock())
 
     async def _refusal(self, job: Obj) -> str:
         """Why the Job controller can make no Pod; empty where no event says so."""

@@ -23,6 +23,7 @@ from treadle.runners.child import Place, Wish
 from treadle.runners.children import Children, is_over, key_of
 from treadle.runners.childwrites import ChildWrites
 from treadle.runners.launch import NAME_CONFLICT
+from treadle.runners.watches import saved_end
 from treadle.runners.workqueue import WorkQueue
 from treadle.runtime.meter import Meter, NoMeter
 from treadle.runtime.ports import (
@@ -39,7 +40,6 @@ from treadle.runtime.ports import (
     Order,
     Refused,
     Sighting,
-    Standing,
     Standings,
     Unavailable,
     UnreadableSnapshot,
@@ -171,7 +171,7 @@ class NestedRunner:
         seen = self._children.waited_for(attempt)
         if watch is None and not seen:
             return
-        if not await self._is_over(attempt):
+        if await saved_end(self._standings, attempt) is None:
             return
         # One that was merely started goes its own way, and so does one that others started.
         own = [watch.place] if watch is not None and _may_run(watch) else []
@@ -325,13 +325,6 @@ class NestedRunner:
 
     # --------------------------------------------------------------------------------- stopping
 
-    async def _is_over(self, attempt: Attempt) -> bool:
-        # A process stops only what its saved snapshot knows to be over, whoever asks for it.
-        standing = await self._standings(attempt)
-        if standing is Standing.UNKNOWN:
-            raise Unavailable("it is not known whether the attempt is over")
-        return standing in (Standing.OVER, Standing.GONE)
-
     async def _stop(self, place: Place, attempt: Attempt) -> None:
         """Have a child of an attempt stopped, unless it has ended or is being stopped."""
         found = await self._get(place)
@@ -389,7 +382,7 @@ class NestedRunner:
         watch = self._watches.get(attempt)
         if watch is None:
             seen = self._children.waited_for(attempt)
-            if seen and await self._is_over(attempt):
+            if seen and await saved_end(self._standings, attempt) is not None:
                 for key in seen:
                     await self._stop(_place(key), attempt)
         elif watch.told_at is not None:

@@ -41,6 +41,12 @@ class Telling:
             watch.reason = reason
             self._mailbox.waits(attempt.execution, attempt.task, reason)
 
+    def may(self, watch: Watch, repeat_seconds: float) -> bool:
+        """Whether an outcome is to be told: once, and again where no save has taken it up."""
+        if watch.told_at is None:
+            return True
+        return asyncio.get_running_loop().time() - watch.told_at >= repeat_seconds
+
     def ended(self, watch: Watch, outcome: Literal["succeeded", "failed"]) -> None:
         """The attempt's outcome is told, for the first time or again."""
         if watch.told_at is None:
