@@ -39,7 +39,10 @@ class Known:
 
 
 class Place:
-    """A process that takes answers. `taken`: what it says of them; `told`: what it was told."""
+    """A process that takes answers.
+
+    `taken`: what it says of them; `told`: what it was told; `came`: released for each call.
+    """
 
     def __init__(self) -> None:
         self.told: list[tuple[ExecutionKey, Event]] = []
@@ -49,6 +52,7 @@ class Place:
         self.leader: str | None = None
         self.saving = asyncio.Event()
         self.saving.set()
+        self.came = asyncio.Semaphore(0)
         self.url = ""
 
     async def answer(self, execution: ExecutionKey, event: Event) -> bool:
@@ -60,6 +64,7 @@ class Place:
         return self.taken
 
     def does_lead(self) -> bool:
+        self.came.release()
         return self.leads
 
     @asynccontextmanager
@@ -343,7 +348,8 @@ def test_few_large_bodies_are_read_at_once_of_whom_nothing_is_known(
                 asyncio.create_task(caller.post(small, "/", never(), sent))
                 for sent in (headers, packed)
             ]
-            await asyncio.sleep(0.1)
+            for _ in slow:
+                await small.came.acquire()
             # What is small, and who has a token, is not held up.
             assert (await caller.aws(small, "SendTaskHeartbeat", {"taskToken": TOKEN}))[0] == 200
             assert (await caller.tell(small, "success", json.dumps("x" * 20_000)))[0] == 200
@@ -384,7 +390,7 @@ def test_between_two_that_are_parsed_the_loop_is_everybodys() -> None:
         async def others() -> None:
             while True:
                 turns.append("other")
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a turn of the loop is what it counts
 
         async def parse() -> None:
             await taking.parsed(lambda: turns.append("parsed"))

@@ -96,8 +96,8 @@ class Place:
 
     async def holds(self, count: int) -> None:
         """Wait until so many workers are held."""
-        while self.activities._pollers != count:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0)
+        while self.activities._pollers != count:  # noqa: ASYNC110
+            await asyncio.sleep(0)  # nobody tells when a request has come to be held
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Place"]:

@@ -60,10 +60,10 @@ def test_who_took_least_is_served_first() -> None:
 def test_what_was_taken_long_ago_counts_no_more() -> None:
     async def scene(works: Works, fair: Fair) -> None:
         await fair(work("s", 1.5), SLOW)
-        await asyncio.sleep(20 * HALF_LIFE_SECONDS)
+        await asyncio.sleep(20 * HALF_LIFE_SECONDS)  # virtual seconds
         await fair(work("q", 0.01), QUICK)
         blocked = asyncio.create_task(fair(work("x", 1.0), OTHER))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what was begun has its turn: it is at work, or waits
         await each(fair(work("q1", 0.01), QUICK), fair(work("s1", 0.01), SLOW), blocked)
         assert works.order[-2:] == ["s1", "q1"]
 
@@ -82,10 +82,10 @@ def test_several_threads_work_at_once() -> None:
 def test_who_goes_away_while_it_waits_takes_no_thread() -> None:
     async def scene(works: Works, fair: Fair) -> None:
         first = asyncio.create_task(fair(work("first", 1.0), SLOW))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what was begun has its turn: it is at work, or waits
         gone = asyncio.create_task(fair(work("gone", 1.0), QUICK))
         last = asyncio.create_task(fair(work("last", 1.0), OTHER))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what was begun has its turn: it is at work, or waits
         gone.cancel()
         await each(first, last)
         await fair(work("after", 1.0), SLOW)
@@ -97,10 +97,10 @@ def test_who_goes_away_while_it_waits_takes_no_thread() -> None:
 def test_who_goes_away_at_its_turn_passes_it_on() -> None:
     async def scene(works: Works, fair: Fair) -> None:
         first = asyncio.create_task(fair(work("first", 1.0), SLOW))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what was begun has its turn: it is at work, or waits
         gone = asyncio.create_task(fair(work("gone", 1.0), QUICK))
         last = asyncio.create_task(fair(work("last", 1.0), OTHER))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what was begun has its turn: it is at work, or waits
         first.add_done_callback(lambda _: gone.cancel())
         await each(first, last)
         assert "last" in works.order

@@ -215,7 +215,7 @@ def test_expressions_are_evaluated_in_the_sandbox_and_by_a_thread(
         stage.apply()
         in_threads.clear()
         built.execution_seen(decode.sighting(stage.of(), deleted=False))
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual seconds
         assert (stage.phase(), watched.asked) == ("Succeeded", [" 1 + 1 "])
         assert watched.looks > 0
         assert any(isinstance(threads, ThreadPoolExecutor) for threads in in_threads)

@@ -16,6 +16,7 @@ from treadle.engine.events import Event, TaskFailed, TaskId, TaskStarted, TaskSu
 from treadle.local import mocks
 from treadle.local.mocks import Answer
 from treadle.runtime.ports import Attempt, ExecutionKey, Order
+from treadle.sim import clock
 
 AWS = {
     "StateMachines": {
@@ -213,23 +214,31 @@ def runner(answers: Any) -> tuple[Box, mocks.MockRunner]:
     return box, mocks.MockRunner(read({"A": answers}), frozenset(), [], box, lambda: NOW)
 
 
-async def test_an_answer_that_comes_later_comes_once() -> None:
-    box, answering = runner({"Return": 1, "Delay": 0.01})
-    await answering.start(order())
-    await answering.start(order())
-    assert list(answering.existing(KEY)) == [TaskId(0, 1, 1)]
-    assert list(answering.existing(KEY._replace(uid="v"))) == []
-    await asyncio.sleep(0.05)
-    assert [type(event) for event in box.events] == [TaskStarted, TaskSucceeded]
-    assert list(answering.existing(KEY)) == []
+def test_an_answer_that_comes_later_comes_once() -> None:
+    async def play() -> None:
+        box, answering = runner({"Return": 1, "Delay": 60})
+        await answering.start(order())
+        await answering.start(order())
+        assert list(answering.existing(KEY)) == [TaskId(0, 1, 1)]
+        assert list(answering.existing(KEY._replace(uid="v"))) == []
+        await asyncio.sleep(59)  # virtual seconds
+        assert [type(event) for event in box.events] == [TaskStarted]
+        await asyncio.sleep(100)  # virtual seconds
+        assert [type(event) for event in box.events] == [TaskStarted, TaskSucceeded]
+        assert list(answering.existing(KEY)) == []
+
+    clock.run(play())
 
 
-async def test_an_answer_that_nobody_waits_for_does_not_come() -> None:
-    box, answering = runner({"Throw": {"Error": "E"}, "Delay": 0.01})
-    await answering.start(order())
-    await answering.stop(Attempt(KEY, TaskId(0, 1, 1)))
-    await asyncio.sleep(0.05)
-    assert [type(event) for event in box.events] == [TaskStarted]
+def test_an_answer_that_nobody_waits_for_does_not_come() -> None:
+    async def play() -> None:
+        box, answering = runner({"Throw": {"Error": "E"}, "Delay": 60})
+        await answering.start(order())
+        await answering.stop(Attempt(KEY, TaskId(0, 1, 1)))
+        await asyncio.sleep(100)  # virtual seconds
+        assert [type(event) for event in box.events] == [TaskStarted]
+
+    clock.run(play())
 
 
 async def test_visits_are_told_apart_by_their_entries() -> None:

@@ -333,7 +333,7 @@ async def _reap(group: int) -> None:
         async with asyncio.timeout(REAP_SECONDS):
             while True:
                 if os.waitpid(-group, os.WNOHANG)[0] == 0:  # noqa: ASYNC222 - it waits for none
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.01)  # how they end is told to who waits, and to no loop
 
 
 def _send(process: asyncio.subprocess.Process, number: int) -> None:

@@ -66,7 +66,7 @@ class Holders:
     async def _answer(self, whose: str, token: str, script: Mapping[str, Any]) -> None:
         for _ in range(script.get("beats", 0)):
             await self._send(token, TaskHeartbeat)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(1.0)  # virtual seconds, between two signs of life
         if self._failed[whose] < script.get("failTimes", 0):
             error = StateError(AGAIN, "as scripted")
             taken = await self._send(token, lambda task, at: TaskFailed(task, error, at, True))
