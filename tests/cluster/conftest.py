@@ -98,6 +98,13 @@ def operator(people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         assert started.running, started.tail
 
 
+@pytest.fixture(scope="module")
+def installation(cluster: Cluster, crds: None) -> Iterator[charted.Installation]:
+    """The chart's policies and roles; its operator, if any, is a process of the test."""
+    with charted.with_policies(cluster) as release:
+        yield release
+
+
 @pytest.fixture(autouse=True)
 def _needs(request: pytest.FixtureRequest) -> None:
     """Skip a test marked `cluster` or `node` where what it needs is not there."""

@@ -12,14 +12,10 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
-from tests.cluster.lab.namespaces import Cluster
 from tests.cluster.support.charted import (
-    BESIDE,
     PAST,
     Installation,
     Person,
-    installed,
-    late_job,
     said_against,
     signed_in,
 )
@@ -32,14 +28,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crds", "installation
 
 PATCHES = {"apiGroups": [GROUP], "resources": ["approvals"], "verbs": ["get", "list", "patch"]}
 AFTER_SECONDS = 3
-
-
-@pytest.fixture(scope="module")
-def installation(cluster: Cluster, crds: None) -> Iterator[Installation]:
-    with installed(cluster, BESIDE) as release:
-        # The API server reads policies in a moment of its own.
-        release.namespace.wait(lambda: late_job(release.namespace, PAST), "the policies")
-        yield release
 
 
 @pytest.fixture(scope="module")

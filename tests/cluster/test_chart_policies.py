@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes import client, config
 
-from tests.cluster.lab.namespaces import Cluster
 from tests.cluster.support.charted import (
-    BESIDE,
     PAST,
     Installation,
     Person,
-    installed,
     late_job,
     said_against,
 )
@@ -36,14 +32,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crds", "installation
 FUTURE = "2100-01-01T00:00:00Z"
 DEFINITION = chain(Only=passes())
 ACCOUNTS_MAX = 8
-
-
-@pytest.fixture(scope="module")
-def installation(cluster: Cluster, crds: None) -> Iterator[Installation]:
-    with installed(cluster, BESIDE) as release:
-        # The API server reads policies in a moment of its own.
-        release.namespace.wait(lambda: late_job(release.namespace, PAST), "the policies")
-        yield release
 
 
 @pytest.fixture(scope="module")

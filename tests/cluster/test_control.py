@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.lab.namespaces import Cluster
-from tests.cluster.support.charted import BESIDE, PAST, Installation, installed, late_job
 from tests.cluster.support.commands import shows, somebody, treadle, why
 from tests.cluster.support.machines import call, chain, each, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
@@ -27,14 +25,6 @@ pytestmark = [
 HANG = {"hang": True}
 ITEMS = 1_000
 FAIL_AT_FIRST = (17, 400, 999)
-
-
-@pytest.fixture(scope="module")
-def installation(cluster: Cluster, crds: None) -> Iterator[Installation]:
-    with installed(cluster, BESIDE) as release:
-        # The API server reads policies in a moment of its own.
-        release.namespace.wait(lambda: late_job(release.namespace, PAST), "the policies")
-        yield release
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cluster.lab import places
 from tests.cluster.lab.namespaces import Cluster
-from tests.cluster.support.charted import BESIDE, PAST, installed, late_job
+from tests.cluster.support.charted import with_policies
 from tests.cluster.support.commands import an_operator, command, somebody, told, treadle, why
 from tests.cluster.support.machines import chain, each, job, passes, task
 from tests.cluster.support.operator_process import OperatorProcess
@@ -190,8 +190,7 @@ def test_it_is_suspended_resumed_and_stopped(people: People) -> None:
 def test_who_may_not_stop_is_told_so(cluster: Cluster, people: People, tmp_path: Path) -> None:
     people.execution("theirs", "nothing", startDeadlineSeconds=3_000)
     ben = somebody(people.namespace, "ben", tmp_path, "get", "list", "patch")
-    with installed(cluster, BESIDE) as release:
-        release.namespace.wait(lambda: late_job(release.namespace, PAST), "the policies")
+    with with_policies(cluster):
         for words, verb in ((["stop", "theirs"], "stop"), (["suspend", "theirs"], "suspend")):
             done = treadle(people, *words, kubeconfig=ben)
             assert done.returncode == 1, done.stderr

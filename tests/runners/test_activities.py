@@ -128,6 +128,9 @@ def play(scene: Callable[[Shop, Stage], Awaitable[None]]) -> None:
     on_a_stage(lambda stage: scene(Shop(stage), stage))
 
 
+# ------------------------------------------------------------------------------------ handing out
+
+
 @pytest.mark.parametrize("resource", ["treadle:activity/pack", ARN])
 def test_a_worker_is_given_the_input_and_says_how_it_ended(resource: str) -> None:
     async def scene(shop: Shop, stage: Stage) -> None:
@@ -274,6 +277,9 @@ def test_two_processes_do_not_hand_out_the_same() -> None:
     play(scene)
 
 
+# ------------------------------------------------------------------------------------- hanging up
+
+
 def test_who_hangs_up_gives_the_place_back() -> None:
     async def scene(shop: Shop, stage: Stage) -> None:
         shop.open("pack")
@@ -380,6 +386,9 @@ def test_what_nobody_was_told_of_is_offered_no_longer_than_it_waits(phase: str) 
     play(scene)
 
 
+# ----------------------------------------------------------------------------------- what is over
+
+
 def test_who_waits_longer_than_a_save_takes_is_sent_away_and_nothing_is_lost() -> None:
     async def scene(shop: Shop, stage: Stage) -> None:
         shop.open("pack")
@@ -438,6 +447,9 @@ def test_an_execution_that_is_parked_keeps_nobody_from_others() -> None:
         assert handed.token == "other/0-1-1"
 
     play(scene)
+
+
+# --------------------------------------------------------------------------------- which activity
 
 
 @pytest.mark.parametrize(
@@ -538,6 +550,9 @@ def test_what_waits_fails_when_its_activity_has_gone() -> None:
         assert stage.status()["error"] == "ActivityDoesNotExist"
 
     play(scene)
+
+
+# ----------------------------------------------------------------------------------------- bounds
 
 
 def test_there_are_not_more_workers_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:

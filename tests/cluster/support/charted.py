@@ -70,6 +70,15 @@ def installed(cluster: Cluster, values: Mapping[str, Any], **how: Any) -> Iterat
             release.uninstall(RELEASE, timeout=120)
 
 
+@contextmanager
+def with_policies(cluster: Cluster) -> Iterator[Installation]:
+    """The chart without its Pods, once the API server knows its policies."""
+    with installed(cluster, BESIDE) as release:
+        # The API server reads policies in a moment of its own.
+        release.namespace.wait(lambda: late_job(release.namespace, PAST), "the policies")
+        yield release
+
+
 def helm(namespace: Namespace) -> Config:
     """Helm, signed in as the administrator, working in a namespace."""
     return Config(kubeconfig_path=namespace.cluster.kubeconfig, namespace=namespace.name)
