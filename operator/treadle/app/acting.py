@@ -43,10 +43,9 @@ class Wanted:
     alias: str | None = None
 
     @property
-    def ref(self) -> dict[str, Json]:
+    def ref(self) -> Obj:
         """As an Execution names it."""
-        given = {"name": self.machine, "version": self.version, "alias": self.alias}
-        return {member: value for member, value in given.items() if value is not None}
+        return versions.reference(self.machine, self.version, self.alias)
 
 
 @dataclass(frozen=True, slots=True)

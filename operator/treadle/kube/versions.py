@@ -43,6 +43,12 @@ def is_alias(text: str) -> bool:
     return len(text) <= ALIAS_CHARS_MAX and _ALIAS.fullmatch(text) is not None
 
 
+def reference(machine: str, version: int | None, alias: str | None) -> Obj:
+    """A `stateMachineRef`: what an Execution is to run; at most one of the last two is given."""
+    given = {"name": machine, "version": version, "alias": alias}
+    return {member: value for member, value in given.items() if value is not None}
+
+
 def number_of(revision: Obj) -> int | None:
     """Which version a revision is; None for one that was not published."""
     return number((revision["metadata"].get("labels") or {}).get(NUMBER))

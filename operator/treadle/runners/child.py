@@ -81,10 +81,9 @@ class Wish:
     namespace: str | None = None
 
     @property
-    def ref(self) -> dict[str, Json]:
+    def ref(self) -> Obj:
         """As an Execution names it."""
-        given = {"name": self.machine, "version": self.version, "alias": self.alias}
-        return {member: value for member, value in given.items() if value is not None}
+        return versions.reference(self.machine, self.version, self.alias)
 
 
 def is_aws(resource: str) -> bool:
