@@ -122,18 +122,19 @@ def stopped_things(people: People) -> None:
         assert people.ends(name)["phase"] == "Aborted"
 
 
-def nested_things(people: People) -> None:
-    """A child is made, and stopped with its parent."""
-    people.machine("lower", chain(Hang=task(HANG)))
-    parameters = {"stateMachine": "lower"}
+def nested_things(people: People, owner: People) -> None:
+    """A child is made, where its machine is, and stopped with its parent."""
+    callers = {"namespaces": [people.namespace.name]}
+    owner.machine("lower", chain(Hang=task(HANG)), callers=callers)
+    parameters = {"stateMachine": "lower", "namespace": owner.namespace.name}
     state = {"Type": "Task", "Resource": "treadle:execution.sync", "Parameters": parameters}
     people.run("upper", chain(Start=state))
     selector = ("get", "ex", "-l", "treadle.dev/parent=upper", "-o", "name")
-    people.namespace.wait(lambda: people.kubectl(*selector), "a child")
+    owner.namespace.wait(lambda: owner.kubectl(*selector), "a child")
     people.patch("upper", {"stop": {}})
     assert people.ends("upper")["phase"] == "Aborted"
-    child = people.kubectl(*selector).strip().partition("/")[2]
-    assert people.ends(child)["error"] == "Treadle.ParentEnded", "the policy lets it stop"
+    child = owner.kubectl(*selector).strip().partition("/")[2]
+    assert owner.ends(child)["error"] == "Treadle.ParentEnded", "the policy lets it stop"
 
 
 def asked_things(people: People) -> None:
@@ -293,7 +294,7 @@ def test_the_operator_does_all_that_it_may_and_no_more(
             operator.start()
             stopped_things(people)
             published_things(people)
-            nested_things(people)
+            nested_things(people, owner=people)
             asked_things(people)
             working_things(people, operator)
             full_things(loner)
@@ -322,7 +323,7 @@ def test_in_namespaced_scope_roles_are_enough(
                 user.run("scoped", each_of(inner), input={"items": [1, 2]})
             stopped_things(loner)
             published_things(loner)
-            nested_things(loner)
+            nested_things(loner, owner=people)
             for user in (people, loner):
                 assert user.succeeds("scoped") == [1, 2]
             assert operator.get("/readyz")[0] == 200

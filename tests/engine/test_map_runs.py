@@ -117,6 +117,21 @@ def test_so_many_items_may_fail(members: dict[str, Any], status: str) -> None:
         }
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"ItemSelector": {"x.$": "$.gone"}},
+        {"ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"x.$": "$.gone"}}},
+    ],
+)
+def test_a_run_that_cannot_make_its_items_fails_as_a_whole(members: dict[str, Any]) -> None:
+    desk = Desk(chain(spread(chain(I=passing()), **members)), ITEMS).run()
+    assert desk.types()[2:] == [
+        *("MapStateStarted", "MapRunStarted"),
+        *("MapRunFailed", "MapStateFailed", "ExecutionFailed"),
+    ]
+
+
 def test_the_last_item_that_may_not_fail_stops_the_others() -> None:
     answers = script(I=[Gives(after=9), Fails(after=1), Gives(after=9)])
     desk = Desk(chain(spread(chain(I=task()))), [1, 2, 3], answers).run()

@@ -286,6 +286,25 @@ def test_the_history_says_what_was_scheduled() -> None:
 
 
 @pytest.mark.parametrize(
+    ("resource", "event", "members"),
+    [
+        ("lambda:us-east-1:111111111111:function:f", "LambdaFunction", {"taskCredentials"}),
+        ("states:us-east-1:111111111111:activity:a", "Activity", {"heartbeatInSeconds"}),
+        ("states:::lambda:invoke", "Task", {"taskCredentials", "heartbeatInSeconds"}),
+    ],
+)
+def test_only_what_aws_tells_of_a_kind_is_told_of_it(
+    resource: str, event: str, members: set[str]
+) -> None:
+    # Source: the API's LambdaFunctionScheduledEventDetails and its kin.
+    resource = f"arn:aws:{resource}"
+    state = task(Resource=resource, HeartbeatSeconds=5, Credentials={"RoleArn": "arn:r"})
+    desk = Desk(chain(state)).run()
+    details = next(entry.details for entry in desk.history() if entry.type == f"{event}Scheduled")
+    assert {"taskCredentials", "heartbeatInSeconds"} & set(details or {}) == members
+
+
+@pytest.mark.parametrize(
     ("members", "sentence"),
     [({"ResultSelector": {"r.$": "$.no"}}, "$.no"), ({"ResultPath": "$.a.b"}, "")],
 )

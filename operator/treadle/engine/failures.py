@@ -13,12 +13,14 @@ from typing import TypeAlias
 
 from treadle.asl import retrying
 from treadle.asl.chance import Chance
-from treadle.asl.errors import ALL, DATA_LIMIT_EXCEEDED, HEARTBEAT_TIMEOUT, StateError
+from treadle.asl.errors import ALL, DATA_LIMIT_EXCEEDED, HEARTBEAT_TIMEOUT, TASK_FAILED, StateError
 from treadle.asl.program import Catcher, Map, Parallel, State, Task
 from treadle.engine.times import after, whole_ms
 
 # Nobody waits longer: a BackoffRate of 1e300 is legal.
 _DELAY_SECONDS_MAX = 99_999_999.0
+
+_WILDCARDS = frozenset({ALL, TASK_FAILED})
 
 
 class Ended(Enum):
@@ -71,8 +73,8 @@ def next_step(
         chance: for jitter.
         ended: how it came to it. AWS documents that States.ALL does not take
             States.DataLimitExceeded; its recordings show that a catcher does, when it is a task's
-            result that was too large. A missed heartbeat is reported as States.Timeout and taken
-            as States.HeartbeatTimeout too.
+            result that was too large, and States.TaskFailed stands for no less. A missed heartbeat
+            is reported as States.Timeout and taken as States.HeartbeatTimeout too.
     """
     if not isinstance(state, Task | Parallel | Map):
         return GiveUp()
@@ -84,6 +86,7 @@ def next_step(
         return RetryAt(whole_ms(after(now, min(seconds, _DELAY_SECONDS_MAX))), index)
     for catcher in state.catch:
         too_large = ended is Ended.REPORTED and name == DATA_LIMIT_EXCEEDED
-        if (too_large and ALL in catcher.errors) or retrying.matches(catcher.errors, name):
+        by_wildcard = too_large and not _WILDCARDS.isdisjoint(catcher.errors)
+        if by_wildcard or retrying.matches(catcher.errors, name):
             return CatchTo(catcher)
     return GiveUp()

@@ -70,17 +70,18 @@ def named(resource: str) -> dict[str, Any]:
 
 
 def scheduled(resource: str, region: str, step: RunTask) -> Mapping[str, Any]:
-    """Details of `TaskScheduled` and its kin."""
+    """Details of `TaskScheduled` and its kin; each kind lacks something that another has."""
     details: dict[str, Any]
-    if family(resource) == "Task":
+    kind = family(resource)
+    if kind == "Task":
         details = {**named(resource), "region": region, "parameters": step.parameters}
     else:
         details = {"resource": resource, "input": step.parameters}
     if step.timeout_seconds is not None:
         details["timeoutInSeconds"] = step.timeout_seconds
-    if step.heartbeat_seconds is not None:
+    if step.heartbeat_seconds is not None and kind != "LambdaFunction":
         details["heartbeatInSeconds"] = step.heartbeat_seconds
-    if step.role_arn is not None:
+    if step.role_arn is not None and kind != "Activity":
         details["taskCredentials"] = Payload({"roleArn": step.role_arn})
     return details
 

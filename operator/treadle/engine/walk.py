@@ -227,8 +227,8 @@ class Walk:
                 details = records.failed(error.name, error.cause)
                 self._journal.add(frame, "MapRunFailed", now, details)
             decision = self.decide(frame, error, now, ended)
-            if ended is Ended.EVALUATED and not isinstance(decision, failures.RetryAt):
-                self._evaluation_failed(frame, now)
+            if is_running or ended is Ended.EVALUATED:
+                self._failed_by_itself(frame, decision, now)
             ended = Ended.FOUND
             if not isinstance(decision, failures.GiveUp):
                 failure = self._recover(frame, error, decision, now)
@@ -244,9 +244,10 @@ class Walk:
                 return
             frame, error = parent, given_up
 
-    def _evaluation_failed(self, frame: Frame, now: datetime) -> None:
+    def _failed_by_itself(self, frame: Frame, decision: failures.Decision, now: datetime) -> None:
         # AWS lets a Map or Parallel whose own expression failed fail as if a child had.
-        if isinstance(frame.definition, Map | Parallel):
+        is_fork = isinstance(frame.definition, Map | Parallel)
+        if is_fork and not isinstance(decision, failures.RetryAt):
             self._journal.add(frame, f"{kind(frame)}StateFailed", now)
 
     def decide(
