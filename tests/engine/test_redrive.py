@@ -108,7 +108,7 @@ def test_the_context_says_how_often_it_was_redriven_and_when() -> None:
     definition = chain(Before=passing(Parameters=seen), A=task(), After=passing(Parameters=late))
     desk = Desk(definition, {}, script(A=[Fails(after=7), Gives(after=1)])).run()
     redriven(desk)
-    assert desk.output == {"n": 1, "at": "2026-01-01T00:00:07.000Z"}
+    assert desk.output == {"n": 1, "at": "2026-01-01T00:00:07Z"}
     inputs = [e.details["input"] for e in desk.history() if e.type == "TaskStateEntered"]
     assert inputs == [{"n": 0}]
 

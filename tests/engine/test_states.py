@@ -377,10 +377,10 @@ def test_the_context_object_says_where_it_is() -> None:
             "Input": {"i": 1},
             "Name": "e",
             "RoleArn": "",
-            "StartTime": "2026-01-01T00:00:00.000Z",
+            "StartTime": "2026-01-01T00:00:00Z",
             "RedriveCount": 0,
         },
-        "State": {"EnteredTime": "2026-01-01T00:00:00.000Z", "Name": "T", "RetryCount": 0},
+        "State": {"EnteredTime": "2026-01-01T00:00:00Z", "Name": "T", "RetryCount": 0},
         "StateMachine": {"Id": "arn:aws:states:us-east-1:111111111111:stateMachine:m", "Name": "m"},
     }
 

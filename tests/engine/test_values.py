@@ -43,6 +43,7 @@ def test_instants_are_whole_milliseconds() -> None:
     assert from_ms(to_ms(instant)) == whole_ms(instant)
     assert whole_ms(instant).microsecond == 123_000
     assert aws_text(instant) == "2026-01-31T12:00:00.123Z"
+    assert aws_text(instant.replace(microsecond=999)) == "2026-01-31T12:00:00Z"
     assert to_ms(EPOCH) == 0
     before = EPOCH - timedelta(milliseconds=5)
     assert from_ms(to_ms(before)) == before

@@ -186,7 +186,7 @@ def test_all_that_is_expected_is_what_came() -> None:
         "input": 1,
         "mocks": {"A": [{"Throw": {"Error": "E", "Cause": "c"}}]},
         "executionName": "e",
-        "startTime": "2026-01-01T00:00:00.000Z",
+        "startTime": "2026-01-01T00:00:00Z",
         "expect": {"status": "Failed", "error": "E", "cause": "c", "visited": ["A"]},
     }
 

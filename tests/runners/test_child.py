@@ -350,19 +350,19 @@ def test_that_a_child_was_started() -> None:
 def test_that_a_child_was_started_in_awss_shape() -> None:
     said = submitted(f"{AWS}.sync", SQUARE | {"name": "x"})
     assert list(said) == ["ExecutionArn", "SdkHttpMetadata", "SdkResponseMetadata", "StartDate"]
-    assert said["StartDate"] == "2026-01-02T03:04:05.000Z"
+    assert said["StartDate"] == "2026-01-02T03:04:05Z"
     http = said["SdkHttpMetadata"]
     request = said["SdkResponseMetadata"]["RequestId"]
     assert http == {
         "AllHttpHeaders": {
-            "Content-Length": ["114"],
+            "Content-Length": ["110"],
             "Content-Type": ["application/x-amz-json-1.0"],
             "Date": ["Fri, 02 Jan 2026 03:04:05 GMT"],
             "connection": ["keep-alive"],
             "x-amzn-RequestId": [request],
         },
         "HttpHeaders": {
-            "Content-Length": "114",
+            "Content-Length": "110",
             "Content-Type": "application/x-amz-json-1.0",
             "Date": "Fri, 02 Jan 2026 03:04:05 GMT",
             "connection": "keep-alive",

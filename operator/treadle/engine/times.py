@@ -36,5 +36,10 @@ def whole_ms(instant: datetime) -> datetime:
 
 
 def aws_text(instant: datetime) -> str:
-    """As the context object shows it: `2026-01-31T12:00:00.123Z`."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+    """As the context object shows it: `2026-01-31T12:00:00.123Z`, `2026-01-31T12:00:00Z`.
+
+    Source: AWS's recordings; no fraction where it is zero.
+    """
+    text = instant.strftime("%Y-%m-%dT%H:%M:%S")
+    ms = instant.microsecond // 1000
+    return f"{text}.{ms:03d}Z" if ms else f"{text}Z"
