@@ -108,7 +108,6 @@ _ASKED: Final[Mapping[str, tuple[_Source, ...]]] = {
 }
 """What answers an optimized integration, where that is not the action of the same name."""
 
-_BUILD: Final = ("codebuild:startBuild", "codebuild:batchGetBuilds")
 _BUILD_BATCH: Final = ("codebuild:startBuildBatch", "codebuild:batchGetBuildBatches")
 _APPLICATION: Final = ("emrserverless:getApplication", "emrserverless:getApplication/Application")
 _JOB_RUN: Final = ("emrserverless:getJobRun", "emrserverless:getJobRun/JobRun")
@@ -119,10 +118,8 @@ _POLLED: Final[Mapping[str, tuple[str, ...]]] = {
     "batch:submitJob": ("batch:describeJobs", "batch:describeJobs/Jobs"),
     "bedrock:createModelCustomizationJob": ("bedrock:getModelCustomizationJob",),
     "codebuild:retryBuildBatch": _BUILD_BATCH,
-    "codebuild:startBuild": _BUILD,
+    "codebuild:startBuild": ("codebuild:startBuild", "codebuild:batchGetBuilds"),
     "codebuild:startBuildBatch": _BUILD_BATCH,
-    "codebuild:stopBuild": _BUILD,
-    "codebuild:stopBuildBatch": _BUILD_BATCH,
     "databrew:startJobRun": ("databrew:describeJobRun",),
     "ecs:runTask": ("ecs:describeTasks", "ecs:describeTasks/Tasks"),
     "eks:createCluster": ("eks:describeCluster",),

@@ -93,7 +93,7 @@ _FUNCTION = re.compile(
     r"([A-Za-z0-9_.-]+)(?::(\$LATEST|[A-Za-z0-9_-]+))?"
 )
 _MACHINE = re.compile(r"arn:[^:\s]+:states:[^:\s]+:\d+:stateMachine:[^:\s]+(:[^:\s]+)?")
-_INTEGRATION = re.compile(r"arn:[^:]+:states:::([^:]+):([^:]+)(?::([^:]+))?", re.DOTALL)
+_INTEGRATION = re.compile(r"arn:[^:]+:states:::([^:]+):?(.*)", re.DOTALL)
 
 
 def parse_resource(text: str) -> Resource:
@@ -109,11 +109,11 @@ def parse_resource(text: str) -> Resource:
     if match := _ACTIVITY.fullmatch(stem):
         return Resource("activity", "activity", match[1], pattern)
     if match := _INTEGRATION.fullmatch(stem):
-        service, action, more = match.groups()
-        if service == "aws-sdk" and more is not None:
-            return Resource("sdk", action, more, pattern)
-        if service != "aws-sdk" and more is None:
+        service, action = match.groups()
+        if service != "aws-sdk":
             return Resource("integration", service, action, pattern)
+        service, _, action = action.partition(":")
+        return Resource("sdk", service, action, pattern)
     return Resource("other", "", text)
 
 
@@ -169,24 +169,14 @@ def is_recognized(resource: Resource) -> bool:
             return resource.service in NATIVE_SERVICES and named and _has_native_pattern(resource)
         case "integration":
             actions = OPTIMIZED.get(resource.service)
-            return actions is None or (resource.action in actions and _has_pattern(resource))
+            return actions is None or resource.pattern in actions.get(resource.action, ())
         case "sdk":
             # AWS: "AWS SDK integrations" have no job to wait for.
             if resource.pattern not in ("request-response", "waitForTaskToken"):
                 return False
-            return has_action(resource.service, resource.action) is not False
-        case _:
-            return True
-
-
-def _has_pattern(resource: Resource) -> bool:
-    match resource.pattern:
-        case "sync":
-            return resource.service in _SYNC
-        case "sync:2":
-            return resource.service == "states"
-        case "waitForTaskToken":
-            return resource.service in _TOKEN
+            return (
+                bool(resource.action) and has_action(resource.service, resource.action) is not False
+            )
         case _:
             return True
 
@@ -277,60 +267,44 @@ def _without_suffix(text: str) -> tuple[str, Pattern]:
 NATIVE_SERVICES: Final = frozenset({"activity", "approval", "execution", "http", "job", "resource"})
 """What may stand after `treadle:`. An activity has a name after a slash, the others have none."""
 
-# AWS: "Service integration patterns": which services have .sync, which .waitForTaskToken. AWS's
-# pages disagree on a token for EKS; it is taken.
-_SYNC: Final = frozenset(
-    {
-        "athena",
-        "batch",
-        "bedrock",
-        "codebuild",
-        "databrew",
-        "ecs",
-        "eks",
-        "elasticmapreduce",
-        "emr-containers",
-        "emr-serverless",
-        "glue",
-        "mediaconvert",
-        "sagemaker",
-        "states",
+# AWS: "Integrating services with Step Functions", the optimized integrations, and each one's page.
+# After an action stand the patterns that it has beside request-response. Where the pages disagree
+# (a token for EKS) or say nothing of an action, it is taken to have the pattern.
+OPTIMIZED: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
+    service: {
+        action: frozenset(("request-response", *patterns))
+        for action, *patterns in (each.split(".") for each in actions.split())
     }
-)
-_TOKEN: Final = frozenset(
-    {"apigateway", "bedrock", "ecs", "eks", "events", "lambda", "sns", "sqs", "states"}
-)
-
-# AWS: "Integrating services with Step Functions", the optimized integrations.
-OPTIMIZED: Final[Mapping[str, frozenset[str]]] = {
-    service: frozenset(actions.split())
     for service, actions in {
-        "apigateway": "invoke",
-        "athena": "startQueryExecution stopQueryExecution getQueryExecution getQueryResults",
-        "batch": "submitJob",
-        "bedrock": "invokeModel createModelCustomizationJob",
-        "codebuild": "startBuild stopBuild batchDeleteBuilds batchGetReports startBuildBatch"
-        " stopBuildBatch retryBuildBatch deleteBuildBatch",
-        "databrew": "startJobRun",
+        "apigateway": "invoke.waitForTaskToken",
+        "athena": "startQueryExecution.sync stopQueryExecution getQueryExecution getQueryResults",
+        "batch": "submitJob.sync",
+        "bedrock": "invokeModel.waitForTaskToken createModelCustomizationJob.sync",
+        "codebuild": "startBuild.sync stopBuild batchDeleteBuilds batchGetReports"
+        " startBuildBatch.sync stopBuildBatch retryBuildBatch.sync deleteBuildBatch",
+        "databrew": "startJobRun.sync",
         "dynamodb": "getItem putItem updateItem deleteItem",
-        "ecs": "runTask",
-        "eks": "call runJob createCluster deleteCluster createFargateProfile deleteFargateProfile"
-        " createNodegroup deleteNodegroup",
-        "elasticmapreduce": "createCluster setClusterTerminationProtection terminateCluster addStep"
-        " cancelStep modifyInstanceFleetByName modifyInstanceGroupByName",
-        "emr-containers": "createVirtualCluster deleteVirtualCluster startJobRun",
-        "emr-serverless": "createApplication startApplication stopApplication deleteApplication"
-        " startJobRun cancelJobRun",
-        "events": "putEvents",
-        "glue": "startJobRun",
+        "ecs": "runTask.sync.waitForTaskToken",
+        "eks": "call runJob.sync.waitForTaskToken"
+        " createCluster.sync.waitForTaskToken deleteCluster.sync.waitForTaskToken"
+        " createFargateProfile.sync.waitForTaskToken deleteFargateProfile.sync.waitForTaskToken"
+        " createNodegroup.sync.waitForTaskToken deleteNodegroup.sync.waitForTaskToken",
+        "elasticmapreduce": "createCluster.sync setClusterTerminationProtection"
+        " terminateCluster.sync addStep.sync cancelStep modifyInstanceFleetByName"
+        " modifyInstanceGroupByName",
+        "emr-containers": "createVirtualCluster.sync deleteVirtualCluster.sync startJobRun.sync",
+        "emr-serverless": "createApplication.sync startApplication.sync stopApplication.sync"
+        " deleteApplication.sync startJobRun.sync cancelJobRun.sync",
+        "events": "putEvents.waitForTaskToken",
+        "glue": "startJobRun.sync",
         "http": "invoke",
-        "lambda": "invoke",
-        "mediaconvert": "createJob",
-        "sagemaker": "createEndpoint createEndpointConfig createHyperParameterTuningJob"
-        " createLabelingJob createModel createProcessingJob createTrainingJob createTransformJob"
-        " updateEndpoint",
-        "sns": "publish",
-        "sqs": "sendMessage",
-        "states": "startExecution",
+        "lambda": "invoke.waitForTaskToken",
+        "mediaconvert": "createJob.sync",
+        "sagemaker": "createEndpoint.sync createEndpointConfig createHyperParameterTuningJob.sync"
+        " createLabelingJob.sync createModel createProcessingJob.sync createTrainingJob.sync"
+        " createTransformJob.sync updateEndpoint.sync",
+        "sns": "publish.waitForTaskToken",
+        "sqs": "sendMessage.waitForTaskToken",
+        "states": "startExecution.sync.sync:2.waitForTaskToken",
     }.items()
 }

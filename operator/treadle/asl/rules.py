@@ -129,7 +129,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "retry-delay-below-interval": Rule("MaxDelaySeconds is above IntervalSeconds.", _RETRY),
     # Tasks.
     "resource-invalid": Rule("Resource is a URI.", _TASK),
-    "resource-unrecognized": Rule("Resource names an action that its service has.", _TASK),
+    "resource-unrecognized": Rule("Resource names an action and a pattern that there are.", _TASK),
     "resource-express": Rule(
         "An EXPRESS machine waits for no job, token or activity.", "AWS: workflow types"
     ),
