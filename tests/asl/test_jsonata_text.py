@@ -1,9 +1,9 @@
-"""What the text of an expression says: later operators, and what is read at its top."""
+"""What the text of an expression says: later operators, what it assigns and reads at its top."""
 
 import pytest
 
 from treadle.asl.jsonata import compile_expression
-from treadle.asl.jsonata_text import later_operator, top_reference
+from treadle.asl.jsonata_text import assigned_names, later_operator, top_reference
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,21 @@ from treadle.asl.jsonata_text import later_operator, top_reference
 )
 def test_an_operator_of_a_later_jsonata_is_found(text: str, found: tuple[str, int] | None) -> None:
     assert later_operator(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("($a := 1; $b:=$a; $a := $c)", {"a": 1, "b": 10}),
+        ("($f := function($x) { ($y := $x) })", {"f": 1, "y": 23}),
+        ("$a /* $b := 1 */ := 1", {"a": 0}),
+        ("'$a := 1' & `$b := 1` & $c", {}),
+        ("$match($a, /$b := 1/)", {}),
+        ("$a = 1 ? $b : $c", {}),
+    ],
+)
+def test_what_an_expression_assigns_is_found(text: str, found: dict[str, int]) -> None:
+    assert assigned_names(text) == found
 
 
 @pytest.mark.parametrize(

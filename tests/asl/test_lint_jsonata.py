@@ -28,6 +28,19 @@ def found(state: Any) -> list[tuple[str, str]]:
             "Catch": [{"ErrorEquals": ERRORS, "Next": "Z", "Output": "{% $states.errorOutput %}"}],
         },
         {**PASS, "Comment": "{% not an expression"},
+        {**PASS, "Output": "{% 'never $states := 1' %}"},
+        {
+            "Type": "Choice",
+            "Choices": [
+                {"Condition": "{% true %}", "Next": "Z", "Comment": "{% broken( %}"},
+                {"Condition": "{% true %}", "Next": "Z", "Comment": "uses $x %}"},
+            ],
+        },
+        {
+            **TASK,
+            "Retry": [{"ErrorEquals": ["{% x"], "Comment": "{% broken( %}"}],
+            "Catch": [{"ErrorEquals": ["y %}"], "Next": "Z", "Comment": "{% $states.result %}"}],
+        },
     ],
 )
 def test_what_aws_takes_has_no_problem(state: Any) -> None:
@@ -41,6 +54,26 @@ def test_what_aws_takes_has_no_problem(state: Any) -> None:
         ({**PASS, "Output": {"a": [1, "{% a.b %}"]}}, "/Output/a/1", "jsonata-unsupported"),
         ({**PASS, "Output": "{% 1"}, "/Output", "jsonata-half-open"),
         ({**PASS, "Output": " {% 1 %} x"}, "/Output", "jsonata-half-open"),
+        ({**PASS, "Output": {"Comment": "{% 1 + %}"}}, "/Output/Comment", "jsonata-invalid"),
+        ({**TASK, "Arguments": {"Next": "{% 1"}}, "/Arguments/Next", "jsonata-half-open"),
+        (
+            {**PASS, "Assign": {"ErrorEquals": ["{% 1"]}},
+            "/Assign/ErrorEquals/0",
+            "jsonata-half-open",
+        ),
+        (
+            {**TASK, "Catch": [{"ErrorEquals": ERRORS, "Next": "Z", "Output": {"Retry": "{% 1"}}]},
+            "/Catch/0/Output/Retry",
+            "jsonata-half-open",
+        ),
+        (
+            {
+                **TASK,
+                "Catch": [{"ErrorEquals": ERRORS, "Next": "Z", "Output": "{% $states.result %}"}],
+            },
+            "/Catch/0/Output",
+            "jsonata-states-member",
+        ),
         ({**PASS, "Output": "{% $states.result %}"}, "/Output", "jsonata-states-member"),
         ({**TASK, "Arguments": "{% $states.result %}"}, "/Arguments", "jsonata-states-member"),
         ({**TASK, "Output": "{% $states.errorOutput %}"}, "/Output", "jsonata-states-member"),

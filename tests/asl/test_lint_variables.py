@@ -10,6 +10,10 @@ from treadle.asl import document
 SPREAD = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
 
 
+EVEN = "$even := function($n) { $n = 0 ? true : $odd($n - 1) }"
+ODD = "$odd := function($n) { $n = 0 ? false : $even($n - 1) }"
+
+
 def found(definition: Any) -> list[tuple[str, str]]:
     program, problems = document.inspect(definition)
     assert program is not None
@@ -42,6 +46,15 @@ def reading(*names: str) -> dict[str, Any]:
         chain(passing(QueryLanguage="JSONata", Output="{% ($y := 1; $y + $sum([1])) %}")),
         chain(passing(QueryLanguage="JSONata", Output="{% $map([1], function($v) { $v }) %}")),
         chain(passing(QueryLanguage="JSONata", Output="{% $uuid() & $partition([1], 1) %}")),
+        chain(passing(QueryLanguage="JSONata", Output=f"{{% ({EVEN}; {ODD}; $even(10)) %}}")),
+        chain(
+            {
+                "Type": "Choice",
+                "QueryLanguage": "JSONata",
+                "Choices": [{"Condition": True, "Next": "S2", "Comment": "{% $x %}"}],
+            },
+            passing(),
+        ),
         chain(passing(Comment="{% $x %}", Result={"a.$": "$x"}, Parameters={"b": "$x"})),
         # A loop: on its second round the variable is there.
         {
@@ -94,3 +107,15 @@ def test_what_no_way_assigns_is_told(definition: Any, wanted: list[str]) -> None
 def test_a_function_that_there_is_not_is_told() -> None:
     state = passing(QueryLanguage="JSONata", Output="{% $lenght($states.input) %}")
     assert found(chain(state)) == [("/States/S1/Output", "jsonata-function-unknown")]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (passing(QueryLanguage="JSONata", Output="{% $exists($x) ? 1 : 2 %}"), "is undefined."),
+        (passing(Parameters={"a.$": "$x"}), "reading it fails the state."),
+    ],
+)
+def test_what_a_read_of_no_variable_does_is_told(state: dict[str, Any], told: str) -> None:
+    (problem,) = document.inspect(chain(state))[1]
+    assert problem.message.endswith(told)

@@ -8,7 +8,7 @@ Source: AWS, "Transforming data with JSONata in Step Functions"; the engine is `
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from treadle.asl import limits
 from treadle.asl.evaluator import TIMED_OUT, Answer, Asked, answer, said
 from treadle.asl.json import Json, dumps, is_well_formed, loads_shallow
 from treadle.asl.jsonata_functions import DRAWING, FUNCTIONS, nothing, registered
-from treadle.asl.jsonata_text import later_operator, top_reference
+from treadle.asl.jsonata_text import assigned_names, later_operator, top_reference
 from treadle.asl.scope import Scope, out_of_seconds
 
 STATES: Final = "states"
@@ -27,7 +27,6 @@ STATES: Final = "states"
 _OPEN, _CLOSE = "{%", "%}"
 _PLAIN = re.compile(r"\$(\w+)((?:\.[^\W\d]\w*)*)", re.ASCII)
 _NAME = re.compile(r"\$(\w+)\b(?!\s*\()")
-_STATES_REBOUND = re.compile(r"\$states\s*:=")
 # An evaluation begins with few steps and is made again with more, so that what it cost is known:
 # the engine does not count for us. The repetitions add a tenth at most, beyond the first.
 _STEPS: Final = (250, 1_000, 10_000, 100_000, 2_000_000)
@@ -90,10 +89,11 @@ class Expression:
 
     __slots__ = ("_draws", "_keys", "_reads", "_root", "names", "states", "text", "variables")
 
-    def __init__(self, text: str, reads: Mapping[str, Any]) -> None:
+    def __init__(self, text: str, reads: Mapping[str, Any], own: Collection[str]) -> None:
         self.text = text
         bindings = reads.get("bindings", {})
-        self.variables = frozenset(bindings) - FUNCTIONS.keys() - {STATES}
+        # A function may call one that is assigned after it: the engine tells it as if not assigned.
+        self.variables = frozenset(bindings) - FUNCTIONS.keys() - {STATES, *own}
         # The engine tells neither a name that is also assigned, though it tells that it is unsure,
         # nor one that is a function's too, which a variable of that name hides unless it is called.
         self.names = self.variables.union(_NAME.findall(text)) - {STATES}
@@ -232,11 +232,11 @@ def compile_expression(text: str) -> Expression:
     top = _read_at_top(told, body)
     if top is not None:
         raise _reads_input(top)
-    rebound = _STATES_REBOUND.search(body)
-    if rebound is not None:
+    own = assigned_names(body)
+    if STATES in own:
         aws = "Reference to '$states' is not supported."
-        raise _unsupported("$states cannot be assigned", aws, rebound.start())
-    return Expression(body, reads)
+        raise _unsupported("$states cannot be assigned", aws, own[STATES])
+    return Expression(body, reads, own)
 
 
 def _read_at_top(told: Any, body: str) -> str | None:

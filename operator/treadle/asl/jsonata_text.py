@@ -6,7 +6,8 @@ Source: the grammar of JSONata 2.0.6; AWS, "Transforming data with JSONata in St
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from jlens import Expression as Compiled
@@ -43,6 +44,16 @@ def later_operator(body: str) -> tuple[str, int] | None:
         if token.kind == "mark" and token.text in _LATER:
             return token.text, token.at
     return None
+
+
+def assigned_names(body: str) -> Mapping[str, int]:
+    """The names that an expression assigns itself, without `$`, and where each is first."""
+    found: dict[str, int] = {}
+    if ":=" in body:
+        for name, operator in pairwise(_tokens(body)):
+            if operator.kind == "mark" and operator.text == ":=":
+                found.setdefault(name.text[1:], name.at)
+    return found
 
 
 def top_reference(body: str) -> str | None:

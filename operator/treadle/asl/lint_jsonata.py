@@ -14,22 +14,9 @@ from treadle.asl.jsonata import (
     is_expression,
     is_half_open,
 )
+from treadle.asl.lint_members import evaluated_members
 from treadle.asl.pointers import escaped
 
-# Other lists of states, and what is never evaluated.
-_APART: Final = frozenset(
-    (
-        "Branches",
-        "Comment",
-        "ItemProcessor",
-        "Iterator",
-        "Label",
-        "Next",
-        "QueryLanguage",
-        "Resource",
-        "Type",
-    )
-)
 _WITH_RESULT: Final = frozenset(("Task", "Map", "Parallel"))
 
 
@@ -40,11 +27,10 @@ def check_expressions(kind: str, state: Fields) -> None:
         kind: its type.
         state: its members; what is wrong goes to its report.
     """
-    for name, member in state.value.items():
-        if name in _APART:
-            continue
+    for place, member in evaluated_members(state.value):
+        allowed = _allowed(kind, place)
         for suffix, text in _texts(member):
-            _check(text, f"{state.at(name)}{suffix}", _allowed(kind, name, suffix), state)
+            _check(text, f"{state.pointer}{place}{suffix}", allowed, state)
 
 
 def _texts(value: Json) -> Iterator[tuple[str, str]]:
@@ -60,16 +46,17 @@ def _texts(value: Json) -> Iterator[tuple[str, str]]:
             yield pointer, node
 
 
-def _allowed(kind: str, member: str, suffix: str) -> frozenset[str]:
-    """The members of `$states` that an expression may read there.
+def _allowed(kind: str, place: str) -> frozenset[str]:
+    """The members of `$states` that the expressions of a member may read.
 
     Source: AWS, "Transforming data with JSONata", Reserved variable: $states.
     """
     allowed = {"input", "context"}
-    if kind in _WITH_RESULT and member in ("Assign", "Output"):
-        allowed.add("result")
-    if member == "Catch" and suffix.split("/")[2:3] in (["Assign"], ["Output"]):
-        allowed.add("errorOutput")
+    match place.split("/")[1:]:
+        case ["Assign" | "Output"] if kind in _WITH_RESULT:
+            allowed.add("result")
+        case ["Catch", _, "Assign" | "Output"]:
+            allowed.add("errorOutput")
     return frozenset(allowed)
 
 

@@ -3,9 +3,13 @@
 One rule: a member that a type lacks reads as absent here; that it must not stand is said elsewhere.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from treadle.asl.fields import Fields
+from treadle.asl.json import Json
+from treadle.asl.pointers import escaped
 from treadle.asl.program import Data, Machine, PathData, QueryData
 
 
@@ -17,6 +21,41 @@ class Common:
     next: str | None
     inner: tuple[Machine, ...]
     express: bool
+
+
+# What is taken as it is written, and other lists of states.
+_NOT_EVALUATED: Final = frozenset(
+    (
+        "Branches",
+        "Comment",
+        "Default",
+        "ErrorEquals",
+        "ItemProcessor",
+        "Iterator",
+        "Label",
+        "Next",
+        "QueryLanguage",
+        "Resource",
+        "Result",
+        "Retry",
+        "Type",
+    )
+)
+
+
+def evaluated_members(holder: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    """The members in which something may be evaluated, with their pointers into the holder.
+
+    Args:
+        holder: a state, which may be wrong. Its rules and catchers are holders themselves.
+    """
+    for name, member in holder.items():
+        if name in ("Catch", "Choices") and isinstance(member, list):
+            for index, item in enumerate(member):
+                for suffix, value in evaluated_members(item) if isinstance(item, dict) else ():
+                    yield f"/{name}/{index}{suffix}", value
+        elif name not in _NOT_EVALUATED:
+            yield f"/{escaped(name)}", member
 
 
 def read_data(state: Fields) -> Data:

@@ -15,12 +15,10 @@ from treadle.asl.json import Json
 from treadle.asl.jsonata import JsonataSyntaxError, compile_expression, is_expression
 from treadle.asl.lint import Report
 from treadle.asl.lint_maps import mode_of
+from treadle.asl.lint_members import evaluated_members
 from treadle.asl.paths import PathSyntaxError, assigned_name, compile_path
 from treadle.asl.pointers import escaped
 
-_ELSEWHERE: Final = frozenset(
-    ("Branches", "Comment", "ItemProcessor", "Iterator", "Label", "Next", "Resource", "Result")
-)
 _TEMPLATES: Final = frozenset(
     ("Assign", "BatchInput", "Credentials", "ItemSelector", "Parameters", "ResultSelector")
 )
@@ -30,10 +28,20 @@ _QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'")
 _IN_CALL: Final = re.compile(r"(?<![\w$])\$([^\W\d]\w*)")
 
 
+_UNASSIGNED: Final = "No state on a way to this one assigns ${:.80}; "
+_FAILING: Final = ("variable-unassigned", f"{_UNASSIGNED}reading it fails the state.")
+_UNDEFINED: Final = ("variable-unassigned", f"{_UNASSIGNED}here it is undefined.")
+_NO_FUNCTION: Final = (
+    "jsonata-function-unknown",
+    "There is no function ${:.80}; calling it fails the state.",
+)
+
+
 class _Read(NamedTuple):
     pointer: str
     name: str
-    is_called: bool
+    told: tuple[str, str]
+    """The rule and the sentence of a read that finds nothing."""
 
 
 _Set: TypeAlias = int
@@ -75,7 +83,8 @@ class _Check:
             where = f"{pointer}/States/{escaped(name)}"
             for read in _reads(state, where, is_jsonata=self._is_jsonata(state)):
                 if not here & self._bits.get(read.name, 0):
-                    _tell(read, self._report)
+                    code, sentence = read.told
+                    self._report.add(read.pointer, code, sentence.format(read.name))
             for suffix, inner in _inner(state):
                 self.check(inner, where + suffix, 0 if _is_distributed(state) else here)
 
@@ -123,15 +132,6 @@ class _Check:
         return found
 
 
-def _tell(read: _Read, report: Report) -> None:
-    if read.is_called:
-        message = f"There is no function ${read.name:.80}; calling it fails the state."
-        report.add(read.pointer, "jsonata-function-unknown", message)
-        return
-    message = f"No state on a way to this one assigns ${read.name:.80}; reading it fails the state."
-    report.add(read.pointer, "variable-unassigned", message)
-
-
 def _names(holder: Mapping[str, Json], *, is_jsonata: bool) -> Iterator[str]:
     return (assigned_name(key, is_jsonata=is_jsonata) for key in holder.get("Assign", ()))
 
@@ -153,9 +153,9 @@ def _is_distributed(state: Mapping[str, Json]) -> bool:
 
 def _reads(state: Mapping[str, Json], pointer: str, *, is_jsonata: bool) -> Iterator[_Read]:
     stack: list[tuple[str, str, Json, bool]] = [
-        (f"{pointer}/{escaped(name)}", name, value, name in _TEMPLATES)
-        for name, value in state.items()
-        if name not in _ELSEWHERE
+        (f"{pointer}{suffix}", name, value, name in _TEMPLATES)
+        for suffix, value in evaluated_members(state)
+        for name in (suffix.rpartition("/")[2],)
     ]
     while stack:
         place, name, value, in_template = stack.pop()
@@ -171,7 +171,7 @@ def _reads(state: Mapping[str, Json], pointer: str, *, is_jsonata: bool) -> Iter
         elif is_jsonata:
             yield from _reads_of_expression(value, place)
         elif name.endswith(".$" if in_template else ("Path", "Variable")):
-            yield from (_Read(place, read, False) for read in _reads_of_path(value))
+            yield from (_Read(place, read, _FAILING) for read in _reads_of_path(value))
 
 
 def _reads_of_expression(text: str, place: str) -> Iterator[_Read]:
@@ -183,7 +183,7 @@ def _reads_of_expression(text: str, place: str) -> Iterator[_Read]:
         return  # told already
     called = frozenset(_CALLED.findall(expression.text))
     for name in sorted(expression.variables):
-        yield _Read(place, name, name in called)
+        yield _Read(place, name, _NO_FUNCTION if name in called else _UNDEFINED)
 
 
 def _reads_of_path(text: str) -> set[str]:
