@@ -242,6 +242,26 @@ def test_json_has_the_code_that_aws_has(path: Path) -> None:
     assert json.loads(run("--format", "json", str(path)).stdout) == []
 
 
+UNKNOWN = "{StartAt: A, States: {A: {Type: Pass, Nope: 1, End: true}}}"
+OF_LIST = "apiVersion: treadle.dev/v1alpha1, kind: StateMachine, metadata: {name: m}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        UNKNOWN,
+        manifest(f"  definition: {UNKNOWN}\n"),
+        manifest(f"  definition: '{UNKNOWN}'\n"),
+        f"kind: List\napiVersion: v1\nitems: [{{{OF_LIST}, spec: {{definition: {UNKNOWN}}}}}]\n",
+    ],
+)
+def test_json_has_the_place_that_aws_has_in_the_definition_alone(path: Path, text: str) -> None:
+    path.write_text(text)
+    (found,) = json.loads(run("--format", "json", str(path)).stdout)
+    assert found["awsLocation"] == "/States/A"
+    assert found["pointer"].endswith("/States/A/Nope")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

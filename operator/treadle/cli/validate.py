@@ -4,6 +4,7 @@ One rule: what the operator would say of a StateMachine is said here, at the fil
 """
 
 import json
+import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from treadle.kube import misshapen, podtemplates, sources
 from treadle.kube.podtemplates import PodDefaults
 from treadle.stores import calling, judgement, limiting
 
+_IN_MANIFEST = re.compile(r"\A(/items/\d+)?/spec/definition(?=/|\Z)")
 _POD_MEMBERS = [[name] for name in judgement.PODS]
 
 
@@ -162,7 +164,8 @@ def as_json(file: str, problem: Problem) -> dict[str, Any]:
 
 
 def _as_aws(problem: Problem) -> dict[str, Any]:
-    found = diagnostic(problem)
+    # AWS is given a definition alone.
+    found = diagnostic(replace(problem, pointer=_IN_MANIFEST.sub("", problem.pointer)))
     return {"awsCode": found.code, "awsMessage": found.message, "awsLocation": found.location}
 
 
