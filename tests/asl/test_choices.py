@@ -240,6 +240,14 @@ def test_there_are_39_operators() -> None:
                 "/And/1/Or/1": "must be an object",
             },
         ),
+        (
+            {"Not": {"Variable": "$", "IsNull": True, "Assign": {"v": 1}, "Comment": 5}},
+            {"/Not/Assign": "only allowed in the outermost rule", "/Not/Comment": "be a text"},
+        ),
+        (
+            {"And": [{"Variable": "$", "IsNull": True, "Output": 1}]},
+            {"/And/0/Output": "has no member 'Output'"},
+        ),
     ],
 )
 def test_all_problems_of_a_rule_are_told(rule: Json, problems: dict[str, str]) -> None:

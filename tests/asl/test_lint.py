@@ -34,6 +34,11 @@ def choice(**rule: object) -> Json:
     return {"Type": "Choice", "Choices": [{"Variable": "$.a", "Next": "Z", **rule}]}
 
 
+def delayed(most: int, interval: int) -> Json:
+    retrier = {"ErrorEquals": ["A"], "MaxDelaySeconds": most, "IntervalSeconds": interval}
+    return {**TASK, "Retry": [retrier]}
+
+
 TOP: list[tuple[object, str, str]] = [
     (None, "", "document-not-object"),
     ([], "", "document-not-object"),
@@ -190,10 +195,14 @@ def test_only_our_own_http_task_says_how_long_and_under_which_key() -> None:
     ("state", "suffix", "code"),
     [
         ({**PASS, "Result": {"a": "$.b"}}, "/Result/a", "pass-result-static"),
+        ({**PASS, "Result": {"a.$": "$.b"}}, "/Result/a.$", "pass-result-static"),
+        ({**PASS, "Result": [{"b.$": {"c": "$$.d"}}]}, "/Result/0/b.$/c", "pass-result-static"),
         ({**PASS, "Parameters": {"a": ["$.b"]}}, "/Parameters/a/0", "value-looks-like-path"),
         ({**PASS, "Parameters": {"a": "States.UUID()"}}, "/Parameters/a", "value-looks-like-path"),
         ({"Type": "Fail", "Error": "$.e"}, "/Error", "member-looks-like-path"),
         (choice(StringEquals="$.b"), "/Choices/0/StringEquals", "member-looks-like-path"),
+        (delayed(5, 5), "/Retry/0/MaxDelaySeconds", "retry-delay-below-interval"),
+        (delayed(1, 2), "/Retry/0/MaxDelaySeconds", "retry-delay-below-interval"),
         ({"Type": "Map", "Iterator": INNER, "End": True}, "/Iterator", "map-member-deprecated"),
         ({**MAP, "Parameters": {}}, "/Parameters", "map-member-deprecated"),
         ({**TASK, "Resource": "arn:${P}:x"}, "/Resource", "resource-placeholder"),
@@ -203,6 +212,20 @@ def test_only_our_own_http_task_says_how_long_and_under_which_key() -> None:
 def test_a_doubtful_state_is_warned_of(state: Json, suffix: str, code: str) -> None:
     assert found(machine(state)) == []
     assert (f"/States/S{suffix}", code) in found(machine(state), "warning")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        choice(StringMatches="$.*"),
+        choice(StringEqualsPath="$.b"),
+        {**PASS, "Parameters": {"a.$": "$.b"}},
+        delayed(6, 5),
+    ],
+    ids=repr,
+)
+def test_what_is_meant_so_is_not_doubtful(state: Json) -> None:
+    assert {code for _, code in found(machine(state), "warning")} <= {"state-unreachable"}
 
 
 @pytest.mark.parametrize("error", ["States.Timeout", "$5 short", "$"])

@@ -120,6 +120,16 @@ STATES: list[tuple[object, str, str]] = [
     (choice(IsNull=1), "/Choices/0/IsNull", "condition-invalid"),
     (choice(IsNull=True, IsString=True), "/Choices/0", "condition-invalid"),
     (choice(IsNull=True, Equals=1), "/Choices/0/Equals", "condition-invalid"),
+    (choice(IsNull=True, Comment=5), "/Choices/0/Comment", "member-type"),
+    (
+        {
+            "Type": "Choice",
+            "QueryLanguage": "JSONata",
+            "Choices": [{"Condition": True, "Comment": {}, "Next": "Z"}],
+        },
+        "/Choices/0/Comment",
+        "member-type",
+    ),
     (choice(IsNull=True, Assign=1), "/Choices/0/Assign", "member-type"),
     (choice(IsNull=True, Output=1), "/Choices/0/Output", "other-language-member"),
     (
@@ -255,17 +265,13 @@ STATES: list[tuple[object, str, str]] = [
     (retry(BackoffRate=10**400), "/Retry/0/BackoffRate", "retry-backoff-below-one"),
     (retry(BackoffRate="2"), "/Retry/0/BackoffRate", "member-type"),
     (retry(MaxDelaySeconds=31_622_401), "/Retry/0/MaxDelaySeconds", "retry-delay-range"),
-    (
-        retry(MaxDelaySeconds=5, IntervalSeconds=5),
-        "/Retry/0/MaxDelaySeconds",
-        "retry-delay-below-interval",
-    ),
-    (retry(MaxDelaySeconds=1), "/Retry/0/MaxDelaySeconds", "retry-delay-below-interval"),
     (retry(JitterStrategy="SOME"), "/Retry/0/JitterStrategy", "member-value"),
     (retry(Next="Z"), "/Retry/0/Next", "member-unknown"),
+    (retry(Comment=5), "/Retry/0/Comment", "member-type"),
     ({**TASK, "Catch": [{"ErrorEquals": ["A"]}]}, "/Catch/0", "member-missing"),
     (catch(Next="Nope"), "/Catch/0/Next", "target-missing"),
     (catch(Assign={"1": 1}), "/Catch/0/Assign/1", "variable-name"),
+    (catch(Comment=[]), "/Catch/0/Comment", "member-type"),
     (catch(Output=1), "/Catch/0/Output", "other-language-member"),
     (catch(ResultPath="$$"), "/Catch/0/ResultPath", "reference-path-invalid"),
 ]

@@ -5,7 +5,7 @@ matches nothing is one.
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from treadle.asl import limits
@@ -73,12 +73,9 @@ def _compile(rule: Json, pointer: str, problems: Problems, depth: int) -> Test:
     if depth == 0:
         problems.append((pointer, f"Rules are nested at most {limits.CONDITION_DEPTH_MAX} deep"))
         return _never
-    if pointer and "Next" in rule:
-        problems.append((f"{pointer}/Next", "Next is only allowed in the outermost rule"))
     known = [name for name in rule if name in _COMBINED or name in OPERATORS]
-    for name in rule:
-        if name not in known and name not in _OTHER_MEMBERS:
-            problems.append((f"{pointer}/{escaped(name)}", f"A choice rule has no member '{name}'"))
+    others = {name: value for name, value in rule.items() if name not in known}
+    problems += _problems_of_others(others, pointer)
     if len(known) != 1:
         given = ", ".join(known) if known else "none"
         problems.append((pointer, f"A choice rule has exactly one operator; given: {given}"))
@@ -89,6 +86,18 @@ def _compile(rule: Json, pointer: str, problems: Problems, depth: int) -> Test:
             problems.append((f"{pointer}/Variable", f"Variable cannot stand beside {name}"))
         return _combine(name, rule[name], f"{pointer}/{name}", problems, depth - 1)
     return _compare(rule, name, pointer, problems)
+
+
+def _problems_of_others(members: dict[str, Json], pointer: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with the members of a rule that are no operators."""
+    for name, value in members.items():
+        place = f"{pointer}/{escaped(name)}"
+        if name not in _OTHER_MEMBERS:
+            yield place, f"A choice rule has no member '{name}'"
+        elif pointer and name in _OF_OUTERMOST:
+            yield place, f"{name} is only allowed in the outermost rule"
+        elif name == "Comment" and not isinstance(value, str):
+            yield place, "Comment must be a text"
 
 
 def _combine(name: str, value: Json, pointer: str, problems: Problems, depth: int) -> Test:
@@ -284,7 +293,8 @@ def _fits(text: str, segments: list[str]) -> bool:
 
 
 _COMBINED: Final = frozenset({"And", "Or", "Not"})
-_OTHER_MEMBERS: Final = frozenset({"Variable", "Next", "Comment", "Assign"})
+_OF_OUTERMOST: Final = frozenset({"Assign", "Next"})
+_OTHER_MEMBERS: Final = frozenset({"Variable", "Comment", *_OF_OUTERMOST})
 
 OPERATORS: Final[dict[str, Make]] = {
     "BooleanEquals": _relation(_boolean, operator.eq),

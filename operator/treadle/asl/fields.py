@@ -333,7 +333,9 @@ class Fields:
         return self.template("Assign")
 
     def _warn_of_literal_paths(self, name: str, value: Json) -> None:
-        for suffix, text in literal_paths(value):
+        for suffix, text in texts_like_paths(value):
+            if suffix.endswith(".$"):
+                continue  # evaluated
             self.report.add(
                 self.at(name) + suffix,
                 "value-looks-like-path",
@@ -364,15 +366,13 @@ def looks_like_path(value: Json) -> bool:
     return value in ("$", "$$") or value.startswith(("$.", "$$.", "$["))
 
 
-def literal_paths(value: Json) -> Iterator[tuple[str, str]]:
-    """Texts of a template that are literal and look like paths, with their pointers into it."""
+def texts_like_paths(value: Json) -> Iterator[tuple[str, str]]:
+    """The texts in a value that look like paths, with their pointers into it."""
     stack: list[tuple[str, Json]] = [("", value)]
     while stack:
         pointer, node = stack.pop()
         if isinstance(node, dict):
-            for name, member in node.items():
-                if not name.endswith(".$"):
-                    stack.append((f"{pointer}/{escaped(name)}", member))
+            stack.extend((f"{pointer}/{escaped(name)}", item) for name, item in node.items())
         elif isinstance(node, list):
             stack.extend((f"{pointer}/{i}", item) for i, item in enumerate(node))
         elif looks_like_path(node):

@@ -48,6 +48,7 @@ def read_catchers(state: Fields) -> tuple[Catcher, ...]:
 def _read_retrier(item: Fields) -> Retrier:
     item.only(_RETRIER)
     item.require("ErrorEquals")
+    item.text("Comment")
     interval = item.whole("IntervalSeconds", 1, limits.SECONDS_MAX, "retry-interval-range")
     attempts = item.whole("MaxAttempts", 0, limits.COUNT_MAX, "retry-attempts-negative")
     backoff = item.number("BackoffRate", 1.0, limits.BACKOFF_RATE_MAX, "retry-backoff-below-one")
@@ -58,7 +59,8 @@ def _read_retrier(item: Fields) -> Retrier:
         item.wrong(
             "MaxDelaySeconds",
             "retry-delay-below-interval",
-            f"MaxDelaySeconds is {delay}; it must be above IntervalSeconds, {interval}.",
+            f"MaxDelaySeconds is {delay} and IntervalSeconds {interval}: each wait is cut to "
+            f"{delay} s, and BackoffRate has no effect.",
         )
     return Retrier(
         errors=_read_errors(item),
@@ -73,6 +75,7 @@ def _read_retrier(item: Fields) -> Retrier:
 def _read_catcher(item: Fields) -> Catcher:
     item.only(_CATCHER[item.language])
     item.require("ErrorEquals", "Next")
+    item.text("Comment")
     return Catcher(
         errors=_read_errors(item),
         next=item.text("Next") or "",

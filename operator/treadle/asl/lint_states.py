@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 
 from treadle.asl import limits
 from treadle.asl.arns import parse_resource
-from treadle.asl.choices import Condition, ConditionSyntaxError, compile_condition
-from treadle.asl.fields import Fields, literal_paths, looks_like_path, shown
+from treadle.asl.choices import OPERATORS, Condition, ConditionSyntaxError, compile_condition
+from treadle.asl.fields import Fields, looks_like_path, shown, texts_like_paths
 from treadle.asl.jsonata import is_expression
 from treadle.asl.lint_failures import read_catchers, read_retriers
 from treadle.asl.lint_maps import read_map
@@ -100,7 +100,7 @@ def read_state(kind: str, state: Fields, common: Common) -> State:
 
 
 def _read_pass(state: Fields, common: Common) -> State:
-    for suffix, text in literal_paths(state.value.get("Result")):
+    for suffix, text in texts_like_paths(state.value.get("Result")):
         state.report.add(
             state.at("Result") + suffix,
             "pass-result-static",
@@ -158,6 +158,7 @@ def _read_choice(state: Fields, common: Common) -> State:
 
 def _read_rule(rule: Fields, data: Data) -> ChoiceRule:
     rule.require("Next")
+    rule.text("Comment")
     if rule.is_jsonata:
         rule.only(_QUERY_RULE)
         data = QueryData(output=rule.template("Output"))
@@ -197,12 +198,13 @@ def _path_condition(rule: Fields) -> Condition:
         except ConditionSyntaxError as e:
             for suffix, message in e.problems:
                 rule.report.add(rule.pointer + suffix, "condition-invalid", message + ".")
-    for suffix, text in literal_paths(body):
-        if not suffix.endswith(("Variable", "Path")):
+    for suffix, text in texts_like_paths(body):
+        reading = f"{suffix.rpartition('/')[2]}Path"
+        if reading in OPERATORS:
             rule.report.add(
                 rule.pointer + suffix,
                 "member-looks-like-path",
-                f"{shown(text)} is compared literally; an operator that ends in Path reads it.",
+                f"{shown(text)} is compared literally; {reading} reads it.",
             )
     return condition
 

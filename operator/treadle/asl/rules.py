@@ -126,7 +126,6 @@ RULES: Final[Mapping[str, Rule]] = {
     "retry-interval-range": Rule("IntervalSeconds is 1 to 99,999,999.", _RETRY),
     "retry-backoff-below-one": Rule("BackoffRate is 1.0 or more.", _RETRY),
     "retry-delay-range": Rule("MaxDelaySeconds is 1 to 31,622,400.", _RETRY),
-    "retry-delay-below-interval": Rule("MaxDelaySeconds is above IntervalSeconds.", _RETRY),
     # Tasks.
     "resource-invalid": Rule("Resource is a URI.", _TASK),
     "resource-unrecognized": Rule("Resource names an action and a pattern that there are.", _TASK),
@@ -149,6 +148,9 @@ RULES: Final[Mapping[str, Rule]] = {
     ),
     "jsonata-function-unknown": Rule(
         "An expression calls functions that there are.", _QUERIES, is_warning=True
+    ),
+    "retry-delay-below-interval": Rule(
+        "MaxDelaySeconds is above IntervalSeconds.", _RETRY, is_warning=True
     ),
     "map-member-inline": Rule(
         "A member of the distributed mode has no effect in an inline Map.",
