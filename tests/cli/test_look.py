@@ -81,7 +81,7 @@ def test_a_history_for_programs(desk: Path) -> None:
     ("words", "sentence"),
     [
         (["history", "x"], "there is no execution named 'x'"),
-        (["history", "../x"], "cannot be the name"),
+        (["history", "../x"], "cannot be its name"),
         (["ls", "--kubeconfig", "/no/such"], "no credentials for a cluster"),
         (["history", "x", "--kubeconfig", "/no/such"], "no credentials for a cluster"),
     ],

@@ -185,13 +185,14 @@ def test_only_pods_of_the_namespaces_that_were_named_are_freed(
     assert asked == [wanted]
 
 
-@pytest.mark.parametrize("command", ["validate", "graph", "completion"])
+@pytest.mark.parametrize("command", ["validate", "graph", "completion", "--help"])
 def test_where_nothing_can_be_printed_that_is_said(command: str, tmp_path: Path) -> None:
     machine = tmp_path / "machine.json"
     machine.write_text('{"StartAt": "A", "States": {"A": {"Type": "Tsk", "End": true}}}')
     if command == "graph":
         machine.write_text('{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}')
-    words = [command, "bash" if command == "completion" else str(machine)]
+    more = {"completion": ["bash"], "--help": []}.get(command, [str(machine)])
+    words = [command, *more]
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             treadles.command(*words),

@@ -198,6 +198,7 @@ def test_a_file_that_is_there_is_not_written_over(here: Path) -> None:
         (["x"], "there is no execution named 'x'"),
         (["../x"], "cannot be"),
         (["r", "-o", "no/such/r.test.yaml"], "No such file or directory"),
+        (["r", "--machine", "nofile"], "nofile: No such file or directory"),
         (["r", "--kubeconfig", "/no/such"], "no credentials for a cluster"),
     ],
 )
@@ -213,4 +214,6 @@ def test_a_machine_that_is_wrong_is_told_with_its_line(here: Path) -> None:
     (here / "other.yaml").write_text("StartAt: Z\nStates:\n  Z: {Type: Succed}\n")
     found = call("record", "r", "--machine", "other.yaml", "-o", "r.test.yaml")
     assert found.exit_code == 1
-    assert "other.yaml:3:" in found.stderr
+    told, at, *_ = found.stderr.splitlines()
+    assert told == "the test cannot be run as it is written:"
+    assert at.startswith("other.yaml:3:")

@@ -70,7 +70,7 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "no case": (
         {"m": {"StateMachines": {"a": {"TestCases": {"c": {}}}}}},
         ["machine.json", "--mocks", "m#d"],
-        "the cases are: c",
+        "the cases are: a/c",
     ),
     "misspelt mocks": (
         {"m": {"Aa": {"Return": 1}}},
@@ -136,6 +136,16 @@ def lay_out(folder: Path, files: dict[str, Any]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+@pytest.mark.parametrize("command", ["run", "graph"])
+def test_a_folder_of_folders_stands_for_what_is_in_them(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(tmp_path, {"all/a/notes.txt": b"", "all/b/machine.json": PASS})
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(main, [command, "all"])
+    assert found.exit_code == 0, found.output
 
 
 @pytest.mark.parametrize("what", BROKEN)

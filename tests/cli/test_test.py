@@ -166,20 +166,24 @@ def test_what_is_wrong_is_a_sentence_and_no_test_runs(what: str, here: Path) -> 
 def test_a_wrong_file_beside_a_right_one_is_told_with_line_and_pointer(here: Path) -> None:
     lay_out(here, GOOD)
     text = (
-        "machine: {StartAt: A, States: {A: {Type: Succeed}}}\ntests:\n  - name: x\n    expct: 1\n"
+        "machine: {StartAt: A, States: {A: {Type: Succeed}}}\nnam: x\n"
+        "tests:\n  - name: x\n    expct: 1\n"
     )
     (here / "z.test.yml").write_text(text)
     found = call(".")
     assert (found.exit_code, found.stdout) == (2, "")
     assert found.stderr.splitlines() == [
-        "z.test.yml:3:5: error: 'expect' is missing. [test-shape] at /tests/0",
-        "z.test.yml:4:5: error: There is no member 'expct' here; there are: name, input, mocks, "
+        "z.test.yml:2:1: error: There is no member 'nam' here; there are: machine, name, tests. "
+        "[test-shape] at /nam",
+        "z.test.yml:4:5: error: 'expect' is missing. [test-shape] at /tests/0",
+        "z.test.yml:5:5: error: There is no member 'expct' here; there are: name, input, mocks, "
         "executionName, startTime, expect. [test-shape] at /tests/0/expct",
     ]
     told = json.loads(call(".", "-o", "json").stdout)["problems"]
     assert [(each["line"], each["pointer"]) for each in told] == [
-        (3, "/tests/0"),
-        (4, "/tests/0/expct"),
+        (2, "/nam"),
+        (4, "/tests/0"),
+        (5, "/tests/0/expct"),
     ]
 
 

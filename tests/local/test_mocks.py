@@ -41,6 +41,14 @@ def test_the_file_of_aws_is_read() -> None:
     assert read(AWS, "Other") == {}
 
 
+def test_cases_of_one_name_are_told_apart_by_their_machines() -> None:
+    machines = {name: {"TestCases": {"Happy": {name: "Paid"}}} for name in ("shop", "bank")}
+    document = {**AWS, "StateMachines": machines}
+    assert read(document, "bank/Happy").keys() == {"bank"}
+    with pytest.raises(ValueError, match="the cases are: bank/Happy, shop/Happy"):
+        read(document, "Happy")
+
+
 def test_the_only_test_case_needs_no_name() -> None:
     assert read({"StateMachines": {"a": {"TestCases": {"One": {}}}}}) == {}
 
@@ -63,8 +71,11 @@ def test_the_plain_form_is_read() -> None:
         ({"A": {"x": {"Return": 1}}}, "/A/x: an attempt is a number"),
         ({"A": {"3-1": {"Return": 1}}}, "from the lower to the higher"),
         ({"A": {"0": {"Throw": 1}}}, "/A/0: an answer must have Return, or Throw"),
-        ({"A": {"0": {"Throw": {"Error": "e", "Cause": 1}}}}, "both texts"),
-        ({"A": {"0": {"Throw": {"Cause": "c"}}}}, "both texts"),
+        (
+            {"A": {"0": {"Throw": {"Error": "e", "Cause": 1}}}},
+            "with a text as Error and perhaps one as Cause",
+        ),
+        ({"A": {"0": {"Throw": {"Cause": "c"}}}}, "with a text as Error and perhaps one as Cause"),
         ({"A": {"0": {"Return": 1, "Throw": {}}}}, "must have Return, or Throw"),
         ({"A": {"0": 3}}, "must have Return, or Throw"),
         ({"A": {"0": {"Throw": {"Error": "e", "Cuase": "c"}}}}, "must have Return, or Throw"),
@@ -78,7 +89,7 @@ def test_the_plain_form_is_read() -> None:
         ({"A": {"Visits": {"0": {"Return": 1}}, "0": 1}}, "/A: beside Visits there can be nothing"),
         ({"A": {"Visits": {"0": {"Items": {"0": 1}}}}}, "/A/Visits/0: there can be no Items here"),
         ({"a/b": {}}, "/a~1b: this must be"),
-        (AWS, "name a test case as FILE#CASE; the cases are: Happy, Other, Sad"),
+        (AWS, "FILE#MACHINE/CASE where .* the cases are: a/Happy, a/Sad, b/Other"),
         ({"StateMachines": {}}, "the cases are: none"),
         ({"StateMachines": 1}, "not as AWS has them"),
         ({"StateMachines": {"m": 1}}, "not as AWS has them"),
@@ -101,7 +112,7 @@ def nested(levels: int) -> Any:
 
 
 def test_items_are_told_apart_in_so_many_maps_and_no_more() -> None:
-    assert mocks.by_item(read({"A": nested(16)})) == ["A"]
+    assert mocks.maps_told_apart(read({"A": nested(16)})["A"]) == 16
     with pytest.raises(ValueError, match="there can be no Items here"):
         read({"A": nested(17)})
 
@@ -135,9 +146,10 @@ def test_an_answer_is_found(
     assert (found.result if found else None) == result
 
 
-def test_states_whose_answers_depend_on_an_item_are_named() -> None:
-    found = read({"A": ONE, "B": {"Visits": {"0": ONE}}, "C": {"Items": {"0": [ONE]}}})
-    assert mocks.by_item(found) == ["C"]
+def test_it_is_known_in_how_many_maps_answers_depend_on_the_item() -> None:
+    within = {"Items": {"0": {"Visits": {"0": ONE}}, "1": {"Items": {"0": ONE}}}}
+    found = read({"A": ONE, "B": {"Visits": {"0": ONE}}, "C": within})
+    assert [mocks.maps_told_apart(found[name]) for name in "ABC"] == [0, 0, 2]
 
 
 @pytest.mark.parametrize(

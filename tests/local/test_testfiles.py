@@ -17,8 +17,13 @@ from treadle.local.workflowtests import BEGIN
 
 ROOT = Path(__file__).parents[2]
 MACHINE = states(A=task(Next="B"), B=succeed())
+ONE = {"Return": 1}
 TEST: dict[str, Any] = {"name": "t", "mocks": {"A": {"Return": 1}}, "expect": {"status": "Failed"}}
 GOOD: dict[str, Any] = {"machine": MACHINE, "tests": [TEST]}
+
+
+ONE_MAP = {"Type": "Map", "ItemProcessor": states(A=task()), "End": True}
+IN_TWO_MAPS = states(M={"Type": "Map", "ItemProcessor": states(N=ONE_MAP), "End": True})
 
 
 def read(folder: Path, document: Any, name: str = "a.test.json") -> TestFile:
@@ -170,6 +175,19 @@ def problems(found: TestFile) -> list[tuple[str, str]]:
             "/machine/States/A/Next",
             "There is no state 'C'",
         ),
+        (
+            with_test(mocks={"A": {"Items": {"0": {"Return": 1}}}}),
+            "/tests/0/mocks/A",
+            "Items tell apart more Maps than 'A' is in: 0.",
+        ),
+        (
+            {
+                "machine": states(M=ONE_MAP),
+                "tests": [{**TEST, "mocks": {"A": {"Items": {"0": {"Items": {"0": ONE}}}}}}],
+            },
+            "/tests/0/mocks/A",
+            "Items tell apart more Maps than 'A' is in: 1.",
+        ),
         ('{"machine": 1, "machine": 2}', "/machine", "given twice"),
         ("a: [", "", "cannot be read"),
     ],
@@ -266,7 +284,7 @@ SCHEMA = Draft202012Validator(testschema.schema())
 def test_the_schema_takes_what_is_read_and_nothing_else(
     answers: Any, is_right: bool, tmp_path: Path
 ) -> None:
-    document = with_test(mocks={"A": answers})
+    document = {**with_test(mocks={"A": answers}), "machine": IN_TWO_MAPS}
     assert (read(tmp_path, document).problems == []) is is_right
     assert SCHEMA.is_valid(document) is is_right
 

@@ -79,7 +79,7 @@ def compose(text: str, bounds: TextBounds) -> tuple[Node, list[Unlike]]:
             raise _wrong(event, message, "document-too-large")
         composer.take(event)
     if composer.root is None:
-        raise YamlProblem("document-not-parsed", "The text holds no definition.", 1, 1)
+        raise YamlProblem("document-not-parsed", "The text is empty.", 1, 1)
     return composer.root, composer.unlike
 
 
@@ -119,7 +119,7 @@ class _Composer:
             case DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    raise _wrong(event, "The text has a second document; a definition is one.")
+                    raise _wrong(event, "The text has a second document; only one is read.")
             case ScalarEvent():
                 self._add(Node(self._scalar(event), event, len(event.value) + 1), event)
             case AliasEvent():

@@ -26,12 +26,10 @@ class Input(NamedTuple):
     is_chosen: bool
 
 
-def read_all(names: tuple[str, ...], *, and_folders: bool = False) -> Iterator[Input]:
+def read_all(names: tuple[str, ...]) -> Iterator[Input]:
     """Every file that arguments name; at most one byte more than a file may have of each.
 
-    Args:
-        names: the arguments.
-        and_folders: whether a directory without manifests stands for the directories in it.
+    A directory without manifests stands for the directories in it.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
@@ -39,7 +37,7 @@ def read_all(names: tuple[str, ...], *, and_folders: bool = False) -> Iterator[I
     for name in names:
         path = Path(name)
         if name != "-" and _is(path.is_dir, path):
-            yield from _directory(path, and_folders)
+            yield from _directory(path)
         else:
             yield _one(name)
 
@@ -57,9 +55,9 @@ def _is(kind: Callable[[], bool], path: Path) -> bool:
         raise _unreadable(path, e) from None
 
 
-def _directory(path: Path, and_folders: bool) -> Iterator[Input]:
+def _directory(path: Path) -> Iterator[Input]:
     files = _files(path)
-    if not files and and_folders:
+    if not files:
         folders = [each for each in _within(path) if _is(each.is_dir, each)]
         files = [file for folder in folders for file in _files(folder)]
     if not files:

@@ -1,6 +1,5 @@
 """Commands. One rule: a command reads its arguments, calls `app`, and turns faults to sentences."""
 
-import errno
 import sys
 from dataclasses import replace
 from io import TextIOWrapper
@@ -21,16 +20,16 @@ if TYPE_CHECKING:
 class _Commands(click.Group):
     """Where what is printed cannot be written, that is a sentence, for every command."""
 
-    def invoke(self, context: click.Context) -> Any:
+    def main(self, *given: Any, **more: Any) -> Any:
+        """See click.Group."""
         if isinstance(sys.stdout, TextIOWrapper):  # a name may be of characters that it has not
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(context)
-        except OSError as why:
-            if why.errno == errno.EPIPE:
-                raise  # nobody reads on, which is nobody's fault: click ends
+            return super().main(*given, **more)
+        except OSError as why:  # click itself ends where nobody reads on
             let_go(sys.stdout)
-            raise click.ClickException(f"it cannot be printed: {why.strerror}") from None
+            click.ClickException(f"it cannot be printed: {why.strerror}").show()
+            raise SystemExit(1) from None
 
 
 _files: Any = {"shell_complete": completing.files, "callback": options.not_empty}

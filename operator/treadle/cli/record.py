@@ -9,7 +9,7 @@ import click
 
 from treadle.app import recording
 from treadle.cli import reports
-from treadle.cli.files import printable
+from treadle.cli.files import content_of, printable
 from treadle.cli.look import Where
 from treadle.cli.validate import as_text
 from treadle.engine.snapshot import Unreadable
@@ -25,6 +25,8 @@ def run(where: Where, name: str, output: str | None, machine: str | None) -> int
     if output is not None and path.exists():
         raise click.UsageError(f"{printable(output)} is there already; choose another file")
     try:
+        if machine is not None:
+            content_of(machine, 1)  # it can be read, before anything is said
         found = recording.record(where.place(), name, path, Path(machine) if machine else None)
         if output is not None:
             path.write_text(found.text, encoding="utf-8")
@@ -43,6 +45,8 @@ def run(where: Where, name: str, output: str | None, machine: str | None) -> int
 
 def _told(found: recording.Recording) -> int:
     """Say whether what was written passes; gives the exit status."""
+    if found.wrong:
+        click.echo("the test cannot be run as it is written:", err=True)
     for each in found.wrong:
         click.echo(as_text(each.file, each.problem), err=True)
     if found.untold:
@@ -51,9 +55,11 @@ def _told(found: recording.Recording) -> int:
             f"no history tells what Tasks of a distributed Map were answered; add mocks of {tasks}"
         )
         click.echo(told, err=True)
-    if found.outcome is None or not found.outcome.has_passed:
+    if found.outcome is None:
+        return 1
+    if not found.outcome.has_passed:
         click.echo("the test does not pass as it is written:", err=True)
-        for line in reports.wrong(found.outcome) if found.outcome else ():
+        for line in reports.wrong(found.outcome):
             click.echo(f"  {line}", err=True)
         return 1
     return 0

@@ -260,7 +260,7 @@ def _mocks(text: str | None, program: Program) -> tuple[str | None, str, frozens
     unknown = found.keys() - known
     if unknown:
         raise ValueError(f"the mocks name what is no Task of the machine: {', '.join(unknown)}")
-    if by_item := mocks.by_item(found):
+    if by_item := [name for name, given in found.items() if mocks.maps_told_apart(given)]:
         raise ValueError(
             f"only `treadle test` tells the items of a Map apart; give {', '.join(by_item)} the "
             "same answers for all items"

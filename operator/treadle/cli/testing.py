@@ -17,7 +17,7 @@ from treadle.cli import reports
 from treadle.cli.files import printable
 from treadle.cli.validate import as_json, as_text
 from treadle.local import testfiles
-from treadle.local.testfiles import TestFile
+from treadle.local.testfiles import TestFile, Wrong
 
 EXIT_FAILED = 1
 EXIT_WRONG = 2
@@ -142,12 +142,20 @@ def _say(report: testing.Report) -> None:
 
 def _tell(files: Sequence[TestFile], output: str) -> None:
     # A machine of several files is told once.
-    wrong = {(each.file, each.problem): None for file in files for each in file.problems}
+    wrong = {(each.file, each.problem): None for file in files for each in _in_order(file)}
     if output == "json":
         click.echo(dumps({"problems": [as_json(file, problem) for file, problem in wrong]}))
         return
     for file, problem in wrong:
         click.echo(as_text(file, problem), err=True)
+
+
+def _in_order(file: TestFile) -> list[Wrong]:
+    """Its problems by their places; those of its machine's file are behind them."""
+    return sorted(
+        file.problems,
+        key=lambda each: (each.file != file.file, each.problem.line or 0, each.problem.column or 0),
+    )
 
 
 # -------------------------------------------------------------------------------------- the files

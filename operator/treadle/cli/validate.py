@@ -43,7 +43,7 @@ def run(names: tuple[str, ...], output: str) -> int:
         UsageError: a file cannot be read.
     """
     # Files that cannot be read are told before anything is printed of the others.
-    verdicts = [judge(each) for each in list(read_all(names, and_folders=True))]
+    verdicts = [judge(each) for each in list(read_all(names))]
     if output == "json":
         found = [as_json(each.file, problem) for each in verdicts for problem in each.problems]
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))

@@ -138,7 +138,7 @@ class FileApi:
 
     def _path(self, kind: Kind, name: str) -> Path:
         if not name or name.startswith(".") or "/" in name or len(name.encode()) > 240:
-            raise Refused(422, "Invalid", f"{name!r:.80} cannot be the name of a {kind.name}")
+            raise Refused(422, "Invalid", f"{kind.name}: {name!r:.80} cannot be its name")
         return self._of(kind) / f"{name}.json"
 
     def _of(self, kind: Kind) -> Path:

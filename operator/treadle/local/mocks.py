@@ -116,15 +116,12 @@ def find(answers: Answers, attempt: int, visit: int, items: Sequence[int] = ()) 
     return answers.at(attempt)
 
 
-def by_item(mocks: Mocks) -> list[str]:
-    """States whose answers depend on the item of a Map."""
-
-    def depends(answers: Answers) -> bool:
-        if not isinstance(answers, By):
-            return False
-        return answers.what == "Items" or any(depends(inner) for _, _, inner in answers.rows)
-
-    return [state for state, answers in mocks.items() if depends(answers)]
+def maps_told_apart(answers: Answers) -> int:
+    """In how many Maps, one inside the other, answers depend on the item."""
+    if not isinstance(answers, By):
+        return 0
+    inner = max(maps_told_apart(each) for _, _, each in answers.rows)
+    return inner + (answers.what == "Items")
 
 
 # --------------------------------------------------------------------------------------- reading
@@ -191,16 +188,20 @@ def parse(states: Mapping[str, Json], pointer: str = "") -> Mocks:
 
 def _of_aws(document: Mapping[str, Json], case: str) -> Mapping[str, Json]:
     responses = document.get("MockedResponses", {})
-    cases: dict[str, Json] = {}
-    for machine in document["StateMachines"].values():
-        cases |= machine.get("TestCases", {})
-    if not case and len(cases) == 1:
-        case = next(iter(cases))
-    if case not in cases:
-        known = ", ".join(sorted(cases)) or "none"
-        raise ValueError(f"name a test case as FILE#CASE; the cases are: {known}")
+    cases = {
+        (machine, name): states
+        for machine, held in document["StateMachines"].items()
+        for name, states in held.get("TestCases", {}).items()
+    }
+    meant = [states for key, states in cases.items() if case in ("", key[1], "/".join(key))]
+    if len(meant) != 1:
+        known = ", ".join(sorted(map("/".join, cases))) or "none"
+        raise ValueError(
+            "name a test case as FILE#CASE, or as FILE#MACHINE/CASE where machines have cases of "
+            f"the same name; the cases are: {known}"
+        )
     found = {}
-    for state, name in cases[case].items():
+    for state, name in meant[0].items():
         if name not in responses:
             raise ValueError(f"/MockedResponses has no '{name}', which '{state}' is to give")
         found[state] = responses[name]
@@ -268,7 +269,8 @@ def _answer(first: int, last: int, answer: Json, where: str) -> Answer:
                 return Answer(first, last, None, StateError(error, cause), delay)
     raise WrongMocks(
         where,
-        "an answer must have Return, or Throw with Error and Cause, both texts; and may have Delay",
+        "an answer must have Return, or Throw with a text as Error and perhaps one as Cause; and "
+        "may have Delay",
     )
 
 

@@ -4,7 +4,7 @@ One rule: a problem has the file's own line, or that of the machine's file, and 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -19,7 +19,8 @@ from treadle.asl.json import Json, dumps
 from treadle.asl.limits import FILE_BYTES_MAX, OF_TESTS, PROBLEMS_MAX, TESTS_BYTES_MAX
 from treadle.asl.patterns import Pattern, PatternError
 from treadle.asl.pointers import escaped
-from treadle.asl.program import Program, Task
+from treadle.asl.program import Machine as Flow
+from treadle.asl.program import Map, Parallel, Program, Task
 from treadle.asl.texts import Parsed, parse_text
 from treadle.asl.timestamps import parse_timestamp
 from treadle.kube import misshapen, sources
@@ -122,14 +123,28 @@ class _Known(NamedTuple):
     """The names of a machine's states, and of its Tasks."""
 
     states: Names
-    tasks: Names
+    tasks: Mapping[str, int]
+    """With the number of Maps around each."""
 
     @classmethod
     def of(cls, program: Program) -> "_Known":
         """Of a machine."""
-        named = {state.name: state for _, state, _ in states(program.machine, program.definition)}
-        are_tasks = [name for name, state in named.items() if isinstance(state, Task)]
-        return cls(dict.fromkeys(named), dict.fromkeys(are_tasks))
+        named = states(program.machine, program.definition)
+        return cls({state.name: None for _, state, _ in named}, dict(_tasks(program.machine)))
+
+
+def _tasks(machine: Flow, maps: int = 0) -> Iterator[tuple[str, int]]:
+    for name, state in machine.states.items():
+        match state:
+            case Task():
+                yield name, maps
+            case Parallel():
+                for branch in state.branches:
+                    yield from _tasks(branch, maps)
+            case Map():
+                yield from _tasks(state.processor, maps + 1)
+            case _:
+                pass
 
 
 class _Reading:
@@ -289,14 +304,16 @@ class _Reading:
             expected,
         )
 
-    def _did_you_mean(self, name: str, known: Names) -> str:
+    def _did_you_mean(self, name: str, known: Iterable[str]) -> str:
         # It takes a look at every name, and one who has misspelt many has begun with these.
         self._misspelt += 1
         near = get_close_matches(name[:80], known, 1) if self._misspelt <= HINTS_MAX else ()
         told = ", ".join(f"'{each:.80}'" for each in islice(known, 10)) or "none"
         return f"; did you mean '{near[0]:.80}'?" if near else f"; there are: {told}."
 
-    def _answers(self, given: Mapping[str, Json], where: str, known: Names) -> mocks.Mocks:
+    def _answers(
+        self, given: Mapping[str, Json], where: str, known: Mapping[str, int]
+    ) -> mocks.Mocks:
         found: dict[str, mocks.Answers] = {}
         for name, answers in given.items():
             if self._is_full:
@@ -309,6 +326,10 @@ class _Reading:
                 found |= mocks.parse({name: answers}, where)
             except mocks.WrongMocks as why:
                 self._wrong(why.pointer, MOCKS, f"{why.sentence[0].upper()}{why.sentence[1:]}.")
+                continue
+            if mocks.maps_told_apart(found[name]) > known[name]:
+                message = f"Items tell apart more Maps than '{name:.80}' is in: {known[name]}."
+                self._wrong(f"{where}/{escaped(name)}", MOCKS, message)
         return found
 
     def _expected(self, expect: Expect, where: str, known: Names) -> Expected | None:

@@ -105,6 +105,8 @@ Names = Annotated[list[str], Field(max_length=NAMES_MAX)]
 class Expect(_Model):
     """How the execution must end; each member that is given must hold, and one must be given."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     status: Literal["Succeeded", "Failed", "TimedOut"] | None = None
     """Its phase."""
     output: Any = None
