@@ -124,15 +124,16 @@ def stopped_things(people: People) -> None:
 
 def nested_things(people: People, owner: People) -> None:
     """A child is made, where its machine is, and stopped with its parent."""
-    callers = {"namespaces": [people.namespace.name]}
-    owner.machine("lower", chain(Hang=task(HANG)), callers=callers)
-    parameters = {"stateMachine": "lower", "namespace": owner.namespace.name}
+    home = people.namespace.name
+    lower, upper = f"lower-{home}", f"upper-{home}"
+    owner.machine(lower, chain(Hang=task(HANG)), callers={"namespaces": [home]})
+    parameters = {"stateMachine": lower, "namespace": owner.namespace.name}
     state = {"Type": "Task", "Resource": "treadle:execution.sync", "Parameters": parameters}
-    people.run("upper", chain(Start=state))
-    selector = ("get", "ex", "-l", "treadle.dev/parent=upper", "-o", "name")
+    people.run(upper, chain(Start=state))
+    selector = ("get", "ex", "-l", f"treadle.dev/parent={upper}", "-o", "name")
     owner.namespace.wait(lambda: owner.kubectl(*selector), "a child")
-    people.patch("upper", {"stop": {}})
-    assert people.ends("upper")["phase"] == "Aborted"
+    people.patch(upper, {"stop": {}})
+    assert people.ends(upper)["phase"] == "Aborted"
     child = owner.kubectl(*selector).strip().partition("/")[2]
     assert owner.ends(child)["error"] == "Treadle.ParentEnded", "the policy lets it stop"
 

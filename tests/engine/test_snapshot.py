@@ -277,7 +277,7 @@ def test_a_newer_checkpoint_is_told_from_a_damaged_one() -> None:
 
 
 @pytest.mark.parametrize("read", [snapshot.missing, snapshot.history_of])
-@pytest.mark.parametrize("text", ["1.!!!!.", "1.AAAA.", "", "1", "1.eJyrBgAAewB6."])
+@pytest.mark.parametrize("text", ["1.!!!!.", "1.AAAA.", "", "1", "1.eJyrBgAAewB6.", "9" * 5_000])
 def test_whoever_reads_a_damaged_checkpoint_is_told(read: Callable[..., Any], text: str) -> None:
     with pytest.raises(Unreadable):
         read(text, {})

@@ -27,6 +27,7 @@ from treadle.engine.payloads import Payload
 from treadle.engine.times import from_ms, to_ms
 
 VERSION = 2  # 1 knows no children that begin again; all else it reads
+_VERSION_CHARS_MAX = 9  # Python reads no integer of thousands of digits
 CORE_BYTES_MAX = 40 * 1024  # of packed text; a larger one becomes pages. A thousand live tasks fit
 RESULTS_BYTES_MAX = 16 * 1024  # of raw text; then a Map's results are sealed into a page
 PAGE_RAW_BYTES_MAX = 256 * 1024  # stays under 512 KiB however badly it packs
@@ -272,7 +273,7 @@ def missing_core(checkpoint: str, pages: Mapping[str, bytes]) -> set[str]:
 
 def _parts(checkpoint: str) -> tuple[int, str, str]:
     parts = checkpoint.split(".")
-    if not parts[0].isdecimal():
+    if not parts[0].isdecimal() or len(parts[0]) > _VERSION_CHARS_MAX:
         raise Unreadable("the checkpoint has no version")
     if int(parts[0]) > VERSION:
         raise Unreadable(
