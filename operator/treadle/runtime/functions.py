@@ -244,7 +244,7 @@ def _of_container(error: StateError) -> StateError:
     return error
 
 
-_STATUS = re.compile(r"States\.Http\.StatusCode\.(\d+)")
+_STATUS = re.compile(r"States\.Http\.StatusCode\.(\d{3})")
 # Source: AWS API, Invoke, "Errors".
 _OF_STATUS: Final = {
     400: "Lambda.InvalidRequestContentException",
