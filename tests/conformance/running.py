@@ -93,7 +93,7 @@ def _test_state(case: Mapping[str, Any]) -> Row:
         state_name=asked.get("stateName"),
         level=asked.get("inspectionLevel", "INFO"),
         variables=_object(asked.get("variables")),
-        context=asked.get("context") if mock and "context" in asked else None,
+        context=asked.get("context"),
         mock=mock,
         retries=config.get("retrierRetryCount", 0),
         caused_by=config.get("errorCausedByState"),

@@ -85,3 +85,10 @@ def test_an_input_may_be_a_text_that_is_no_json() -> None:
     case = {"id": "x", "definition": {"StartAt": "P", "States": {"P": state}}}
     assert row_of({**case, "input": "{", "input_form": "raw-string"})["status"] == "ERROR"
     assert row_of({**case, "input": "{"})["output"] == "{"
+
+
+def test_a_context_without_a_mock_is_refused() -> None:
+    request = {"context": {}}
+    state = {"Type": "Pass", "End": True}
+    case = {"id": "x", "kind": "teststate", "definition": state, "request": request}
+    assert row_of(case)["accept"] is False

@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.machines import catcher, failing, mapping, parallel, passing, retrier, waiting
+from tests.support.machines import (
+    catcher,
+    chain,
+    failing,
+    mapping,
+    parallel,
+    passing,
+    retrier,
+    waiting,
+)
 from treadle.asl.errors import StateError
 from treadle.asl.json import dumps
 from treadle.engine import teststate
@@ -133,6 +142,43 @@ def test_an_error_climbs_the_ladder(error: str, retries: int, wanted: Any, detai
     assert inspected.get("errorDetails") == details
 
 
+ASSIGN = {"new": "{% 42 %}", "kept": "{% $old %}"}
+
+
+@pytest.mark.parametrize(
+    ("state", "mock"),
+    [
+        ({"Type": "Pass", "Assign": ASSIGN, "End": True}, None),
+        ({**WORK, "Assign": ASSIGN}, gives(1)),
+        ({**WORK, "Catch": [catcher("X", Assign=ASSIGN)]}, ends("E")),
+        (mapping(INNER, Assign=ASSIGN, End=True), gives([])),
+        (
+            {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% true %}", "Assign": ASSIGN, "Next": "N"}],
+            },
+            None,
+        ),
+    ],
+)
+def test_variables_are_shown_as_the_state_leaves_them(state: Any, mock: Mock | None) -> None:
+    jsonata = {**state, "QueryLanguage": "JSONata"}
+    found = answer(jsonata, [], mock=mock, variables={"old": 1, "new": 2}, level="DEBUG")
+    assert found["inspectionData"]["variables"] == {"old": 1, "new": 42, "kept": 1}
+
+
+def test_variables_are_shown_where_there_are_any() -> None:
+    found = answer(passing(Assign={"a": 1}, End=True), level="DEBUG")
+    assert found["inspectionData"]["variables"] == {"a": 1}
+    assert "variables" not in answer(passing(End=True), level="DEBUG")["inspectionData"]
+
+
+def test_what_a_failing_state_assigns_is_not_kept() -> None:
+    state = passing(Assign={"a": 1}, OutputPath="$.gone", End=True)
+    found = answer(state, variables={"old": 1}, level="DEBUG")
+    assert found["inspectionData"]["variables"] == {"old": 1}
+
+
 def test_a_failing_catcher_fails() -> None:
     jsonata = {
         **WORK,
@@ -173,6 +219,59 @@ def test_items_are_shown_as_batches() -> None:
     assert found["inspectionData"]["afterItemBatcher"] == batches
 
 
+QUERIED = {
+    "QueryLanguage": "JSONata",
+    "Items": "{% $states.input %}",
+    "ItemSelector": {"v": "{% $states.context.Map.Item.Value %}"},
+}
+
+
+def test_a_map_of_queries_shows_what_each_child_is_given() -> None:
+    state = mapping(SPREAD, **QUERIED, ItemBatcher={"MaxItemsPerBatch": 2}, End=True)
+    inspected = answer(state, [1, 2, 3], mock=gives([]), level="DEBUG")["inspectionData"]
+    assert inspected["afterItemSelector"] == [{"v": 1}, {"v": 2}, {"v": 3}]
+    batches = [{"Items": [{"v": 1}, {"v": 2}]}, {"Items": [{"v": 3}]}]
+    assert inspected["afterItemBatcher"] == batches
+    assert "afterItemsPath" not in inspected
+
+
+def test_a_selector_that_fails_fails_a_map_of_queries() -> None:
+    selector = {"x": "{% $states.context.Map.Item.Nope %}"}
+    state = mapping(INNER, **{**QUERIED, "ItemSelector": selector}, End=True)
+    found = answer(state, [1, 2], mock=gives([1, 2]))
+    assert (found["status"], found["error"]) == ("FAILED", "States.QueryEvaluationError")
+    assert "ItemSelector/x" in found["cause"]
+
+
+def test_the_items_of_a_map_cost_what_they_may_in_an_execution() -> None:
+    state = mapping(INNER, ItemSelector={"every.$": "$..a"}, End=True)
+    assert answer(state, [0] * 800, mock=gives([]))["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("members", [{"Parameters": {"p.$": "$.a"}}, {"InputPath": "$.nope"}])
+def test_a_parallel_that_cannot_be_given_its_input_fails(members: Any) -> None:
+    found = answer(parallel(INNER, **members, End=True), mock=gives([1]))
+    assert (found["status"], found["error"]) == ("FAILED", "States.Runtime")
+
+
+@pytest.mark.parametrize(
+    ("members", "wanted"),
+    [
+        ({}, {}),
+        ({"ResultPath": None}, {}),
+        ({"Parameters": {"p.$": "$.a"}}, {"afterParameters": {"p": 5}}),
+        ({"InputPath": "$.a"}, {"afterInputPath": 5, "afterParameters": 5}),
+    ],
+)
+def test_a_parallel_shows_what_was_filtered(members: Any, wanted: Any) -> None:
+    state = parallel(INNER, **members, End=True)
+    inspected = answer(state, {"a": 5}, mock=gives([1]), level="DEBUG")["inspectionData"]
+    given = ("afterInputPath", "afterParameters")
+    assert {name: inspected[name] for name in given if name in inspected} == wanted
+    assert inspected["afterResultSelector"] == [1]
+    assert "afterResultPath" in inspected
+
+
 def test_a_parallel_takes_arguments() -> None:
     state = parallel(INNER, QueryLanguage="JSONata", Arguments="{% $x %}", End=True)
     found = answer(state, mock=gives([7]), variables={"x": 4}, level="DEBUG")
@@ -187,15 +286,56 @@ def test_a_state_of_a_machine_is_found_at_any_depth() -> None:
     assert answer(both, 5, state_name="I")["output"] == 5
 
 
+ITEM = "$$.Map.Item"
+ITEM_QUERY = "{% $states.context.Map.Item %}"
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        passing(Parameters={"i.$": ITEM}, End=True),
+        {"Type": "Pass", "QueryLanguage": "JSONata", "Output": {"i": ITEM_QUERY}, "End": True},
+    ],
+)
+@pytest.mark.parametrize(
+    ("processor", "source"),
+    [({}, {}), (SPREAD, {"Source": "STATE_DATA"})],
+    ids=["inline", "spread"],
+)
+def test_a_state_inside_a_map_is_of_its_first_item(inner: Any, processor: Any, source: Any) -> None:
+    deep = parallel({"StartAt": "S", "States": {"S": inner}}, End=True)
+    each = {**processor, "StartAt": "P", "States": {"P": deep}}
+    machine = {"StartAt": "M", "States": {"M": mapping(each, End=True)}}
+    found = answer(machine, {"q": 1}, state_name="S")
+    assert found["output"] == {"i": {"Index": 0, "Value": {"q": 1}, **source}}
+
+
+def test_a_state_beside_a_map_is_of_no_item() -> None:
+    states = {"M": mapping(INNER, Next="S"), "S": passing(Parameters={"i.$": ITEM}, End=True)}
+    found = answer({"StartAt": "M", "States": states}, state_name="S")
+    assert found["error"] == "States.Runtime"
+
+
+def test_a_map_inside_a_map_has_items_of_its_own() -> None:
+    inner = mapping(INNER, InputPath=f"{ITEM}.Value", ItemSelector={"i.$": ITEM}, End=True)
+    machine = {"StartAt": "M", "States": {"M": mapping(chain(N=inner), End=True)}}
+    found = answer(machine, [7], state_name="N", mock=gives([1]), level="DEBUG")
+    assert found["inspectionData"]["afterItemSelector"] == [{"i": {"Index": 0, "Value": 7}}]
+
+
 def test_the_context_is_the_given_one_or_made_up() -> None:
-    state = passing(Parameters={"c.$": "$$"}, End=True)
-    assert answer(state, context={"a": 1})["output"] == {"c": {"a": 1}}
-    made_up = answer(state, {"n": 1})["output"]["c"]
+    state = {**WORK, "ResultSelector": {"c.$": "$$"}}
+    given = {"Map": {"Item": {"Index": 3}}}
+    machine = {"StartAt": "M", "States": {"M": mapping(chain(T=state), End=True)}}
+    found = answer(machine, state_name="T", mock=gives(1), context=given)
+    assert found["output"] == {"c": given}
+    made_up = answer(state, {"n": 1}, mock=gives(1))["output"]["c"]
     assert made_up["Execution"]["Input"] == {"n": 1}
     assert made_up["State"]["Name"] == "StateName"
     selector = mapping(INNER, ItemSelector={"i.$": "$$.Map.Item.Index"}, End=True)
     found = answer(selector, [5], mock=gives([1]), level="DEBUG")
     assert found["inspectionData"]["afterItemSelector"] == [{"i": 0}]
+    assert answer(selector, [5], mock=gives([1]), context={})["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize(
@@ -222,6 +362,21 @@ def test_the_context_is_the_given_one_or_made_up() -> None:
             {"state_name": "B"},
             "ValidationException",
             "State not found: B",
+        ),
+        (passing(End=True), {"state_name": "A"}, "ValidationException", "of a state machine"),
+        (passing(End=True), {"context": {}}, "ValidationException", "when a mock is specified"),
+        (WORK, {"mock": gives(1), "failed_items": 1}, "ValidationException", "distributed Map"),
+        (
+            mapping(INNER, End=True),
+            {"mock": gives([]), "failed_items": 1},
+            "ValidationException",
+            "distributed Map",
+        ),
+        (
+            mapping(SPREAD, Items=[1, 2], QueryLanguage="JSONata", End=True),
+            {"mock": gives([]), "failed_items": 3},
+            "ValidationException",
+            "there are 2 items",
         ),
         (1, {}, "InvalidDefinition", "SCHEMA"),
     ],

@@ -189,10 +189,10 @@ def run(**flags: Any) -> None:
 
 @main.command("test-state")
 @click.argument("machine", **_machine)
-@click.option("--state", metavar="NAME", help="The state of the machine; a bare state has none.")
+@click.option("--state", metavar="NAME", help="The state of a machine; a bare state has none.")
 @click.option("--input", default="{}", metavar="JSON|@FILE|-", show_default=True)
 @click.option("--variables", metavar="JSON|@FILE", help="What the state can read, by name.")
-@click.option("--context", metavar="JSON|@FILE", help="The whole context object.")
+@click.option("--context", metavar="JSON|@FILE", help="The whole context object, with a mock.")
 @click.option("--result", metavar="JSON|@FILE", help="What the state's work gives.")
 @click.option("--error", metavar="NAME", help="The error that the state's work ends with.")
 @click.option("--cause", metavar="TEXT", help="Its cause.")
@@ -212,7 +212,7 @@ def run(**flags: Any) -> None:
 )
 @click.option("--retries", type=click.IntRange(0), default=0, help="Retries made before.")
 @click.option("--caused-by", metavar="NAME", help="The state inside a Map or Parallel that failed.")
-@click.option("--failed-items", type=click.IntRange(0), default=0, help="Of a Map.")
+@click.option("--failed-items", type=click.IntRange(0), default=0, help="Of a distributed Map.")
 def test_state(**flags: Any) -> None:
     """Say what one state would do with an input, as AWS's TestState does.
 

@@ -5,15 +5,16 @@ Source: AWS API, TestState; "Using TestState API to test a state".
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from treadle.asl import document, retrying
 from treadle.asl.chance import Chance
 from treadle.asl.errors import EvaluationFailed, StateError
 from treadle.asl.json import Json
-from treadle.asl.limits import AWS, VISIT_NODES_MAX, Limits
+from treadle.asl.limits import AWS, ITEM_NODES, ITEMS_NODES_MAX, VISIT_NODES_MAX, Limits
 from treadle.asl.lint import aws_message
 from treadle.asl.program import (
     Catcher,
@@ -24,7 +25,6 @@ from treadle.asl.program import (
     Parallel,
     Pass,
     PathData,
-    QueryData,
     State,
     Succeed,
     Task,
@@ -32,8 +32,9 @@ from treadle.asl.program import (
 )
 from treadle.asl.scope import Effort
 from treadle.asl.shapes import Mode, result_problem
-from treadle.engine import failures, flow, mapruns, records, states
+from treadle.engine import failures, mapruns, records, states
 from treadle.engine.failures import Ended
+from treadle.engine.flow import Visit
 from treadle.engine.frames import Fork, Frame
 from treadle.engine.payloads import Payload
 from treadle.engine.states import fork, task, wait
@@ -98,6 +99,10 @@ class Refused(Exception):  # noqa: N818 - what it is
         self.message = message
 
 
+def _invalid(message: str) -> Refused:
+    return Refused("ValidationException", message)
+
+
 def answer(request: Request, seed: bytes = b"", limits: Limits = AWS) -> Mapping[str, Any]:
     """What AWS's TestState answers.
 
@@ -113,34 +118,48 @@ def answer(request: Request, seed: bytes = b"", limits: Limits = AWS) -> Mapping
     Raises:
         Refused: the request is wrong.
     """
-    machine, name = _machine(request)
-    state = machine.states[name]
-    _check_mock(state, request.mock)
+    tested = _tested(request)
+    _check_mock(tested.state, request)
     if request.caused_by is not None:
-        _check_caused_by(state, request.caused_by)
+        _check_caused_by(tested.state, request.caused_by)
+    if request.failed_items:
+        _check_failed_items(tested.state)
     try:
         given = Payload.read(request.input)
     except ValueError as why:
         message = f"Invalid State Machine Execution Input: {why}"
         raise Refused("InvalidExecutionInput", message) from None
-    return _Test(request, machine, state, given, seed, limits).answer()
+    return _Test(request, tested, given, seed, limits).answer()
 
 
 # ------------------------------------------------------------------------------ what is tested
 
 
-def _machine(request: Request) -> tuple[Machine, str]:
-    """The list of states that the tested state is in, and its name there."""
-    definition = request.definition
-    if isinstance(definition, dict) and "States" in definition:
-        if request.state_name is None:
-            message = "A definition of a state machine needs the name of the state to test."
-            raise Refused("ValidationException", message)
-        return _found(_parsed(definition), request.state_name), request.state_name
-    name = request.state_name or NAME
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """A state, by its name in the list of states that it is in; and the Map around it, if any."""
+
+    machine: Machine
+    name: str
+    around: Map | None = None
+
+    @property
+    def state(self) -> State:
+        return self.machine.states[self.name]
+
+
+def _tested(request: Request) -> _Tested:
+    definition, name = request.definition, request.state_name
+    is_machine = isinstance(definition, dict) and "States" in definition
+    if name is not None:
+        if not is_machine:
+            raise _invalid("A state is named; the definition must be one of a state machine.")
+        return _found(_parsed(definition), name)
+    if is_machine:
+        raise _invalid("A definition of a state machine needs the name of the state to test.")
     targets = {target: {"Type": "Succeed"} for target in _targets(definition)}
-    alone = {"StartAt": name, "States": {**targets, name: definition}}
-    return _parsed(alone), name
+    alone = {"StartAt": NAME, "States": {**targets, NAME: definition}}
+    return _Tested(_parsed(alone), NAME)
 
 
 def _parsed(definition: Json) -> Machine:
@@ -150,19 +169,19 @@ def _parsed(definition: Json) -> Machine:
     return program.machine
 
 
-def _found(machine: Machine, name: str) -> Machine:
-    """The list of states that has a state of this name, at any depth."""
-    todo = [machine]
+def _found(machine: Machine, name: str) -> _Tested:
+    """The state of this name, at any depth."""
+    todo: list[tuple[Machine, Map | None]] = [(machine, None)]
     while todo:
-        each = todo.pop()
+        each, around = todo.pop()
         if name in each.states:
-            return each
+            return _Tested(each, name, around)
         for state in each.states.values():
             if isinstance(state, Parallel):
-                todo.extend(state.branches)
+                todo.extend((branch, around) for branch in state.branches)
             elif isinstance(state, Map):
-                todo.append(state.processor)
-    raise Refused("ValidationException", f"State not found: {name}")
+                todo.append((state.processor, state))
+    raise _invalid(f"State not found: {name}")
 
 
 def _targets(state: Json) -> set[str]:
@@ -182,8 +201,8 @@ def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _check_mock(state: State, mock: Mock | None) -> None:
-    kind = type(state).__name__
+def _check_mock(state: State, request: Request) -> None:
+    mock = request.mock
     if mock is None:
         if isinstance(state, Map | Parallel):
             raise Refused(
@@ -192,14 +211,16 @@ def _check_mock(state: State, mock: Mock | None) -> None:
                 "include: [Task, Wait, Pass, Succeed, Fail, Choice]",
             )
         if isinstance(state, Task):
-            raise Refused("ValidationException", "A Task needs a mock of its result or error here.")
+            raise _invalid("A Task needs a mock of its result or error here.")
+        if request.context is not None:
+            raise _invalid("A context is only supported when a mock is specified")
         return
     if not isinstance(state, Map | Parallel | Task):
-        message = f"State type '{kind}' is not supported when a mock is specified"
-        raise Refused("ValidationException", message)
+        kind = type(state).__name__
+        raise _invalid(f"State type '{kind}' is not supported when a mock is specified")
     if (mock.result is None) == (mock.error is None):
         message = "A test mock should have only one of the following fields: [result, errorOutput]."
-        raise Refused("ValidationException", message)
+        raise _invalid(message)
     if mock.result is not None:
         _check_result(state, mock.result, mock.mode)
 
@@ -208,14 +229,20 @@ def _check_caused_by(state: State, name: str) -> None:
     inner = [state.processor] if isinstance(state, Map) else getattr(state, "branches", ())
     if not any(name in machine.states for machine in inner):
         message = f"errorCausedByState must be a state inside the tested one; {name:.80} is not."
-        raise Refused("ValidationException", message)
+        raise _invalid(message)
+
+
+def _check_failed_items(state: State) -> None:
+    if not (isinstance(state, Map) and state.is_distributed):
+        message = "Failed items (mapIterationFailureCount) are counted of a distributed Map alone."
+        raise _invalid(message)
 
 
 def _check_result(state: Task | Map | Parallel, text: str, mode: Mode) -> None:
     try:
         result = Payload.read(text).value
     except ValueError:
-        raise Refused("ValidationException", "Mocked result must be valid JSON.") from None
+        raise _invalid("Mocked result must be valid JSON.") from None
     message = None
     match state:
         case Task():
@@ -231,7 +258,7 @@ def _check_result(state: Task | Map | Parallel, text: str, mode: Mode) -> None:
             elif not state.writer and not isinstance(result, list):
                 message = "Mocked result must be an array."
     if message is not None:
-        raise Refused("ValidationException", message)
+        raise _invalid(message)
 
 
 # ------------------------------------------------------------------------------ the test
@@ -243,21 +270,22 @@ class _Test:
     def __init__(
         self,
         request: Request,
-        machine: Machine,
-        state: State,
+        tested: _Tested,
         given: Payload,
         seed: bytes,
         limits: Limits,
     ) -> None:
         self._request = request
-        self._state = state
+        self._state = tested.state
+        self._around = tested.around
         self._given = given
         self._seed = seed
-        frame = Frame(0, None, 0, machine, state.name, entry=1, data=given)
+        frame = Frame(0, None, 0, tested.machine, tested.name, entry=1, data=given)
         frame.entered_at = frame.scheduled_at = request.now
         frame.attempt = 1 + request.retries
+        self._variables = dict(request.variables)
         self._inspected: dict[str, Any] = {"input": given}
-        self._visit = flow.Visit(
+        self._visit = Visit(
             frame,
             given,
             request.now,
@@ -272,9 +300,9 @@ class _Test:
     def answer(self) -> Mapping[str, Any]:
         """All of AWS's answer."""
         step = self._guarded(self._step)
-        found = self._failed(step) if isinstance(step, Failed) else _succeeded(step)
-        if self._request.variables:
-            self._inspected["variables"] = Payload(dict(self._request.variables))
+        found = self._failed(step) if isinstance(step, Failed) else self._succeeded(step)
+        if self._variables:
+            self._inspected["variables"] = Payload(self._variables)
         if self._request.level != "INFO":
             found["inspectionData"] = self._inspected
         return found
@@ -295,8 +323,7 @@ class _Test:
                 task.work(state, visit)
                 return self._ended() or task.finish(state, visit, self._mocked())
             case Parallel():
-                if isinstance(state.data, QueryData):
-                    flow.arguments(visit)
+                fork.parallel(state, visit)
                 return self._ended() or fork.over(state, visit, self._mocked())
             case Map():
                 return self._mapped(state)
@@ -316,25 +343,32 @@ class _Test:
             self._inspected["toleratedFailureCount"] = tolerance.count
         if tolerance.percentage is not None:
             self._inspected["toleratedFailurePercentage"] = tolerance.percentage
-        if isinstance(state.data, PathData):
-            self._inspect_items(state, begun.fork)
-        failed = self._request.failed_items
-        if (
-            failed
-            and state.is_distributed
-            and tolerance.is_exceeded(failed, begun.fork.items_total)
-        ):
+        self._inspect_items(state, begun.fork)
+        failed, total = self._request.failed_items, begun.fork.items_total
+        if failed > total:
+            raise _invalid(f"mapIterationFailureCount is {failed}; there are {total} items.")
+        if failed and tolerance.is_exceeded(failed, total):
             return Failed(mapruns.EXCEEDED)
         return self._ended() or fork.over(state, visit, self._mocked())
 
     def _inspect_items(self, state: Map, begun: Fork) -> None:
-        self._inspected["afterItemsPath"] = Payload(begun.items)
-        children = range(begun.total)
-        if state.item_selector is None and state.batcher is None:
-            return
-        given = [fork.child_input(state, self._visit, begun, index).value for index in children]
-        stage = "afterItemSelector" if state.batcher is None else "afterItemBatcher"
-        self._inspected[stage] = Payload(given)
+        if isinstance(state.data, PathData):
+            self._inspected["afterItemsPath"] = Payload(begun.items)
+        if state.item_selector is not None:
+            selected = self._each(fork.selected, state, begun, begun.items_total)
+            self._inspected["afterItemSelector"] = selected
+        if state.batcher is not None:
+            batches = self._each(fork.child_input, state, begun, begun.total)
+            self._inspected["afterItemBatcher"] = batches
+
+    def _each(
+        self, given: Callable[[Map, Visit, Fork, int], Payload], state: Map, begun: Fork, total: int
+    ) -> Payload:
+        """What is given to each of so many; all share a bound, as in an execution."""
+        shared = Effort(ITEMS_NODES_MAX + ITEM_NODES * begun.items_total)
+        efforts = (Effort(VISIT_NODES_MAX, shared) for _ in range(total))
+        visits = (replace(self._visit, effort=effort) for effort in efforts)
+        return Payload([given(state, visit, begun, i).value for i, visit in enumerate(visits)])
 
     def _mocked(self) -> Payload:
         mock = self._request.mock
@@ -375,28 +409,32 @@ class _Test:
                 return {"status": "FAILED", **told}
 
     def _caught(self, error: StateError, catcher: Catcher, index: int) -> dict[str, Any]:
-        caught, visit = Payload(error.as_output()), self._visit
-
-        def work() -> Step:
-            output = flow.output(visit, catcher.data, caught, failed=True)
-            return Done(output, catcher.next)
-
-        step = self._guarded(work)
+        step = self._guarded(partial(states.caught, catcher, error, self._visit))
         if isinstance(step, Failed):
             return {"status": "FAILED", **records.failed(step.error.name, step.error.cause)}
         self._inspected["errorDetails"] = {"catchIndex": index}
         told = records.failed(error.name, error.cause)
-        return {**_succeeded(step), "status": "CAUGHT_ERROR", **told}
+        return {**self._succeeded(step), "status": "CAUGHT_ERROR", **told}
+
+    def _succeeded(self, step: Step) -> dict[str, Any]:
+        assert isinstance(step, Done)
+        if step.assigned is not None:
+            self._variables |= step.assigned.value
+        found: dict[str, Any] = {"status": "SUCCEEDED", "output": step.output}
+        return found if step.next is None else {**found, "nextState": step.next}
 
     # -------------------------------------------------------------------------- what it sees
 
     def _note(self, stage: str, payload: Payload) -> None:
-        if stage in _SHOWN[type(self._state)]:
+        # Of a Parallel AWS does not show an input that nothing has filtered.
+        is_raw = payload is self._given and stage in _WORK and isinstance(self._state, Parallel)
+        if stage in _SHOWN[type(self._state)] and not is_raw:
             self._inspected[stage] = payload
 
     def _context(self, item: Json | None) -> Json:
+        own: dict[str, Json] = {} if item is None else {"Map": {"Item": item}}
         if self._request.context is not None:
-            return self._request.context
+            return {**own, **self._request.context}
         state: dict[str, Json] = {"EnteredTime": aws_text(self._request.now), "Name": NAME}
         if isinstance(self._state, Task | Map | Parallel):
             state["RetryCount"] = self._request.retries
@@ -414,9 +452,10 @@ class _Test:
         }
         if isinstance(self._state, Task) and self._state.has_token:
             context["Task"] = {"Token": TOKEN}
-        if item is not None:
-            context["Map"] = {"Item": item}
-        return context
+        if self._around is not None:
+            only = Fork(1, items=[self._given.value])
+            context["Map"] = {"Item": fork.item_of(self._around, only, 0)}
+        return {**context, **own}
 
 
 _ARN: Final = "arn:aws:states:us-east-1:111111111111"
@@ -433,9 +472,3 @@ _SHOWN: Final[Mapping[type, frozenset[str]]] = {
     Fail: frozenset(("afterInputPath",)),
 }
 """The data between the steps that AWS shows of each type of state. Source: recorded answers."""
-
-
-def _succeeded(step: Step) -> dict[str, Any]:
-    assert isinstance(step, Done)
-    found: dict[str, Any] = {"status": "SUCCEEDED", "output": step.output}
-    return found if step.next is None else {**found, "nextState": step.next}

@@ -13,8 +13,8 @@ from treadle.asl.errors import DATA_LIMIT_EXCEEDED, RUNTIME, EvaluationFailed, S
 from treadle.asl.evaluator import Evaluator
 from treadle.asl.json import Json, well_formed
 from treadle.asl.limits import Limits
-from treadle.asl.program import Catcher, Machine, Map, Parallel, Task
-from treadle.engine import failures, flow, halted, mapruns, records, states, variables
+from treadle.asl.program import Machine, Map, Parallel, Task
+from treadle.engine import failures, halted, mapruns, records, states, variables
 from treadle.engine.attempts import Attempts
 from treadle.engine.context import Identity
 from treadle.engine.events import RedriveRequested
@@ -272,19 +272,15 @@ class Walk:
             frame.parameters = None
             self.memory.set_timer(frame, decision.due_at)
             return None
-        step = self.guarded(frame, lambda: self._caught(frame, error, decision.catcher, now), now)
+        catcher = decision.catcher
+        step = self.guarded(
+            frame, lambda: states.caught(catcher, error, self.visit(frame, now)), now
+        )
         if isinstance(step, Failed):
             return step.error
         halted.forget(self.memory, frame)
         self.apply(frame, step, now)
         return None
-
-    def _caught(self, frame: Frame, error: StateError, catcher: Catcher, now: datetime) -> Step:
-        visit = self.visit(frame, now)
-        caught = Payload(error.as_output())
-        output = flow.output(visit, catcher.data, caught, failed=True)
-        assigned = flow.assigned(catcher.assign, caught, visit, failed=True)
-        return Done(output, catcher.next, assigned)
 
     # ------------------------------------------------------------------------- end and redrive
 

@@ -2,10 +2,23 @@
 
 from typing import assert_never
 
-from treadle.asl.program import Choice, Fail, Map, Parallel, Pass, State, Succeed, Task, Wait
-from treadle.engine.flow import Visit
+from treadle.asl.errors import StateError
+from treadle.asl.program import (
+    Catcher,
+    Choice,
+    Fail,
+    Map,
+    Parallel,
+    Pass,
+    State,
+    Succeed,
+    Task,
+    Wait,
+)
+from treadle.engine.flow import Visit, assigned, output
+from treadle.engine.payloads import Payload
 from treadle.engine.states import choice, fork, simple, task, wait
-from treadle.engine.steps import Step
+from treadle.engine.steps import Done, Step
 
 
 def work(state: State, visit: Visit) -> Step:
@@ -29,3 +42,13 @@ def work(state: State, visit: Visit) -> Step:
             return fork.iterate(state, visit)
         case _:
             assert_never(state)
+
+
+def caught(catcher: Catcher, error: StateError, visit: Visit) -> Step:
+    """The step of a state whose error is caught. Raises: EvaluationFailed.
+
+    Spec: Errors, "Fallback states".
+    """
+    result = Payload(error.as_output())
+    after = output(visit, catcher.data, result, failed=True)
+    return Done(after, catcher.next, assigned(catcher.assign, result, visit, failed=True))

@@ -103,7 +103,7 @@ def _batches(state: Map, batcher: Batcher, visit: Visit, found: Fork) -> list[in
     room -= _batch(state, visit, found, []).size_bytes
     starts, taken, size = [0], 0, 0
     for index in range(total):
-        bytes_more = _selected(state, visit, found, index).size_bytes + 1  # and its comma
+        bytes_more = selected(state, visit, found, index).size_bytes + 1  # and its comma
         visit.effort.spend(bytes_more // _BYTES_A_NODE)
         if taken and (taken == most or size + bytes_more > room + 1):
             starts.append(index)
@@ -135,19 +135,19 @@ def child_input(state: Parallel | Map, visit: Visit, fork: Fork, index: int) -> 
     if isinstance(state, Parallel):
         return fork.input
     if fork.batches is None:
-        return _selected(state, visit, fork, index)
+        return selected(state, visit, fork, index)
     items: list[Json] = []
     left = visit.limits.payload_bytes_max
     for item in fork.items_of(index):
-        selected = _selected(state, visit, fork, item)
-        left -= selected.size_bytes
+        given = selected(state, visit, fork, item)
+        left -= given.size_bytes
         if left < 0:
             raise EvaluationFailed(DATA_LIMIT_EXCEEDED, too_large(visit.frame.state))
-        items.append(selected.value)
+        items.append(given.value)
     return bounded(_batch(state, visit, fork, items), visit)
 
 
-def _selected(state: Map, visit: Visit, fork: Fork, index: int) -> Payload:
+def selected(state: Map, visit: Visit, fork: Fork, index: int) -> Payload:
     """An item as ItemSelector gives it."""
     assert fork.input is not None
     assert fork.items is not None
