@@ -19,8 +19,8 @@ def state(tmp_path: Path) -> str:
     return str(file)
 
 
-def run(*arguments: str) -> tuple[int, str, str]:
-    found = CliRunner().invoke(main, ["test-state", *arguments])
+def run(*arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
+    found = CliRunner().invoke(main, ["test-state", *arguments], input=stdin)
     return found.exit_code, found.stdout, found.stderr
 
 
@@ -45,14 +45,32 @@ def test_a_state_of_a_machine(tmp_path: Path) -> None:
     assert (status, json.loads(out)) == (0, {"status": "SUCCEEDED", "output": {}})
 
 
+def test_a_machine_and_a_state_can_come_from_stdin() -> None:
+    passing = {"Type": "Pass", "End": True}
+    machine = {"StartAt": "A", "States": {"A": passing}}
+    for definition, arguments in ((machine, ["--state", "A"]), (passing, [])):
+        status, out, error = run("-", *arguments, stdin=json.dumps(definition))
+        assert (status, error) == (0, "")
+        assert json.loads(out)["status"] == "SUCCEEDED"
+
+
+def test_stdin_without_a_machine_is_told() -> None:
+    status, _, error = run("-", stdin="{")
+    assert status == 2
+    assert "<stdin>" in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ([], "ValidationException: A Task needs a mock"),
         (["--input", "{"], "the input is not JSON"),
         (["--cause", "c"], "--cause goes with --error"),
+        (["--result", "1", "--caused-by", "N"], "--caused-by goes with --error"),
+        (["--result", "1", "--failed-items", "2"], "distributed Map"),
+        (["--result", "1", "--state", "N"], "must be one of a state machine"),
         (["--variables", "[]"], "--variables must be an object"),
-        (["--input", "@/no/such"], "No such file"),
+        (["--input", "@/no/such"], "Error: /no/such: No such file or directory"),
         (["--level", "LOUD"], "'LOUD' is not one of"),
     ],
 )

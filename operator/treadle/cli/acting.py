@@ -104,7 +104,7 @@ def redrive(cluster: Cluster, chosen: acting.Chosen, asked: Redrive, output: str
 
 
 def _read(asked: Redrive) -> acting.Redrive:
-    """What was asked for. Raises: ValueError, OSError."""
+    """What was asked for. Raises: ValueError."""
     given = None if asked.given is None else json_text(asked.given, "the input")
     variables = None
     if asked.variables is not None:

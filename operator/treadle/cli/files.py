@@ -124,14 +124,17 @@ def json_text(given: str, what: str) -> str:
     """The JSON text of an argument: itself, of a file (`@FILE`), or of stdin (`-`).
 
     Raises:
-        ValueError: it is not JSON, or too long; `what` names it in the sentence.
-        OSError: the file cannot be read.
+        ValueError: it is not JSON, or too long; `what` names it in the sentence. Or the file
+            cannot be read.
     """
     text: str | bytes = given
     if given == "-":
         text = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
     elif given.startswith("@"):
-        text = content_of(given[1:])
+        try:
+            text = content_of(given[1:])
+        except OSError as why:
+            raise ValueError(f"{given[1:]}: {why.strerror}") from None
     if len(text) > FILE_BYTES_MAX:
         raise ValueError(f"{what} has more than {FILE_BYTES_MAX:,} bytes")
     try:

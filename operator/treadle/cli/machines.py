@@ -10,7 +10,7 @@ import click
 
 from treadle.asl.errors import Problem
 from treadle.asl.json import Json
-from treadle.cli.files import printable, read_all
+from treadle.cli.files import Input, printable, read_all
 from treadle.cli.validate import as_text
 from treadle.kube import sources
 
@@ -38,7 +38,15 @@ def find(name: str) -> Found | None:
     Raises:
         UsageError: a file cannot be read, or there is no machine.
     """
-    inputs = list(read_all((name,)))
+    return among(name, list(read_all((name,))))
+
+
+def among(name: str, inputs: Sequence[Input]) -> Found | None:
+    """The same of files that were read already.
+
+    Raises:
+        UsageError: there is no machine.
+    """
     files = [(each.name, sources.read(each.data, is_chosen=each.is_chosen)) for each in inputs]
     told = [tell(file, found.problems) for file, found in files]
     if True in told:

@@ -75,7 +75,7 @@ def _definition(name: str) -> Json:
             value = None  # the reader of machines says what is wrong
         if isinstance(value, dict) and "Type" in value and "States" not in value:
             return value
-    found = machines.find(name)
+    found = machines.among(name, inputs)
     return None if found is None else found.machine.value()
 
 
@@ -85,11 +85,13 @@ def _request(asked: Asked, definition: Json) -> Request:
         variables = _object(asked.variables, "--variables")
         context = _object(asked.context, "--context") if asked.context else None
         result = None if asked.result is None else json_text(asked.result, "the mocked result")
-    except (OSError, ValueError) as why:
+    except ValueError as why:
         raise click.UsageError(str(why)) from None
     error = None if asked.error is None else StateError(asked.error, asked.cause)
     if asked.cause is not None and error is None:
         raise click.UsageError("--cause goes with --error")
+    if asked.caused_by is not None and error is None:
+        raise click.UsageError("--caused-by goes with --error")
     mock = None
     if result is not None or error is not None:
         mock = Mock(result, error, asked.validation)
