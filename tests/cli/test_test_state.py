@@ -54,6 +54,31 @@ def test_a_machine_and_a_state_can_come_from_stdin() -> None:
         assert json.loads(out)["status"] == "SUCCEEDED"
 
 
+def test_a_reader_reads_a_file(tmp_path: Path) -> None:
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+    }
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "I",
+        "States": {"I": {"Type": "Pass", "End": True}},
+    }
+    state = {"Type": "Map", "ItemReader": reader, "ItemProcessor": processor, "End": True}
+    file, rows = tmp_path / "state.json", tmp_path / "rows.csv"
+    file.write_text(json.dumps(state))
+    rows.write_text("a\n1\n")
+    options = ("--result", "[]", "--level", "DEBUG", "--reader-data")
+    status, out, _ = run(str(file), *options, f"@{rows}")
+    assert status == 0
+    assert json.loads(out)["inspectionData"]["afterItemsPath"] == [{"a": "1"}]
+    assert run(str(file), *options, "a\n1\n")[1] == out
+    rows.write_bytes(b"\xff")
+    status, _, error = run(str(file), *options, f"@{rows}")
+    assert status == 2
+    assert "the data of the reader is not UTF-8" in error
+
+
 def test_stdin_without_a_machine_is_told() -> None:
     status, _, error = run("-", stdin="{")
     assert status == 2
@@ -69,6 +94,8 @@ def test_stdin_without_a_machine_is_told() -> None:
         (["--result", "1", "--caused-by", "N"], "--caused-by goes with --error"),
         (["--result", "1", "--failed-items", "2"], "distributed Map"),
         (["--result", "1", "--state", "N"], "must be one of a state machine"),
+        (["--result", "1", "--reader-data", "[]"], "a Map that has one"),
+        (["--reader-data", "@/no/such"], "Error: /no/such: No such file or directory"),
         (["--variables", "[]"], "--variables must be an object"),
         (["--input", "@/no/such"], "Error: /no/such: No such file or directory"),
         (["--level", "LOUD"], "'LOUD' is not one of"),

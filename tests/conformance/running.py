@@ -98,6 +98,7 @@ def _test_state(case: Mapping[str, Any]) -> Row:
         retries=config.get("retrierRetryCount", 0),
         caused_by=config.get("errorCausedByState"),
         failed_items=config.get("mapIterationFailureCount", 0),
+        reader_data=config.get("mapItemReaderData"),
         # Recorded requests leave it out; those with a mock had one.
         role_arn=f"arn:aws:iam::{ACCOUNT}:role/role" if mock else None,
     )

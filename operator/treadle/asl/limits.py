@@ -284,6 +284,7 @@ COUNT_MAX = 99_999_999  # AWS: the largest MaxAttempts
 CONCURRENCY_MAX = 2**63 - 1  # AWS takes any; the settings bound what really runs
 BATCH_BYTES_MAX = 262_144  # AWS: the largest MaxInputBytesPerBatch
 LABEL_CHARS_MAX = 40  # AWS: Label of a distributed Map
+TEST_DATA_CHARS_MAX = 262_144  # AWS: the longest mapItemReaderData of a TestState
 ITEMS_READ_MAX = 100_000_000  # AWS: the largest MaxItems
 VERSIONS_MAX = 1_000  # AWS: published versions of a state machine
 ALIASES_MAX = 100  # AWS: aliases of a state machine

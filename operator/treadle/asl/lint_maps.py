@@ -18,7 +18,7 @@ from treadle.asl.jsonata import is_expression
 from treadle.asl.lint_failures import read_catchers, read_retriers
 from treadle.asl.lint_members import Common, read_data
 from treadle.asl.paths import Path
-from treadle.asl.program import Batcher, Machine, Map, PathData, State
+from treadle.asl.program import Batcher, Machine, Map, PathData, Reading, State
 from treadle.asl.queries import Query
 from treadle.asl.templates import Template
 
@@ -52,7 +52,7 @@ def read_map(state: Fields, common: Common) -> State:
         selector = selector if selector is not None else data.parameters
         data = replace(data, parameters=None)
     is_distributed = _read_mode(state, common)
-    reader, writer = _read_reader(state), _read_writer(state)
+    (reader, reading), writer = _read_reader(state), _read_writer(state)
     return Map(
         name=common.name,
         next=common.next,
@@ -68,6 +68,7 @@ def read_map(state: Fields, common: Common) -> State:
         tolerated_count=state.computed("ToleratedFailureCount", 0, limits.COUNT_MAX),
         tolerated_percentage=_read_percentage(state),
         reader=reader if is_distributed else "",
+        reading=reading,
         writer=writer if is_distributed else "",
         retry=read_retriers(state),
         catch=read_catchers(state),
@@ -162,21 +163,20 @@ _FORMATS: Final = ("CSV", "JSON", "JSONL", "MANIFEST", "PARQUET")
 _DELIMITERS: Final = ("COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB")
 
 
-def _read_reader(state: Fields) -> str:
+def _read_reader(state: Fields) -> tuple[str, Reading]:
     """Spec: AWS, "ItemReader"."""
     reader = state.inner("ItemReader")
     if reader is None:
-        return ""
+        return "", Reading()
     reader.only(_own(reader, _READER))
     reader.require("Resource")
     reader.template(_arguments(reader))
     config = reader.inner("ReaderConfig")
-    if config is not None:
-        _check_reader_config(config, state)
-    return reader.one_of("Resource", _READS) or ""
+    reading = Reading() if config is None else _read_reader_config(config, state)
+    return reader.one_of("Resource", _READS) or "", reading
 
 
-def _check_reader_config(config: Fields, state: Fields) -> None:
+def _read_reader_config(config: Fields, state: Fields) -> Reading:
     paths = () if state.is_jsonata else ("MaxItemsPath",)
     config.only(
         (
@@ -191,14 +191,17 @@ def _check_reader_config(config: Fields, state: Fields) -> None:
             *paths,
         )
     )
-    config.one_of("InputType", _FORMATS)
-    config.one_of("CSVDelimiter", _DELIMITERS)
-    config.one_of("CSVHeaderLocation", ("FIRST_ROW", "GIVEN"))
-    config.one_of("ManifestType", ("ATHENA_DATA", "S3_INVENTORY"))
+    location = config.one_of("CSVHeaderLocation", ("FIRST_ROW", "GIVEN"))
+    manifest = config.one_of("ManifestType", ("ATHENA_DATA", "S3_INVENTORY"))
     config.one_of("Transformation", ("LOAD_AND_FLATTEN", "NONE"))
-    config.texts("CSVHeaders")
-    config.text("ItemsPointer")
-    config.computed("MaxItems", 0, limits.ITEMS_READ_MAX)
+    headers = config.texts("CSVHeaders")
+    return Reading(
+        input_type=config.one_of("InputType", _FORMATS) or ("MANIFEST" if manifest else "JSON"),
+        delimiter=config.one_of("CSVDelimiter", _DELIMITERS) or "COMMA",
+        headers=headers if location == "GIVEN" else None,
+        pointer=config.text("ItemsPointer") or "",
+        items_max=config.computed("MaxItems", 0, limits.ITEMS_READ_MAX),
+    )
 
 
 def _read_writer(state: Fields) -> str:

@@ -172,6 +172,20 @@ class Batcher:
     input: Template | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How an ItemReader takes its items from a file. Spec: AWS, "ItemReader", ReaderConfig.
+
+    `headers` None: the first row has them. `pointer`: a JSON Pointer to the array of items.
+    """
+
+    input_type: str = "JSON"
+    delimiter: str = "COMMA"
+    headers: tuple[str, ...] | None = None
+    pointer: str = ""
+    items_max: Whole | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map(StateBase):
     """One list of states, run for each item. `concurrency_max` 0 means no bound of the user's.
@@ -179,7 +193,7 @@ class Map(StateBase):
     `items` None: the state's input is the list of items. `item_selector` is also what the older
     `Parameters` of a Map gives (`Iterator` likewise gives `processor`). What follows
     `is_distributed` counts only there. `reader` and `writer`: Resources of its ItemReader and
-    ResultWriter.
+    ResultWriter; `reading`: of that reader.
     """
 
     processor: "Machine"
@@ -192,6 +206,7 @@ class Map(StateBase):
     tolerated_count: Whole | None = None
     tolerated_percentage: float | Path | Query | None = None
     reader: str = ""
+    reading: Reading = Reading()
     writer: str = ""
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()

@@ -127,6 +127,28 @@ def json_text(given: str, what: str) -> str:
         ValueError: it is not JSON, or too long; `what` names it in the sentence. Or the file
             cannot be read.
     """
+    text = _content(given, what)
+    try:
+        loads(text)
+        return text if isinstance(text, str) else text.decode()
+    except ValueError as why:
+        raise ValueError(f"{what} is not JSON: {why}") from None
+
+
+def plain_text(given: str, what: str) -> str:
+    """The text of an argument, likewise, that need not be JSON.
+
+    Raises:
+        ValueError: it is not UTF-8, or too long; or the file cannot be read.
+    """
+    text = _content(given, what)
+    try:
+        return text if isinstance(text, str) else text.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{what} is not UTF-8") from None
+
+
+def _content(given: str, what: str) -> str | bytes:
     text: str | bytes = given
     if given == "-":
         text = sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
@@ -137,11 +159,7 @@ def json_text(given: str, what: str) -> str:
             raise ValueError(f"{given[1:]}: {why.strerror}") from None
     if len(text) > FILE_BYTES_MAX:
         raise ValueError(f"{what} has more than {FILE_BYTES_MAX:,} bytes")
-    try:
-        loads(text)
-        return text if isinstance(text, str) else text.decode()
-    except ValueError as why:
-        raise ValueError(f"{what} is not JSON: {why}") from None
+    return text
 
 
 def content_of(name: str, bytes_max: int = FILE_BYTES_MAX) -> bytes:

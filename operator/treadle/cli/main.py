@@ -213,6 +213,7 @@ def run(**flags: Any) -> None:
 @click.option("--retries", type=click.IntRange(0), default=0, help="Retries made before.")
 @click.option("--caused-by", metavar="NAME", help="The state inside a Map or Parallel that failed.")
 @click.option("--failed-items", type=click.IntRange(0), default=0, help="Of a distributed Map.")
+@click.option("--reader-data", metavar="TEXT|@FILE", help="What the ItemReader of a Map reads.")
 def test_state(**flags: Any) -> None:
     """Say what one state would do with an input, as AWS's TestState does.
 

@@ -16,7 +16,7 @@ from treadle.asl.json import Json
 from treadle.asl.shapes import Mode
 from treadle.asl.texts import parse_text
 from treadle.cli import machines
-from treadle.cli.files import json_text, read_all
+from treadle.cli.files import json_text, plain_text, read_all
 from treadle.engine import teststate
 from treadle.engine.payloads import Payload
 from treadle.engine.teststate import Level, Mock, Refused, Request
@@ -41,6 +41,7 @@ class Asked:
     retries: int
     caused_by: str | None
     failed_items: int
+    reader_data: str | None
 
 
 def run(asked: Asked) -> int:
@@ -85,6 +86,8 @@ def _request(asked: Asked, definition: Json) -> Request:
         variables = _object(asked.variables, "--variables")
         context = _object(asked.context, "--context") if asked.context else None
         result = None if asked.result is None else json_text(asked.result, "the mocked result")
+        data = asked.reader_data
+        read = None if data is None else plain_text(data, "the data of the reader")
     except ValueError as why:
         raise click.UsageError(str(why)) from None
     error = None if asked.error is None else StateError(asked.error, asked.cause)
@@ -107,6 +110,7 @@ def _request(asked: Asked, definition: Json) -> Request:
         retries=asked.retries,
         caused_by=asked.caused_by,
         failed_items=asked.failed_items,
+        reader_data=read,
     )
 
 

@@ -14,7 +14,14 @@ from treadle.asl import document, retrying
 from treadle.asl.chance import Chance
 from treadle.asl.errors import EvaluationFailed, StateError
 from treadle.asl.json import Json
-from treadle.asl.limits import AWS, ITEM_NODES, ITEMS_NODES_MAX, VISIT_NODES_MAX, Limits
+from treadle.asl.limits import (
+    AWS,
+    ITEM_NODES,
+    ITEMS_NODES_MAX,
+    TEST_DATA_CHARS_MAX,
+    VISIT_NODES_MAX,
+    Limits,
+)
 from treadle.asl.lint import aws_message
 from treadle.asl.program import (
     Catcher,
@@ -32,7 +39,7 @@ from treadle.asl.program import (
 )
 from treadle.asl.scope import Effort
 from treadle.asl.shapes import Mode, result_problem
-from treadle.engine import failures, mapruns, records, states
+from treadle.engine import datasets, failures, mapruns, records, states
 from treadle.engine.failures import Ended
 from treadle.engine.flow import Visit
 from treadle.engine.frames import Fork, Frame
@@ -73,6 +80,7 @@ class Request:
         retries: how often the retrier that matches was used before.
         caused_by: of a Parallel or Map: the state inside it that failed.
         failed_items: of a Map: how many items failed.
+        reader_data: of a Map: what its ItemReader reads; without it the input stands for that.
         role_arn: for the made-up context object.
     """
 
@@ -87,6 +95,7 @@ class Request:
     retries: int = 0
     caused_by: str | None = None
     failed_items: int = 0
+    reader_data: str | None = None
     role_arn: str | None = None
 
 
@@ -124,6 +133,8 @@ def answer(request: Request, seed: bytes = b"", limits: Limits = AWS) -> Mapping
         _check_caused_by(tested.state, request.caused_by)
     if request.failed_items:
         _check_failed_items(tested.state)
+    if request.reader_data is not None:
+        _check_reader_data(tested.state, request.reader_data)
     try:
         given = Payload.read(request.input)
     except ValueError as why:
@@ -238,6 +249,13 @@ def _check_failed_items(state: State) -> None:
         raise _invalid(message)
 
 
+def _check_reader_data(state: State, text: str) -> None:
+    if not (isinstance(state, Map) and state.reader):
+        raise _invalid("Data of an ItemReader (mapItemReaderData) go with a Map that has one.")
+    if len(text) > TEST_DATA_CHARS_MAX:
+        raise _invalid(f"mapItemReaderData has more than {TEST_DATA_CHARS_MAX:,} characters.")
+
+
 def _check_result(state: Task | Map | Parallel, text: str, mode: Mode) -> None:
     try:
         result = Payload.read(text).value
@@ -334,8 +352,9 @@ class _Test:
                 return states.work(state, visit)
 
     def _mapped(self, state: Map) -> Step:
-        visit = self._visit
-        begun = fork.iterate(state, visit)
+        visit, text = self._visit, self._request.reader_data
+        read = None if text is None else datasets.items(state, text, visit)
+        begun = fork.iterate(replace(state, reader=""), visit, read)
         assert isinstance(begun, StartFork)
         tolerance = fork.tolerance(state, visit)
         self._inspected["maxConcurrency"] = begun.fork.concurrency_max
@@ -465,7 +484,7 @@ _SHOWN: Final[Mapping[type, frozenset[str]]] = {
     Pass: (_WORK | _END | {"result"}) - {"afterArguments"},
     Task: _WORK | _END,
     Parallel: _WORK | _END,
-    Map: _END | {"afterInputPath"},
+    Map: _END | {"afterInputPath", "afterItemsPointer"},
     Choice: frozenset(("afterInputPath",)),
     Wait: frozenset(("afterInputPath",)),
     Succeed: frozenset(("afterInputPath",)),

@@ -4,7 +4,7 @@ One rule: a number that does not fit fails the state with AWS's sentence, in the
 language that gave it.
 """
 
-from treadle.asl.errors import RUNTIME, EvaluationFailed
+from treadle.asl.errors import ITEM_READER_FAILED, RUNTIME, EvaluationFailed
 from treadle.asl.json import Json, told
 from treadle.asl.limits import SECONDS_MAX
 from treadle.asl.paths import Path
@@ -45,6 +45,8 @@ def count(given: Whole, field: str, scope: Scope, most: int) -> int:
                 raise _refused(given, field, value, "integer")
             if value < 0 and field.startswith("Tolerated"):
                 raise EvaluationFailed(RUNTIME, f"{field} cannot be negative.")
+            if value < 0 and field == "MaxItems":
+                raise EvaluationFailed(ITEM_READER_FAILED, f"field {field} must be positive")
             if value < 0:
                 raise _refused(given, field, value, "integer")
             return _at_most(most, value, field)
