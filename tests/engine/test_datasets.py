@@ -81,6 +81,8 @@ def test_a_text_becomes_items(text: str, config: Any, wanted: Any) -> None:
     ("text", "config", "cause"),
     [
         ('{"a": 1}', {}, "Attempting to map over non-iterable node."),
+        ("[[1]]", {"ItemsPointer": f"/{'9' * 5_000}"}, "Attempting to map over non-iterable node."),
+        ("[[1]]", {"ItemsPointer": "/00"}, "Attempting to map over non-iterable node."),
         ("[[1]]", {"ItemsPointer": "/1"}, "Attempting to map over non-iterable node."),
         ("[[1]]", {"ItemsPointer": "/0/0/a"}, "Attempting to map over non-iterable node."),
         ("[", {}, "The items are not JSON"),

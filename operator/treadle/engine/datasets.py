@@ -8,6 +8,7 @@ Source: AWS, "ItemReader"; recorded causes.
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,6 +21,7 @@ from treadle.engine.flow import Visit
 from treadle.engine.payloads import Payload
 from treadle.engine.states.numbers import count
 
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _DELIMITERS: Final = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
 
 
@@ -62,7 +64,7 @@ def _array(reading: Reading, value: Json, visit: Visit) -> list[Json]:
         name = unescaped(token)
         if isinstance(value, dict):
             value = value.get(name)
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(name) and int(name) < len(value):
             value = value[int(name)]
         else:
             value = None
